@@ -1,0 +1,115 @@
+# Pyrometer. The two commands of the README are `make demo` and `make check`; `make help` lists the rest.
+# Everything is built below build/$(MODE): release (default), debug, asan.
+
+MODE ?= release
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+BUILD := build/$(if $(filter release,$(MODE)),obj,$(MODE))
+BIN := $(if $(filter release,$(MODE)),build,$(BUILD))
+
+DAEMON_PACKAGES := libuv libmicrohttpd libcjson sqlite3 yaml-0.1
+CLI_PACKAGES := libcjson libcurl zlib
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wstrict-prototypes \
+  -Wmissing-prototypes -Wnull-dereference -Wdouble-promotion -Wundef -Wcast-qual -Wwrite-strings \
+  -Wpointer-arith -Wimplicit-fallthrough -Wswitch-enum
+HARDENING := -fstack-protector-strong -fPIE
+# Readings must be the same to the last bit after a restart, on every build: no fused multiply-add.
+CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
+CFLAGS_debug := -O0 -g
+CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
+  -fsanitize=address,undefined,float-divide-by-zero,float-cast-overflow
+LDFLAGS_asan := -fsanitize=address,undefined
+CFLAGS ?= $(CFLAGS_$(MODE))
+WERROR ?= -Werror
+
+pkgs = $(shell pkg-config $(1) 2>/dev/null)
+PACKAGE_CFLAGS := $(call pkgs,--cflags $(DAEMON_PACKAGES) $(CLI_PACKAGES) check)
+ALL_CFLAGS = -std=gnu11 -ffp-contract=off $(WARNINGS) $(WERROR) $(HARDENING) $(CFLAGS) -I. \
+  -DPYROMETER_VERSION='"$(VERSION)"' $(PACKAGE_CFLAGS) -pthread -MMD -MP
+ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS) -pie -Wl,-z,relro,-z,now -pthread
+DAEMON_LIBS := $(call pkgs,--libs $(DAEMON_PACKAGES)) -lm
+CLI_LIBS := $(call pkgs,--libs $(CLI_PACKAGES)) -lm
+CHECK_LIBS := $(call pkgs,--libs check)
+# A line a file; `make V=1` shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1)	$(2)")
+
+ROOMS := base config wire probes alerts storage runs api
+objects = $(patsubst %.c,$(BUILD)/%.o,$(sort $(foreach d,$(1),$(wildcard $(d)/*.c))))
+ROOM_OBJECTS := $(call objects,$(ROOMS))
+DAEMON_OBJECTS := $(call objects,daemon)
+DAEMON_PARTS := $(filter-out $(BUILD)/daemon/main.o,$(DAEMON_OBJECTS))
+CLI_OBJECTS := $(call objects,cli base wire)
+CLIENT_OBJECTS := $(call objects,clients/c)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+PROGRAMS := $(BIN)/pyrometerd $(BIN)/pyrometer $(BIN)/libpyrometer.a $(BIN)/libpyrometer.so \
+  $(BIN)/pyrometer-demo
+
+all: $(PROGRAMS)
+
+$(BIN)/pyrometerd: $(DAEMON_OBJECTS) $(ROOM_OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+$(BIN)/pyrometer: $(CLI_OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
+$(BIN)/libpyrometer.a: $(CLIENT_OBJECTS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(BIN)/libpyrometer.so: $(CLIENT_OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared $(LDFLAGS_$(MODE)) $(LDFLAGS) -Wl,-z,relro,-z,now -Wl,-soname,libpyrometer.so.0 \
+	  -pthread -o $@ $^ -lm
+$(BIN)/pyrometer-demo: $(BUILD)/examples/digits.o $(BIN)/libpyrometer.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(DAEMON_PARTS) $(ROOM_OBJECTS) $(BIN)/libpyrometer.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) $(CHECK_LIBS)
+$(BUILD)/clients/c/%.o: ALL_CFLAGS += -fPIC -fvisibility=hidden
+$(BUILD)/%.o: %.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+deps: ## install what building, testing and running need (apt; as root or by sudo)
+	@scripts/deps.sh
+demo: ## the main job: a daemon, a real training run, its temperatures and alerts
+	@scripts/deps.sh
+	@$(MAKE) --no-print-directory all
+	@scripts/demo.sh
+check: ## every test, plain and under ASan+UBSan; ends with 'N passed, N failed'
+	@scripts/deps.sh
+	@tests/run.sh
+unit-tests: $(UNIT_TESTS)
+check-valgrind: ## the C unit tests and one whole daemon run under valgrind
+	@scripts/deps.sh
+	@tests/run.sh valgrind
+bench: all ## speed and memory, measured on this machine
+	@python3 bench/ingest.py
+fuzz: ## libFuzzer over the parsers for SECONDS each (60)
+	@tests/fuzz/run.sh $(SECONDS)
+lint: ## budgets (function <= 60 lines, complexity <= 15, file <= 600 lines), banned calls, cppcheck
+	@scripts/lint.sh
+format: ## clang-format every C file
+	clang-format -i $(wildcard $(addsuffix /*.[ch],$(ROOMS) daemon cli clients/c examples tests/unit bench))
+install: all ## honours DESTDIR and PREFIX
+	install -D -m 755 $(BIN)/pyrometerd $(DESTDIR)$(PREFIX)/bin/pyrometerd
+	install -D -m 755 $(BIN)/pyrometer $(DESTDIR)$(PREFIX)/bin/pyrometer
+	install -D -m 644 $(BIN)/libpyrometer.a $(DESTDIR)$(PREFIX)/lib/libpyrometer.a
+	install -D -m 755 $(BIN)/libpyrometer.so $(DESTDIR)$(PREFIX)/lib/libpyrometer.so.0
+	ln -sf libpyrometer.so.0 $(DESTDIR)$(PREFIX)/lib/libpyrometer.so
+	install -D -m 644 clients/c/pyrometer.h $(DESTDIR)$(PREFIX)/include/pyrometer.h
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@BINDIR@|$(PREFIX)/bin|' systemd/pyrometerd.service \
+	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/pyrometerd.service
+	install -D -m 644 config/pyrometer.yaml $(DESTDIR)$(PREFIX)/share/pyrometer/pyrometer.yaml
+clean: ## remove build/
+	rm -rf build
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+.PHONY: all deps demo check unit-tests check-valgrind bench fuzz lint format install clean help
+.SECONDARY:
+-include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,0 +1,84 @@
+// Sudden rises of the loss, and of loss and gradient together.
+#include "alerts/state.h"
+
+#include "base/num.h"
+
+#include <math.h>
+#include <string.h>
+
+#define TREND_ALPHA 0.01      // half-life of about 70 steps
+#define HOLD_MAX 500          // values kept out in a row until they are the new normal
+#define BOTH_ABOVE (6. / 8)   // of the rule's threshold, where loss and gradient rise together
+#define RECOVERY_STEPS 100    // after which a spike is a change of level
+#define GRADIENT_FLOOR 1e-300 // keeps the logarithm finite
+
+double detrended_score(const struct detrended *d, double x) {
+    return robust_z_is_full(&d->window) ? robust_z_score(&d->window, x - d->trend) : 0;
+}
+
+void detrended_add(struct detrended *d, double x, bool hold) {
+    if (hold && ++d->held < HOLD_MAX) {
+        return;
+    }
+    if (hold || d->count == 0) {
+        *d = (struct detrended){.trend = x};
+    }
+    d->held = 0;
+    d->count += d->count < UINT32_MAX;
+    double off = x - d->trend;
+    robust_z_add_winsorised(&d->window, off);
+    if (robust_z_is_full(&d->window)) {
+        double reach = 4 * (double)d->window.sigma, middle = (double)d->window.median;
+        off = fmin(fmax(off, middle - reach), middle + reach);
+    }
+    d->trend += fmax(TREND_ALPHA, 1. / d->count) * off;
+}
+
+// Up to a constant factor the gradient's mean square over all layers, each counting alike.
+static double log_gradient(const struct thermo_step *step, size_t n_layers) {
+    const double *mean = step->stat[STAT_G_MEAN], *var = step->stat[STAT_G_VAR];
+    double sum = 0;
+    for (size_t i = 0; mean && var && i < n_layers; i++) {
+        double square = mean[i] * mean[i] + var[i];
+        sum += square > 0 ? square : 0;
+    }
+    return sum > 0 && sum < HUGE_VAL ? log(sum + GRADIENT_FLOOR) / 2 : num_missing();
+}
+
+static double loss_scale(struct watch *w, double loss) {
+    if (!(loss > 0) && !w->signed_loss) {
+        w->signed_loss = true;
+        memset(&w->loss, 0, sizeof w->loss);
+    }
+    double limited = fmin(fmax(loss, -1e30), 1e30);
+    return w->signed_loss ? limited : log(loss);
+}
+
+void spike_observe(struct watch *w, const struct rule *rule, const struct thermo_step *step,
+                   size_t n_layers, struct finding *f) {
+    *f = (struct finding){.clear = true, .severity = rule->severity, .threshold = rule->fire_above};
+    bool open = life_is_firing(&w->spike_life);
+    double y = log_gradient(step, n_layers), z_gradient = 0;
+    if (!isnan(y)) {
+        z_gradient = detrended_score(&w->gradient, y);
+        detrended_add(&w->gradient, y, open || z_gradient > rule->fire_above);
+    }
+    if (num_is_missing(step->loss)) {
+        f->clear = false;
+        return;
+    }
+    double x = loss_scale(w, step->loss);
+    f->value = detrended_score(&w->loss, x);
+    double both = rule->fire_above * BOTH_ABOVE;
+    bool together = f->value > both && z_gradient > both;
+    if (together && !(f->value > rule->fire_above)) {
+        f->threshold = both;
+    }
+    f->fire = f->value > f->threshold && w->seen > rule->warmup_steps;
+    f->clear = f->value < rule->clear_below;
+    detrended_add(&w->loss, x, f->fire || (open && !f->clear));
+    w->spike_steps = open ? w->spike_steps + 1 : 0;
+    if (w->spike_steps >= RECOVERY_STEPS && !f->clear) {
+        f->severity = SEVERITY_CRITICAL;
+    }
+}

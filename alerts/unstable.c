@@ -1,0 +1,67 @@
+// Closeness to the edge of stability, judged by the run's own healthy level and by how far the
+// learning rate has gone beyond what the run has shown to bear.
+//
+// The stability fraction x is proportional to the learning rate at a given curvature. A run that
+// bore a learning rate in good health says little about one three times as high: the more it
+// exceeds the proven one, the smaller the rise that counts. Scheduled peaks are part of what is
+// proven, since the learning rate's own warm-up is waited for.
+#include "alerts/state.h"
+
+#include <math.h>
+
+#define PACE_FLAT_STEPS 20      // without a new highest learning rate its warm-up is over
+#define PACE_FOLLOW (1. / 2000) // a higher learning rate becomes proven within some thousand steps
+#define FLOOR 0.02              // any restoring force at all, beyond what noise would feign
+#define RISE 0.35               // over the healthy level, at a proven learning rate
+#define RISE_MIN 0.05
+#define RISE_SPREADS 4
+#define CRITICAL_FACTOR 2 // times the rule's threshold
+
+void pace_observe(struct pace *p, double lr, bool warmed_up) {
+    p->lr = lr;
+    if (!(lr > 0) || isinf(lr)) {
+        return;
+    }
+    if (lr > p->highest) {
+        p->highest = lr;
+        p->flat = 0;
+    } else {
+        p->flat += p->flat < UINT32_MAX;
+    }
+    if (p->proven > 0) {
+        p->proven += lr > p->proven ? PACE_FOLLOW * (lr - p->proven) : 0;
+    } else if (warmed_up && p->flat >= PACE_FLAT_STEPS) {
+        p->proven = p->highest;
+    }
+}
+
+double pace_excess(const struct pace *p) {
+    return p->proven > 0 && p->lr > p->proven ? p->lr / p->proven : 1;
+}
+
+void unstable_observe(struct scope *s, const struct rule *rule, const struct pace *pace,
+                      double stability, bool warmed_up, struct finding *f) {
+    *f = (struct finding){.severity = rule->severity, .value = stability};
+    if (!isfinite(stability) || !warmed_up) {
+        f->clear = true;
+        return;
+    }
+    const struct baseline *b = &s->stability;
+    double excess = pace_excess(pace), ease = 1 / (excess * excess);
+    double rise = fmax(fmax(RISE * ease, RISE_MIN), RISE_SPREADS * b->spread);
+    double over_level = b->level + rise;
+    f->threshold = fmax(fmax(rule->fire_above * ease, FLOOR), over_level);
+    f->fire = baseline_is_known(b) && stability > f->threshold;
+    double clear_below = f->threshold * (rule->clear_below / rule->fire_above);
+    f->clear = stability < fmax(clear_below, b->level + rise / 2);
+    if (f->fire && stability > CRITICAL_FACTOR * rule->fire_above &&
+        rule->severity > SEVERITY_INFO) {
+        f->severity = SEVERITY_CRITICAL;
+    }
+    bool suspect = stability > b->level + rise / 2 || excess > 1.1 || !f->clear;
+    if (suspect && baseline_is_known(b)) {
+        baseline_hold(&s->stability, stability);
+    } else {
+        baseline_add(&s->stability, stability);
+    }
+}

@@ -1,0 +1,42 @@
+// The HTTP side of the daemon: one libmicrohttpd thread with its own read-only connection.
+#ifndef API_API_H
+#define API_API_H
+
+#include "api/board.h"
+#include "base/buf.h"
+#include "base/check.h"
+
+struct api;
+
+enum api_command_type { API_DELETE_RUN, API_ACKNOWLEDGE_ALERT };
+
+struct api_command {
+    enum api_command_type type;
+    const char *run; // API_DELETE_RUN
+    int64_t alert;   // API_ACKNOWLEDGE_ALERT
+};
+
+struct api_config {
+    const char *listen;                     // HOST:PORT; port 0 takes any free one
+    const char *token;                      // NULL: none is wanted
+    const char *tls_cert_pem, *tls_key_pem; // contents, both or neither
+    unsigned max_connections;
+    uint64_t max_points; // of a request for series
+    const char *data;    // the store's directory
+    struct board *board;
+    // Asks the loop to do something and waits for its answer (called on the HTTP thread). 0 done,
+    // 1 no such thing, -1 failed with a message.
+    int (*command)(void *context, const struct api_command *command, char message[256]);
+    void *context;
+};
+
+// 0, or -1 with a message. The port is bound and answers when this returns.
+int api_start(struct api **out, const struct api_config *config, struct buf *error) WARN_UNUSED;
+// HOST:PORT that it really listens on.
+const char *api_address(const struct api *a);
+// Grows whenever the HTTP thread does something, at the latest when asked: for the watchdog.
+uint64_t api_heartbeat(const struct api *a);
+// Ends streams and open answers, joins the thread.
+void api_stop(struct api *a);
+
+#endif

@@ -1,0 +1,96 @@
+// Where the loop publishes and the HTTP thread reads: the newest snapshot of every live run, the
+// daemon's own figures, and the events of the streams. Small critical sections under one mutex;
+// nobody waits for anybody's work.
+#ifndef API_BOARD_H
+#define API_BOARD_H
+
+#include "runs/snapshot.h"
+#include "wire/error.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// The daemon's own figures, for /metrics. Written by the thread that knows, read by the HTTP
+// thread.
+struct board_figures {
+    _Atomic uint64_t steps_received, samples_received, messages_received, bytes_received;
+    _Atomic uint64_t steps_repeated;           // acknowledged and dropped
+    _Atomic uint64_t refused[WIRE_CODE_COUNT]; // errors sent, by code
+    _Atomic uint64_t connections_open, connections_total, connections_refused;
+    _Atomic uint64_t reads_paused; // connections whose reading is stopped now (back-pressure)
+    _Atomic uint64_t queue_bytes;  // read, not yet durable
+    _Atomic uint64_t commits, commit_failures;
+    _Atomic uint64_t commit_seconds_bucket[16]; // counts of commits up to board_commit_bounds_s[i]
+    _Atomic uint64_t commit_nanoseconds;        // their sum
+    _Atomic uint64_t steps_durable;
+    _Atomic uint64_t wal_bytes;
+    _Atomic uint64_t alerts_fired[RULE_COUNT];
+    _Atomic uint64_t unclean_starts; // 1 when the last shutdown was none
+};
+#define BOARD_COMMIT_BOUNDS 14
+extern const double board_commit_bounds_s[BOARD_COMMIT_BOUNDS]; // the last bucket is +Inf
+
+struct board;
+
+struct board *board_create(void);
+void board_destroy(struct board *b);
+struct board_figures *board_figures(struct board *b);
+
+// Loop side. Takes over the reference.
+void board_publish(struct board *b, struct snapshot *snapshot);
+void board_forget(struct board *b, const char *run); // the run is no longer live
+// Why nothing can be stored now; NULL: all is well. Copied. readyz answers with it.
+void board_set_trouble(struct board *b, const char *reason);
+void board_set_rules(struct board *b, const struct rule rules[RULE_COUNT]);
+// Something for the run's streams: event is "alert" or "status", data its JSON. (Temperatures need
+// no call: publishing a snapshot wakes the run's streams.)
+void board_stream(struct board *b, const char *run, const char *event, const char *data);
+
+// Reader side. A new reference, or NULL when the run is not live.
+struct snapshot *board_find(struct board *b, const char *run);
+// All live runs' snapshots, each a new reference; *out is the caller's, free().
+size_t board_all(struct board *b, struct snapshot ***out);
+// False and the reason copied into text when the daemon cannot store.
+bool board_ready(struct board *b, char *text, size_t size);
+void board_rules(struct board *b, struct rule rules[RULE_COUNT]);
+
+// Streams. A subscriber is one stream's letter box: what happened to its run since it last looked.
+// Of temperatures only the newest is kept; of events the newest BOARD_RING, and a count of those
+// dropped.
+#define BOARD_RING 64
+
+struct subscriber;
+
+// Both are called with the board locked, so that falling asleep and being woken cannot cross.
+struct subscriber_calls {
+    void (*sleep)(void *context); // nothing is there
+    void (*wake)(void *context);  // something came; only ever after sleep
+    void *context;
+};
+
+struct board_letter {
+    enum {
+        LETTER_NONE,     // asleep now: sleep() was called
+        LETTER_GAP,      // `dropped` events could not be kept
+        LETTER_EVENT,    // event, data: the taker's, free()
+        LETTER_SNAPSHOT, // a new reference
+        LETTER_BEAT,     // nothing for a while; show that somebody is there
+        LETTER_END       // the run is no longer live, or the board is closed; nothing will follow
+    } kind;
+    uint64_t dropped;
+    char *event, *data;
+    struct snapshot *snapshot;
+};
+
+// NULL when the run is not live. The first letter is its newest snapshot.
+struct subscriber *board_subscribe(struct board *b, const char *run,
+                                   const struct subscriber_calls *calls);
+void board_unsubscribe(struct board *b, struct subscriber *s);
+void board_take(struct board *b, struct subscriber *s, struct board_letter *out);
+// Wakes every sleeping subscriber with a LETTER_BEAT.
+void board_beat(struct board *b);
+// From now on every subscriber takes LETTER_END and none falls asleep.
+void board_close(struct board *b);
+
+#endif

@@ -1,0 +1,101 @@
+#include "api/buckets.h"
+
+#include "base/num.h"
+
+#include <math.h>
+
+void buckets_init(struct buckets *b, size_t points) {
+    CHECK(points > 0);
+    *b = (struct buckets){.points = points, .width = 1};
+}
+
+void buckets_free(struct buckets *b) {
+    free(b->at);
+    *b = (struct buckets){.points = b->points, .width = 1};
+}
+
+static double least(double a, double b) {
+    return isnan(a) || b < a ? b : a;
+}
+
+static double greatest(double a, double b) {
+    return isnan(a) || b > a ? b : a;
+}
+
+// b follows a.
+static struct bucket join(const struct bucket *a, const struct bucket *b) {
+    return (struct bucket){.step = b->step,
+                           .value = b->value,
+                           .min = least(a->min, b->min),
+                           .max = greatest(a->max, b->max),
+                           .count = a->count + b->count,
+                           .nonfinite = a->nonfinite + b->nonfinite};
+}
+
+// How many buckets at the front are never merged: the first value, where there is room for two.
+static size_t kept_apart(const struct buckets *b) {
+    return b->points > 1 ? 1 : 0;
+}
+
+static void halve(struct buckets *b) {
+    size_t to = kept_apart(b);
+    for (size_t from = to; from < b->n; from += 2) {
+        b->at[to++] = from + 1 < b->n ? join(&b->at[from], &b->at[from + 1]) : b->at[from];
+    }
+    b->n = to;
+    b->width *= 2;
+}
+
+static bool append(struct buckets *b, const struct bucket *one) {
+    if (b->n == b->cap) {
+        size_t cap = b->cap ? 2 * b->cap : 16;
+        cap = cap < b->points ? cap : b->points;
+        struct bucket *grown = realloc(b->at, cap * sizeof *grown);
+        if (!grown) {
+            return false;
+        }
+        b->at = grown;
+        b->cap = cap;
+    }
+    b->at[b->n++] = *one;
+    return true;
+}
+
+static bool takes_more(const struct buckets *b) {
+    return b->n > kept_apart(b) && b->at[b->n - 1].count < b->width;
+}
+
+bool buckets_add(struct buckets *b, int64_t step, double value) {
+    if (num_is_missing(value)) {
+        return true;
+    }
+    struct bucket one = {.step = step,
+                         .value = value,
+                         .min = value,
+                         .max = value,
+                         .count = 1,
+                         .nonfinite = isfinite(value) ? 0u : 1u};
+    struct bucket *last = b->n ? &b->at[b->n - 1] : NULL;
+    if (last && last->step == step && last->count == 1) {
+        *last = one;
+        return true;
+    }
+    if (last && last->step == step) {
+        *last = join(last, &one);
+        last->count--;
+        return true;
+    }
+    if (!takes_more(b) && b->n == b->points) {
+        halve(b);
+    }
+    if (takes_more(b)) {
+        last = &b->at[b->n - 1];
+        *last = join(last, &one);
+        return true;
+    }
+    return append(b, &one);
+}
+
+bool buckets_are_merged(const struct buckets *b) {
+    return b->width > 1;
+}

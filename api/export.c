@@ -1,0 +1,190 @@
+// GET /api/v1/runs/{run}/export: all attempts in order, as the job sent them.
+//
+// Nothing is built in memory: the content reader makes one batch after the other, each within a
+// read transaction of its own that ends before the batch is sent, so that a slow client holds no
+// part of the write-ahead log.
+#include "api/emit.h"
+#include "api/find.h"
+#include "api/handlers.h"
+#include "runs/walk.h"
+#include "wire/hello.h"
+#include "wire/json.h"
+
+#include <string.h>
+
+#define BATCH_BYTES ((size_t)1 << 18) // a batch ends with the step that passes this
+#define BATCH_BYTES_MAX ((size_t)1 << 30)
+
+struct export {
+    struct api *api;
+    char *run;
+    int64_t id;
+    struct buf batch;
+    size_t sent;
+    bool done, failed;
+    // Where the next batch begins: behind this step of this attempt, and behind so many events.
+    int64_t attempt, step, events;
+    char *facts; // of the attempt before
+};
+
+static void print_event(const struct event_record *event, struct buf *out) {
+    struct emit e = emit_to(out);
+    emit_object(&e, NULL);
+    emit_text(&e, "type", "event");
+    if (event->step >= 0) {
+        emit_integer(&e, "step", event->step);
+    }
+    if (event->time > 0) {
+        emit_number(&e, "time", event->time);
+    }
+    emit_text(&e, "name", event->name);
+    if (event->data) {
+        emit_raw(&e, "data", event->data, strlen(event->data));
+    }
+    emit_end(&e);
+    buf_putc(out, '\n');
+}
+
+static void print_end(enum run_status status, struct buf *out) {
+    buf_printf(out, "{\"type\":\"end\",\"status\":\"%s\"}\n", run_status_name(status));
+}
+
+// Other layers without a rewind are only taken from a run that has ended.
+static bool needs_end(const char *before, const char *after) {
+    struct hello a, b;
+    struct wire_error error;
+    if (!before || hello_parse(&a, before, strlen(before), &error)) {
+        return false;
+    }
+    bool differ = !hello_parse(&b, after, strlen(after), &error) && !hello_same_layers(&a, &b);
+    hello_free(&a);
+    hello_free(&b);
+    return differ;
+}
+
+static void print_attempt(struct export *x, const struct attempt_record *a) {
+    if (!a->is_rewind && needs_end(x->facts, a->facts)) {
+        print_end(RUN_STOPPED, &x->batch);
+    }
+    hello_print(a->facts, a->is_rewind ? a->rewind_step : HELLO_NO_REWIND, &x->batch);
+    free(x->facts);
+    x->facts = strdup(a->facts);
+    CHECK(x->facts != NULL);
+    x->attempt = a->id;
+    x->step = -1;
+}
+
+// False when the batch is full: the item belongs into the next.
+static bool print_item(struct export *x, const struct walk *w, enum walk_item item) {
+    bool is_full = x->batch.len >= BATCH_BYTES;
+    if (item == WALK_EVENT) {
+        print_event(walk_event(w), &x->batch);
+        x->events++;
+        return true;
+    }
+    if (item == WALK_ATTEMPT) {
+        if (!is_full) {
+            print_attempt(x, walk_attempt(w));
+        }
+        return !is_full;
+    }
+    const struct step *step = walk_step(w);
+    // What came with one step stays together, since the next batch begins behind a step.
+    if (is_full && step->step > x->step) {
+        return false;
+    }
+    step_print(step, item == WALK_STEP ? "step" : "scalars", &x->batch);
+    x->step = step->step;
+    return true;
+}
+
+static bool print_last(struct export *x) {
+    struct run_record run;
+    if (reader_find_run(x->api->reader, x->run, &run) != 1) {
+        return false;
+    }
+    bool same = run.id == x->id;
+    if (same && run_status_is_end(run.progress.status)) {
+        print_end(run.progress.status, &x->batch);
+    }
+    run_record_free(&run);
+    x->done = true;
+    return same;
+}
+
+static bool walk_batch(struct export *x) {
+    struct walk_options options = {.after_attempt = x->attempt,
+                                   .after_step = x->step,
+                                   .skip_events = x->events,
+                                   .scalars = true};
+    struct walk *w;
+    if (walk_open(&w, x->api->reader, x->id, &options)) {
+        return false;
+    }
+    enum walk_item item;
+    while ((item = walk_next(w)) > WALK_END && print_item(x, w, item)) {
+    }
+    walk_close(w);
+    return item != WALK_ERROR && (item != WALK_END || print_last(x));
+}
+
+// Fills the next batch. False for an error of the store, or a run that was forgotten meanwhile.
+static bool fill(struct export *x) {
+    buf_clear(&x->batch);
+    x->sent = 0;
+    if (reader_begin(x->api->reader)) {
+        return false;
+    }
+    bool good = walk_batch(x);
+    reader_end(x->api->reader);
+    return good && !x->batch.failed;
+}
+
+static ssize_t read_export(void *context, uint64_t position, char *to, size_t max) {
+    (void)position;
+    struct export *x = context;
+    if (x->sent == x->batch.len && !x->done && !fill(x)) {
+        x->failed = true;
+    }
+    api_progress(x->api);
+    if (x->failed) {
+        return MHD_CONTENT_READER_END_WITH_ERROR; // the client sees that it is not whole
+    }
+    size_t n = x->batch.len - x->sent < max ? x->batch.len - x->sent : max;
+    if (n == 0) {
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    memcpy(to, x->batch.data + x->sent, n);
+    x->sent += n;
+    return (ssize_t)n;
+}
+
+static void free_export(void *context) {
+    struct export *x = context;
+    buf_free(&x->batch);
+    free(x->run);
+    free(x->facts);
+    free(x);
+}
+
+enum MHD_Result export_get(struct request *q) {
+    struct found run;
+    enum MHD_Result rc;
+    if (!find_run(q, &run, &rc)) {
+        return rc;
+    }
+    struct export *x = NEW(struct export);
+    x->api = q->api;
+    x->run = strdup(run.record->name);
+    CHECK(x->run != NULL);
+    x->id = run.record->id;
+    x->step = -1;
+    buf_init(&x->batch, BATCH_BYTES_MAX);
+    found_release(&run);
+    struct MHD_Response *r =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64 * 1024, read_export, x, free_export);
+    CHECK(r != NULL);
+    answer_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
+    answer_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    return answer_response(q, MHD_HTTP_OK, r);
+}

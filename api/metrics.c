@@ -1,0 +1,227 @@
+// GET /metrics: OpenMetrics 1.0 text.
+#include "api/metrics.h"
+
+#include "api/handlers.h"
+#include "base/num.h"
+#include "probes/metric.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#define METRICS_BYTES_MAX ((size_t)1 << 26)
+#define METRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+static void begin_family(struct buf *out, const char *name, const char *type, const char *unit,
+                         const char *help) {
+    buf_printf(out, "# TYPE %s %s\n", name, type);
+    if (unit) {
+        buf_printf(out, "# UNIT %s %s\n", name, unit);
+    }
+    buf_printf(out, "# HELP %s %s\n", name, help);
+}
+
+void metrics_put_label(struct buf *out, const char *name, const char *value) {
+    buf_printf(out, "%s=\"", name);
+    for (; *value; value++) {
+        if (*value == '\n') {
+            buf_puts(out, "\\n");
+        } else {
+            if (*value == '"' || *value == '\\') {
+                buf_putc(out, '\\');
+            }
+            buf_putc(out, *value);
+        }
+    }
+    buf_putc(out, '"');
+}
+
+void metrics_put_number(struct buf *out, double x) {
+    if (isnan(x)) {
+        buf_puts(out, "NaN");
+    } else if (isinf(x)) {
+        buf_puts(out, x > 0 ? "+Inf" : "-Inf");
+    } else {
+        char text[NUM_TEXT_MAX];
+        buf_put(out, text, num_format(text, x));
+    }
+}
+
+static void put_counter(struct buf *out, const char *name, const char *unit, const char *help,
+                        uint64_t value) {
+    begin_family(out, name, "counter", unit, help);
+    buf_printf(out, "%s_total %" PRIu64 "\n", name, value);
+}
+
+static void put_gauge(struct buf *out, const char *name, const char *unit, const char *help,
+                      uint64_t value) {
+    begin_family(out, name, "gauge", unit, help);
+    buf_printf(out, "%s %" PRIu64 "\n", name, value);
+}
+
+static void put_counters(struct buf *out, struct board_figures *f) {
+    put_counter(out, "pyrometer_steps_received", NULL, "Steps that jobs sent.", f->steps_received);
+    put_counter(out, "pyrometer_steps_repeated", NULL,
+                "Steps that were stored already: acknowledged and dropped.", f->steps_repeated);
+    put_counter(out, "pyrometer_steps_durable", NULL, "Steps on disk.", f->steps_durable);
+    put_counter(out, "pyrometer_samples_received", NULL, "Numbers within the steps that jobs sent.",
+                f->samples_received);
+    put_counter(out, "pyrometer_messages_received", NULL, "Messages that jobs sent.",
+                f->messages_received);
+    put_counter(out, "pyrometer_received_bytes", "bytes", "Bytes that jobs sent.",
+                f->bytes_received);
+    put_counter(out, "pyrometer_connections", NULL, "Connections of jobs taken.",
+                f->connections_total);
+    put_counter(out, "pyrometer_connections_refused", NULL, "Connections of jobs refused.",
+                f->connections_refused);
+    put_counter(out, "pyrometer_commit_failures", NULL, "Commits that failed; each is tried again.",
+                f->commit_failures);
+}
+
+static void put_gauges(struct buf *out, struct board_figures *f, bool ready) {
+    put_gauge(out, "pyrometer_ready", NULL, "1 while steps can be stored.", ready);
+    put_gauge(out, "pyrometer_connections_open", NULL, "Connections of jobs that are open.",
+              f->connections_open);
+    put_gauge(out, "pyrometer_reads_paused", NULL,
+              "Connections that are not read from until the disk catches up.", f->reads_paused);
+    put_gauge(out, "pyrometer_queue_bytes", "bytes", "Read from jobs and not yet on disk.",
+              f->queue_bytes);
+    put_gauge(out, "pyrometer_wal_bytes", "bytes", "The write-ahead log's size.", f->wal_bytes);
+    put_gauge(out, "pyrometer_start_unclean", NULL,
+              "1 when the daemon before this one did not close the store.", f->unclean_starts);
+}
+
+static void put_labelled(struct buf *out, struct board_figures *f) {
+    begin_family(out, "pyrometer_messages_refused", "counter", NULL,
+                 "Messages refused, by the code of the error.");
+    for (int code = WIRE_OK + 1; code < WIRE_CODE_COUNT; code++) {
+        buf_printf(out, "pyrometer_messages_refused_total{code=\"%s\"} %" PRIu64 "\n",
+                   wire_code_name((enum wire_code)code), f->refused[code]);
+    }
+    begin_family(out, "pyrometer_alerts_fired", "counter", NULL, "Alerts that fired, by rule.");
+    for (int rule = 0; rule < RULE_COUNT; rule++) {
+        buf_printf(out, "pyrometer_alerts_fired_total{rule=\"%s\"} %" PRIu64 "\n",
+                   rule_name((enum rule_id)rule), f->alerts_fired[rule]);
+    }
+}
+
+static void put_commits(struct buf *out, struct board_figures *f) {
+    uint64_t count = 0;
+    begin_family(out, "pyrometer_commit_seconds", "histogram", "seconds",
+                 "How long it took until a transaction was on disk.");
+    for (size_t i = 0; i <= BOARD_COMMIT_BOUNDS; i++) {
+        count += f->commit_seconds_bucket[i];
+        buf_puts(out, "pyrometer_commit_seconds_bucket{le=\"");
+        metrics_put_number(out,
+                           i < BOARD_COMMIT_BOUNDS ? board_commit_bounds_s[i] : (double)INFINITY);
+        buf_printf(out, "\"} %" PRIu64 "\n", count);
+    }
+    buf_puts(out, "pyrometer_commit_seconds_sum ");
+    metrics_put_number(out, (double)f->commit_nanoseconds * 1e-9);
+    buf_printf(out, "\npyrometer_commit_seconds_count %" PRIu64 "\n", count);
+}
+
+struct runs {
+    struct snapshot **at;
+    size_t n;
+};
+
+static void put_run_gauge(struct buf *out, const char *name, const char *unit, const char *help,
+                          const struct runs *runs, double (*value)(const struct snapshot *)) {
+    begin_family(out, name, "gauge", unit, help);
+    for (size_t i = 0; i < runs->n && i < METRICS_SAMPLES_MAX; i++) {
+        buf_printf(out, "%s{", name);
+        metrics_put_label(out, "run", runs->at[i]->record.name);
+        buf_puts(out, "} ");
+        metrics_put_number(out, value(runs->at[i]));
+        buf_putc(out, '\n');
+    }
+}
+
+static double newest_step(const struct snapshot *s) {
+    return (double)s->step;
+}
+
+static double newest_loss(const struct snapshot *s) {
+    return s->record.progress.loss;
+}
+
+static double last_seen(const struct snapshot *s) {
+    return s->record.progress.last_seen;
+}
+
+static void put_temperature(struct buf *out, const struct snapshot *s, const char *layer,
+                            enum metric m, double value) {
+    buf_puts(out, "pyrometer_temperature{");
+    metrics_put_label(out, "run", s->record.name);
+    buf_putc(out, ',');
+    metrics_put_label(out, "layer", layer);
+    buf_printf(out, ",thermometer=\"%s\"} ", metric_name(m));
+    metrics_put_number(out, value);
+    buf_putc(out, '\n');
+}
+
+// Of one body: the readings that there are, as far as `room` goes.
+static void put_body(struct buf *out, const struct snapshot *s, const char *layer,
+                     const struct reading r[METRIC_COUNT], size_t *room, uint64_t *left_out) {
+    for (int m = 0; m < METRIC_COUNT; m++) {
+        if (!metric_is_temperature((enum metric)m) || r[m].reason) {
+            continue;
+        }
+        if (*room == 0) {
+            ++*left_out;
+        } else {
+            --*room;
+            put_temperature(out, s, layer, (enum metric)m, r[m].value);
+        }
+    }
+}
+
+// Whole runs first: when there is no room for all, it is layers that are left out.
+static void put_temperatures(struct buf *out, const struct runs *runs) {
+    size_t room = METRICS_SAMPLES_MAX;
+    uint64_t left_out = 0;
+    begin_family(out, "pyrometer_temperature", "gauge", NULL,
+                 "Newest temperatures of the live runs; an empty layer is the whole run.");
+    for (size_t i = 0; i < runs->n; i++) {
+        put_body(out, runs->at[i], "", runs->at[i]->global, &room, &left_out);
+    }
+    for (size_t i = 0; i < runs->n; i++) {
+        const struct snapshot *s = runs->at[i];
+        for (size_t l = 0; l < s->n_layers; l++) {
+            put_body(out, s, s->layer_names[l], s->layers[l], &room, &left_out);
+        }
+    }
+    put_gauge(out, "pyrometer_temperatures_left_out", NULL,
+              "Temperatures that are not shown here because there are too many.", left_out);
+}
+
+void metrics_print(struct buf *out, struct board *board) {
+    struct board_figures *f = board_figures(board);
+    struct runs runs;
+    char reason[8];
+    bool ready = board_ready(board, reason, sizeof reason);
+    runs.n = board_all(board, &runs.at);
+    put_counters(out, f);
+    put_gauges(out, f, ready);
+    put_labelled(out, f);
+    put_commits(out, f);
+    put_gauge(out, "pyrometer_runs_live", NULL, "Runs that are live.", runs.n);
+    put_run_gauge(out, "pyrometer_run_step", NULL, "A live run's newest step.", &runs, newest_step);
+    put_run_gauge(out, "pyrometer_run_loss", NULL, "A live run's newest loss.", &runs, newest_loss);
+    put_run_gauge(out, "pyrometer_run_last_seen_seconds", "seconds",
+                  "When a live run last sent something, since the epoch.", &runs, last_seen);
+    put_temperatures(out, &runs);
+    buf_puts(out, "# EOF\n");
+    for (size_t i = 0; i < runs.n; i++) {
+        snapshot_unref(runs.at[i]);
+    }
+    free(runs.at);
+}
+
+enum MHD_Result metrics_get(struct request *q) {
+    struct buf text;
+    buf_init(&text, METRICS_BYTES_MAX);
+    metrics_print(&text, q->api->board);
+    return answer_text(q, MHD_HTTP_OK, METRICS_TYPE, &text);
+}

@@ -1,0 +1,16 @@
+// The daemon's figures and the live runs' temperatures as OpenMetrics text.
+#ifndef API_METRICS_H
+#define API_METRICS_H
+
+#include "api/board.h"
+#include "base/buf.h"
+
+// Temperatures of all live runs together; how many were left out is a metric of its own.
+#define METRICS_SAMPLES_MAX 20000
+
+void metrics_print(struct buf *out, struct board *board);
+// Pieces of it, for tests: name="value" with its escapes, and a number with NaN and infinities.
+void metrics_put_label(struct buf *out, const char *name, const char *value);
+void metrics_put_number(struct buf *out, double x);
+
+#endif

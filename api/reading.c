@@ -1,0 +1,238 @@
+#include "api/reading.h"
+
+#include "probes/metric.h"
+#include "runs/run.h"
+
+#include <math.h>
+
+#define CACHE_BODIES 16
+#define CACHE_SNAPSHOTS 4
+#define READING_BYTES_MAX ((size_t)1 << 28)
+#define LOSSLESS_TOLERANCE 0.01
+
+// Both caches are small rings: the oldest entry makes room.
+struct reading_cache {
+    struct {
+        uint64_t version;
+        struct body *body;
+    } bodies[CACHE_BODIES];
+    struct {
+        int64_t run, last_step, n_steps;
+        double last_seen;
+        struct snapshot *snapshot;
+    } snapshots[CACHE_SNAPSHOTS];
+    size_t next_body, next_snapshot;
+};
+
+struct reading_cache *reading_cache_create(void) {
+    return NEW(struct reading_cache);
+}
+
+void reading_cache_destroy(struct reading_cache *c) {
+    for (size_t i = 0; i < CACHE_BODIES; i++) {
+        body_unref(c->bodies[i].body);
+    }
+    for (size_t i = 0; i < CACHE_SNAPSHOTS; i++) {
+        snapshot_unref(c->snapshots[i].snapshot);
+    }
+    free(c);
+}
+
+static struct snapshot *find_restored(struct reading_cache *c, const struct run_record *r) {
+    const struct run_progress *p = &r->progress;
+    for (size_t i = 0; i < CACHE_SNAPSHOTS; i++) {
+        if (c->snapshots[i].snapshot && c->snapshots[i].run == r->id &&
+            c->snapshots[i].last_step == p->last_step && c->snapshots[i].n_steps == p->n_steps &&
+            !(c->snapshots[i].last_seen < p->last_seen) &&
+            !(c->snapshots[i].last_seen > p->last_seen)) {
+            return snapshot_ref(c->snapshots[i].snapshot);
+        }
+    }
+    return NULL;
+}
+
+static void keep_restored(struct reading_cache *c, const struct run_record *r, struct snapshot *s) {
+    size_t at = c->next_snapshot++ % CACHE_SNAPSHOTS;
+    snapshot_unref(c->snapshots[at].snapshot);
+    c->snapshots[at].run = r->id;
+    c->snapshots[at].last_step = r->progress.last_step;
+    c->snapshots[at].n_steps = r->progress.n_steps;
+    c->snapshots[at].last_seen = r->progress.last_seen;
+    c->snapshots[at].snapshot = snapshot_ref(s);
+}
+
+struct snapshot *reading_snapshot(struct api *a, const struct found *found) {
+    if (found->live) {
+        return snapshot_ref(found->live);
+    }
+    struct snapshot *s = find_restored(a->readings, found->record);
+    if (s) {
+        return s;
+    }
+    struct rule rules[RULE_COUNT];
+    struct run *run;
+    board_rules(a->board, rules);
+    if (run_restore(&run, a->reader, found->record->name, rules) != 1) {
+        return NULL;
+    }
+    s = snapshot_create(run);
+    run_destroy(run);
+    keep_restored(a->readings, found->record, s);
+    return s;
+}
+
+struct body *reading_body(struct api *a, const struct snapshot *s) {
+    struct reading_cache *c = a->readings;
+    for (size_t i = 0; i < CACHE_BODIES; i++) {
+        if (c->bodies[i].body && c->bodies[i].version == s->version) {
+            return body_ref(c->bodies[i].body);
+        }
+    }
+    struct buf json;
+    buf_init(&json, READING_BYTES_MAX);
+    struct emit e = emit_to(&json);
+    reading_emit(&e, NULL, s, true);
+    if (json.failed) {
+        buf_free(&json);
+        return NULL;
+    }
+    size_t at = c->next_body++ % CACHE_BODIES;
+    body_unref(c->bodies[at].body);
+    c->bodies[at].version = s->version;
+    c->bodies[at].body = body_create(&json);
+    return body_ref(c->bodies[at].body);
+}
+
+static const enum metric temperatures[] = {METRIC_TRANSITION, METRIC_DIFFERENTIAL,
+                                           METRIC_KINETIC,    METRIC_CONFIGURATIONAL,
+                                           METRIC_NOISE,      METRIC_VELOCITY};
+static const enum metric run_numbers[] = {METRIC_STABILITY, METRIC_COHERENCE, METRIC_DRIFT,
+                                          METRIC_EQUILIBRIUM, METRIC_NOISE_SCALE};
+static const enum metric layer_numbers[] = {METRIC_STABILITY, METRIC_COHERENCE, METRIC_DRIFT,
+                                            METRIC_UPDATE_RATIO};
+// What has no thermometer's object around it, for `intervals` and `reasons`.
+static const enum metric run_plain[] = {METRIC_ENERGY,        METRIC_ENTROPY,  METRIC_FREE_ENERGY,
+                                        METRIC_HEAT_CAPACITY, METRIC_QUADRANT, METRIC_STABILITY,
+                                        METRIC_COHERENCE,     METRIC_DRIFT,    METRIC_EQUILIBRIUM,
+                                        METRIC_NOISE_SCALE};
+static const enum metric layer_plain[] = {METRIC_ENTROPY,     METRIC_HEAT,      METRIC_EFFICIENCY,
+                                          METRIC_STABILITY,   METRIC_COHERENCE, METRIC_DRIFT,
+                                          METRIC_UPDATE_RATIO};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static void emit_plain(struct emit *e, const struct reading r[METRIC_COUNT], enum metric m) {
+    if (r[m].reason) {
+        emit_null(e, metric_name(m));
+    } else {
+        emit_number(e, metric_name(m), r[m].value);
+    }
+}
+
+static void emit_plains(struct emit *e, const struct reading r[METRIC_COUNT], const enum metric *m,
+                        size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        emit_plain(e, r, m[i]);
+    }
+}
+
+static void emit_thermometer(struct emit *e, const char *name, const struct reading *r) {
+    emit_object(e, name);
+    if (r->reason) {
+        emit_null(e, "value");
+        emit_text(e, "reason", r->reason);
+    } else if (r->has_interval) {
+        emit_number(e, "value", r->value);
+        emit_number(e, "low", r->low);
+        emit_number(e, "high", r->high);
+    } else {
+        emit_number(e, "value", r->value);
+        emit_null(e, "low");
+        emit_null(e, "high");
+        emit_text(e, "reason", r->no_interval ? r->no_interval : "no interval is known for it");
+    }
+    emit_end(e);
+}
+
+static void emit_thermometers(struct emit *e, const struct reading r[METRIC_COUNT]) {
+    for (size_t i = 0; i < COUNT(temperatures); i++) {
+        emit_thermometer(e, metric_name(temperatures[i]), &r[temperatures[i]]);
+    }
+}
+
+// Beside the plain numbers: their 95% intervals, and why some are missing.
+static void emit_doubts(struct emit *e, const struct reading r[METRIC_COUNT], const enum metric *m,
+                        size_t n) {
+    emit_object(e, "intervals");
+    for (size_t i = 0; i < n; i++) {
+        if (!r[m[i]].reason && r[m[i]].has_interval) {
+            emit_array(e, metric_name(m[i]));
+            emit_number(e, NULL, r[m[i]].low);
+            emit_number(e, NULL, r[m[i]].high);
+            emit_end(e);
+        }
+    }
+    emit_end(e);
+    emit_object(e, "reasons");
+    for (size_t i = 0; i < n; i++) {
+        if (r[m[i]].reason) {
+            emit_text(e, metric_name(m[i]), r[m[i]].reason);
+        }
+    }
+    emit_end(e);
+}
+
+// The kind of heat engine that a layer's activation makes it (docs/rest.md).
+static const char *engine(const struct reading *efficiency) {
+    if (efficiency->reason || !isfinite(efficiency->value)) {
+        return NULL;
+    }
+    if (fabs(efficiency->value - 1) <= LOSSLESS_TOLERANCE) {
+        return "lossless";
+    }
+    return efficiency->value < 1 ? "dissipative" : "amplifying";
+}
+
+static void emit_layer(struct emit *e, const char *name, const struct reading r[METRIC_COUNT]) {
+    emit_object(e, NULL);
+    emit_text(e, "name", name);
+    emit_plain(e, r, METRIC_ENTROPY);
+    emit_plain(e, r, METRIC_HEAT);
+    emit_plain(e, r, METRIC_EFFICIENCY);
+    emit_text(e, "engine", engine(&r[METRIC_EFFICIENCY]));
+    emit_plains(e, r, layer_numbers, COUNT(layer_numbers));
+    emit_thermometers(e, r);
+    emit_doubts(e, r, layer_plain, COUNT(layer_plain));
+    emit_end(e);
+}
+
+static void emit_quadrant(struct emit *e, const struct reading *r) {
+    emit_text(e, "quadrant", r->reason ? NULL : quadrant_name((enum quadrant)(int)r->value));
+}
+
+void reading_emit(struct emit *e, const char *key, const struct snapshot *s, bool with_layers) {
+    emit_object(e, key);
+    emit_text(e, "run", s->record.name);
+    emit_step(e, "step", s->step);
+    emit_time(e, "time", s->time);
+    emit_text(e, "state", s->state ? "II" : "I");
+    emit_integer(e, "state_number", s->state);
+    emit_plain(e, s->global, METRIC_ENERGY);
+    emit_plain(e, s->global, METRIC_ENTROPY);
+    emit_plain(e, s->global, METRIC_FREE_ENERGY);
+    emit_plain(e, s->global, METRIC_HEAT_CAPACITY);
+    emit_quadrant(e, &s->global[METRIC_QUADRANT]);
+    emit_plains(e, s->global, run_numbers, COUNT(run_numbers));
+    emit_doubts(e, s->global, run_plain, COUNT(run_plain));
+    emit_object(e, "global");
+    emit_thermometers(e, s->global);
+    emit_end(e);
+    if (with_layers) {
+        emit_array(e, "layers");
+        for (size_t i = 0; i < s->n_layers; i++) {
+            emit_layer(e, s->layer_names[i], s->layers[i]);
+        }
+        emit_end(e);
+    }
+    emit_end(e);
+}

@@ -1,0 +1,22 @@
+// Readings as JSON, and a cache of the newest few. HTTP thread only.
+#ifndef API_READING_H
+#define API_READING_H
+
+#include "api/body.h"
+#include "api/emit.h"
+#include "api/find.h"
+
+struct reading_cache;
+
+struct reading_cache *reading_cache_create(void);
+void reading_cache_destroy(struct reading_cache *c);
+
+// The run's newest snapshot, a reference: the live one, else one rebuilt from the store (and kept a
+// while). NULL for an error of the store.
+struct snapshot *reading_snapshot(struct api *a, const struct found *run);
+// The reading as JSON, serialised once a snapshot; a reference. NULL when it is too large.
+struct body *reading_body(struct api *a, const struct snapshot *s);
+// The reading, with its layers or without.
+void reading_emit(struct emit *e, const char *key, const struct snapshot *s, bool with_layers);
+
+#endif

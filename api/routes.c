@@ -1,0 +1,183 @@
+#include "api/routes.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+const struct route routes[] = {
+    {"GET", "/healthz", health_get, NULL, "Says that the daemon is alive", "text/plain", true},
+    {"GET", "/readyz", ready_get, NULL, "Says whether the daemon can store, or why not",
+     "text/plain", false},
+    {"GET", "/metrics", metrics_get, NULL, "The daemon's figures and every live run's temperatures",
+     "application/openmetrics-text", false},
+    {"GET", "/", page_get, NULL, "The dashboard", "text/html", false},
+    {"GET", "/app.js", page_script_get, NULL, "The dashboard's script", "text/javascript", false},
+    {"GET", "/app.css", page_style_get, NULL, "The dashboard's style", "text/css", false},
+    {"GET", "/api/v1/openapi.json", openapi_get, NULL, "This document", TYPE_JSON, false},
+    {"GET", "/api/v1/runs", runs_get, runs_parameters, "The runs, newest first", TYPE_JSON, false},
+    {"GET", "/api/v1/runs/{run}", run_get, NULL, "One run with its facts and its newest reading",
+     TYPE_JSON, false},
+    {"DELETE", "/api/v1/runs/{run}", run_delete, NULL, "Forgets a run and all its steps", NULL,
+     false},
+    {"GET", "/api/v1/runs/{run}/temperature", temperature_get, NULL, "The newest reading",
+     TYPE_JSON, false},
+    {"GET", "/api/v1/runs/{run}/series", series_get, series_parameters, "Columns for plotting",
+     TYPE_JSON, false},
+    {"GET", "/api/v1/runs/{run}/events", events_get, events_parameters,
+     "The run's annotations, in the order in which they came", TYPE_JSON, false},
+    {"GET", "/api/v1/runs/{run}/export", export_get, NULL, "The run as line protocol",
+     "application/x-ndjson", false},
+    {"GET", "/api/v1/runs/{run}/stream", stream_get, NULL,
+     "Server-sent events: temperature, alert and status as they come", "text/event-stream", false},
+    {"GET", "/api/v1/alerts", alerts_get, alerts_parameters, "Alerts, newest first", TYPE_JSON,
+     false},
+    {"POST", "/api/v1/alerts/{id}/acknowledge", alert_acknowledge, NULL, "Someone has the alert",
+     TYPE_JSON, false},
+    {"GET", "/api/v1/rules", rules_get, NULL, "The rules in force, with what each has fired",
+     TYPE_JSON, false},
+};
+const size_t routes_count = sizeof routes / sizeof *routes;
+
+static void free_parts(char *part[REQUEST_PARTS]) {
+    for (size_t i = 0; i < REQUEST_PARTS; i++) {
+        free(part[i]);
+        part[i] = NULL;
+    }
+}
+
+// An open part: not empty, decodable.
+static bool take_part(const char *text, size_t len, char **part) {
+    *part = strndup(text, len);
+    CHECK(*part != NULL);
+    return len > 0 && percent_decode(*part, false);
+}
+
+bool route_matches(const char *pattern, const char *path, char *part[REQUEST_PARTS]) {
+    size_t n = 0;
+    memset(part, 0, REQUEST_PARTS * sizeof *part);
+    for (;;) {
+        size_t expected = strcspn(pattern, "/"), got = strcspn(path, "/");
+        if (*pattern == '{') {
+            if (!take_part(path, got, &part[n++])) {
+                break;
+            }
+        } else if (expected != got || memcmp(pattern, path, got) != 0) {
+            break;
+        }
+        pattern += expected;
+        path += got;
+        if (*pattern != *path) {
+            break;
+        }
+        if (!*pattern) {
+            return true;
+        }
+        pattern++;
+        path++;
+    }
+    free_parts(part);
+    return false;
+}
+
+bool token_matches(const char *token, const char *given) {
+    size_t len = strlen(token), given_len = strlen(given);
+    unsigned char differ = len != given_len;
+    for (size_t i = 0; i < given_len; i++) {
+        differ |= (unsigned char)((unsigned char)token[i % (len + 1)] ^ (unsigned char)given[i]);
+    }
+    return !differ;
+}
+
+static bool is_authorized(const struct request *q) {
+    const char *header = request_header(q, MHD_HTTP_HEADER_AUTHORIZATION);
+    if (!q->api->token) {
+        return true;
+    }
+    return header && strncasecmp(header, "Bearer ", 7) == 0 &&
+           token_matches(q->api->token, header + 7);
+}
+
+// A page of another site may not make a browser change anything here.
+static bool is_foreign(const struct request *q) {
+    const char *origin = request_header(q, "Origin"),
+               *host = request_header(q, MHD_HTTP_HEADER_HOST);
+    const char *at = origin ? strstr(origin, "://") : NULL;
+    return origin && (!at || !host || strcasecmp(at + 3, host) != 0);
+}
+
+static bool method_is(const struct request *q, const char *method) {
+    return strcmp(q->method, method) == 0 ||
+           (strcmp(q->method, "HEAD") == 0 && strcmp(method, "GET") == 0);
+}
+
+static enum MHD_Result answer_route(struct request *q, const struct route *route) {
+    struct buf problem;
+    buf_init(&problem, 4000);
+    if (query_read(&q->query, q->query_text, route->parameters, &problem)) {
+        enum MHD_Result rc = answer_problem(q, MHD_HTTP_BAD_REQUEST, "%s", buf_str(&problem));
+        buf_free(&problem);
+        return rc;
+    }
+    buf_free(&problem);
+    if (strcmp(route->method, "GET") != 0 && is_foreign(q)) {
+        return answer_problem(
+            q, MHD_HTTP_FORBIDDEN,
+            "a page of another site may not change anything here (Origin and Host "
+            "differ)");
+    }
+    return route->handler(q);
+}
+
+// The path is known, the method is not one of its own.
+static enum MHD_Result answer_methods(struct request *q, const char *allow) {
+    q->allow = allow;
+    if (strcmp(q->method, "OPTIONS") == 0) {
+        return answer_nothing(q, MHD_HTTP_NO_CONTENT);
+    }
+    return answer_problem(q, MHD_HTTP_METHOD_NOT_ALLOWED, "this address takes %s, not %s", allow,
+                          q->method);
+}
+
+static enum MHD_Result answer_path(struct request *q, const char *path) {
+    bool reads = false, deletes = false, posts = false;
+    for (size_t i = 0; i < routes_count; i++) {
+        if (!route_matches(routes[i].pattern, path, q->part)) {
+            continue;
+        }
+        if (method_is(q, routes[i].method)) {
+            return answer_route(q, &routes[i]);
+        }
+        free_parts(q->part);
+        reads = reads || *routes[i].method == 'G';
+        posts = posts || *routes[i].method == 'P';
+        deletes = deletes || *routes[i].method == 'D';
+    }
+    if (!reads && !posts && !deletes) {
+        return answer_problem(
+            q, MHD_HTTP_NOT_FOUND,
+            "there is nothing at this address; /api/v1/openapi.json lists what there is");
+    }
+    char allow[64];
+    snprintf(allow, sizeof allow, "%s%sOPTIONS%s", reads ? "GET, HEAD, " : "",
+             posts ? "POST, " : "", deletes ? ", DELETE" : "");
+    return answer_methods(q, allow);
+}
+
+enum MHD_Result routes_answer(struct request *q) {
+    size_t len = strcspn(q->address, "?");
+    char *path = strndup(q->address, len);
+    CHECK(path != NULL);
+    enum MHD_Result rc;
+    bool is_open = false;
+    for (size_t i = 0; i < routes_count; i++) {
+        is_open = is_open || (routes[i].is_open && strcmp(routes[i].pattern, path) == 0);
+    }
+    if (!is_open && !is_authorized(q)) {
+        rc = answer_problem(q, MHD_HTTP_UNAUTHORIZED,
+                            "this daemon wants a token: Authorization: Bearer TOKEN");
+    } else {
+        rc = answer_path(q, path);
+    }
+    free(path);
+    return rc;
+}

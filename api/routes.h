@@ -1,0 +1,28 @@
+// The table of all calls.
+#ifndef API_ROUTES_H
+#define API_ROUTES_H
+
+#include "api/handlers.h"
+
+struct route {
+    const char *method;
+    const char *pattern; // parts in braces are open
+    handler_fn *handler;
+    const struct parameter *parameters; // NULL: takes none
+    const char *summary, *type; // for the OpenAPI document: a sentence, and the answer's type
+    bool is_open;               // wants no token
+};
+
+extern const struct route routes[];
+extern const size_t routes_count;
+
+// Answers the request: authorization, path, method, query, then the call's handler.
+enum MHD_Result routes_answer(struct request *q);
+
+// True when the path (without its query) has the pattern's form; *part are the decoded open parts
+// then, to be freed. Exposed for tests.
+bool route_matches(const char *pattern, const char *path, char *part[REQUEST_PARTS]);
+// In a time that does not depend on where the texts differ.
+bool token_matches(const char *token, const char *given);
+
+#endif

@@ -1,0 +1,59 @@
+// What a request for series asks for: metrics, and the layers on which they are drawn.
+#ifndef API_SELECT_H
+#define API_SELECT_H
+
+#include "api/buckets.h"
+#include "api/query.h"
+#include "probes/thermo.h"
+#include "wire/hello.h"
+#include "wire/step.h"
+
+enum select_kind { SELECT_FIELD, SELECT_SCALAR, SELECT_INSTRUMENT, SELECT_STATISTIC };
+
+enum select_field { FIELD_LOSS, FIELD_LR, FIELD_LOSS_AFTER, FIELD_VAL_LOSS, FIELD_BATCH_SIZE };
+
+struct select_metric {
+    const char *name; // as asked for; the query's
+    enum select_kind kind;
+    unsigned id;          // an enum select_field, metric or stat
+    const char *own;      // a scalar's or a statistic's own name
+    const double *values; // of the step being looked at: a statistic's column
+    bool seen;            // some step had the statistic
+};
+
+struct select_layer {
+    char *name;
+    size_t index; // in the hello in force, SIZE_MAX: it is not there
+};
+
+struct select_series {
+    size_t metric;
+    size_t layer; // in `layers`; SIZE_MAX: the whole run
+    struct buckets buckets;
+};
+
+struct selection {
+    size_t n_metrics, n_layers, n_series;
+    struct select_metric *metrics;
+    struct select_layer *layers;
+    struct select_series *series;
+    const struct hello_layer *indexed;            // what the layers' indices refer to
+    bool has_scalars, has_instruments, has_steps; // has_steps: anything but scalars
+};
+
+// The answer's status: 0, or 400 with a sentence in *problem; *s is to be freed all the
+// same. `hello` names the run's layers.
+unsigned select_open(struct selection *s, const struct query *q, const struct hello *hello,
+                     size_t points, struct buf *problem) WARN_UNUSED;
+void select_free(struct selection *s);
+// Adds a step, or a message of scalars alone, to the series. False when memory is gone.
+bool select_add_step(struct selection *s, const struct step *step, const struct thermo *thermo,
+                     const struct hello *hello) WARN_UNUSED;
+bool select_add_scalars(struct selection *s, const struct step *message) WARN_UNUSED;
+// A metric that is neither known nor a statistic of any step that was added, NULL when there is
+// none.
+const char *select_unknown(const struct selection *s);
+// Appends the names of all metrics.
+void select_print_metrics(struct buf *out);
+
+#endif

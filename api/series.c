@@ -1,0 +1,285 @@
+// GET /api/v1/runs/{run}/series: one walk over the steps for all series asked for.
+#include "api/emit.h"
+#include "api/find.h"
+#include "api/handlers.h"
+#include "api/select.h"
+#include "base/clock.h"
+#include "config/limits.h"
+#include "runs/history.h"
+#include "runs/walk.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define SERIES_BYTES_MAX ((size_t)1 << 28)
+#define SERIES_TIME_NS UINT64_C(20000000000)
+#define POINTS_DEFAULT 1000
+
+const struct parameter series_parameters[] = {
+    {"metric", PARAMETER_LIST, 0, 0, NULL, "what to draw; several by commas or by repeating it"},
+    {"layer", PARAMETER_TEXTS, 0, 0, NULL, "a glob of layers' names; may be repeated"},
+    {"from", PARAMETER_INTEGER, 0, STEP_MAX, NULL, "first step"},
+    {"to", PARAMETER_INTEGER, 0, STEP_MAX, NULL, "last step"},
+    {"points", PARAMETER_INTEGER, 1, LIMIT_SERIES_POINTS, NULL,
+     "the most points a series may have, 1000 when not given"},
+    {0},
+};
+
+// One request at work.
+struct drawing {
+    struct request *q;
+    struct run_record run; // as the store has it; empty before its hello is durable
+    int64_t attempt;       // the newest
+    int64_t from, to;
+    size_t points;
+    struct selection selection;
+    uint64_t deadline_ns;
+    uint64_t visited;
+};
+
+enum outcome { DRAWN, OUT_OF_TIME, OUT_OF_MEMORY, STORE_FAILED };
+
+// Looks at the clock every so many steps.
+static bool has_time(struct drawing *d) {
+    return (++d->visited & 63) != 0 ||
+           (api_progress(d->q->api) && clock_monotonic_ns() < d->deadline_ns);
+}
+
+static enum outcome draw_steps(struct drawing *d) {
+    struct history *h;
+    const struct step *step;
+    const struct thermo *thermo;
+    if (history_open(&h, d->q->api->reader, &d->run, d->from, d->to,
+                     d->selection.has_instruments)) {
+        return STORE_FAILED;
+    }
+    enum outcome outcome = DRAWN;
+    int rc = 0;
+    while (outcome == DRAWN && (rc = history_next(h, &step, &thermo)) == 1) {
+        outcome = !select_add_step(&d->selection, step, thermo, history_hello(h)) ? OUT_OF_MEMORY
+                  : !has_time(d)                                                  ? OUT_OF_TIME
+                                                                                  : DRAWN;
+    }
+    history_close(h);
+    return rc < 0 ? STORE_FAILED : outcome;
+}
+
+// Scalars come with steps and on their own; a second walk sees both in their order.
+static enum outcome draw_scalars(struct drawing *d) {
+    struct walk_options options = {
+        .scalars = true, .in_force_only = true, .from = d->from, .to = d->to};
+    struct walk *w;
+    if (walk_open(&w, d->q->api->reader, d->run.id, &options)) {
+        return STORE_FAILED;
+    }
+    enum outcome outcome = DRAWN;
+    enum walk_item item = WALK_END;
+    while (outcome == DRAWN && (item = walk_next(w)) > WALK_END) {
+        bool has_scalars = item == WALK_STEP || item == WALK_SCALARS;
+        outcome = has_scalars && !select_add_scalars(&d->selection, walk_step(w)) ? OUT_OF_MEMORY
+                  : !has_time(d)                                                  ? OUT_OF_TIME
+                                                                                  : DRAWN;
+    }
+    walk_close(w);
+    return item == WALK_ERROR ? STORE_FAILED : outcome;
+}
+
+static enum outcome draw(struct drawing *d) {
+    d->deadline_ns = clock_monotonic_ns() + SERIES_TIME_NS;
+    enum outcome outcome = d->run.id && d->selection.has_steps ? draw_steps(d) : DRAWN;
+    return outcome == DRAWN && d->run.id && d->selection.has_scalars ? draw_scalars(d) : outcome;
+}
+
+static void emit_extremes(struct emit *e, const struct buckets *b) {
+    emit_array(e, "min");
+    for (size_t i = 0; i < b->n; i++) {
+        emit_number(e, NULL, b->at[i].min);
+    }
+    emit_end(e);
+    emit_array(e, "max");
+    for (size_t i = 0; i < b->n; i++) {
+        emit_number(e, NULL, b->at[i].max);
+    }
+    emit_end(e);
+}
+
+static void emit_nonfinite(struct emit *e, const struct buckets *b) {
+    uint64_t any = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        any += b->at[i].nonfinite;
+    }
+    if (any) {
+        emit_array(e, "nonfinite");
+        for (size_t i = 0; i < b->n; i++) {
+            emit_integer(e, NULL, (int64_t)b->at[i].nonfinite);
+        }
+        emit_end(e);
+    }
+}
+
+static void emit_series(struct emit *e, const struct selection *s,
+                        const struct select_series *one) {
+    const struct buckets *b = &one->buckets;
+    emit_object(e, NULL);
+    emit_text(e, "metric", s->metrics[one->metric].name);
+    emit_text(e, "layer", one->layer == SIZE_MAX ? NULL : s->layers[one->layer].name);
+    emit_array(e, "step");
+    for (size_t i = 0; i < b->n; i++) {
+        emit_integer(e, NULL, b->at[i].step);
+    }
+    emit_end(e);
+    emit_array(e, "value");
+    for (size_t i = 0; i < b->n; i++) {
+        emit_number(e, NULL, b->at[i].value);
+    }
+    emit_end(e);
+    if (buckets_are_merged(b)) {
+        emit_extremes(e, b);
+    }
+    emit_nonfinite(e, b);
+    emit_end(e);
+}
+
+static void print_drawing(const struct drawing *d, struct buf *json) {
+    const struct query *query = &d->q->query;
+    struct emit e = emit_to(json);
+    emit_object(&e, NULL);
+    emit_text(&e, "run", d->q->part[0]);
+    emit_step(&e, "from", query_number(query, "from", d->run.id ? d->run.progress.first_step : -1));
+    emit_step(&e, "to", query_number(query, "to", d->run.id ? d->run.progress.last_step : -1));
+    emit_array(&e, "series");
+    for (size_t i = 0; i < d->selection.n_series; i++) {
+        emit_series(&e, &d->selection, &d->selection.series[i]);
+    }
+    emit_end(&e);
+    emit_end(&e);
+}
+
+// Steps never change once they are stored: who has seen as many of this attempt has seen all.
+// Messages of scalars leave no such trace.
+static void print_etag(const struct drawing *d, char etag[24]) {
+    struct buf text;
+    buf_init(&text, 1 << 17);
+    buf_printf(&text, "%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRId64 "?%s", d->run.id, d->attempt,
+               d->run.progress.n_steps, d->run.progress.last_step, d->q->query_text);
+    etag_print(etag, buf_str(&text), text.len);
+    buf_free(&text);
+}
+
+static enum MHD_Result answer_drawing(struct request *q, struct drawing *d, const char *etag) {
+    struct buf json;
+    buf_init(&json, SERIES_BYTES_MAX);
+    switch (draw(d)) {
+    case DRAWN:
+        break;
+    case OUT_OF_TIME:
+        return answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE,
+                              "this took more than %d s; narrow the range with from and to",
+                              (int)(SERIES_TIME_NS / 1000000000));
+    case OUT_OF_MEMORY:
+        return answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, "no memory for so many points");
+    case STORE_FAILED:
+        return answer_store_problem(q);
+    }
+    const char *unknown = d->visited ? select_unknown(&d->selection) : NULL;
+    if (unknown) {
+        select_print_metrics(&json);
+        enum MHD_Result rc = answer_problem(q, MHD_HTTP_BAD_REQUEST,
+                                            "the run has no metric \"%.160s\" here; there are %s",
+                                            unknown, buf_str(&json));
+        buf_free(&json);
+        return rc;
+    }
+    print_drawing(d, &json);
+    return etag ? answer_json_as(q, &json, etag) : answer_json(q, &json);
+}
+
+static enum MHD_Result answer_selection(struct request *q, struct drawing *d,
+                                        const struct hello *hello) {
+    struct buf problem;
+    buf_init(&problem, 4000);
+    unsigned status = select_open(&d->selection, &q->query, hello, d->points, &problem);
+    enum MHD_Result rc;
+    char etag[24];
+    print_etag(d, etag);
+    const char *known_etag = d->selection.has_scalars ? NULL : etag;
+    if (status) {
+        rc = answer_problem(q, status, "%s", buf_str(&problem));
+    } else if (known_etag && request_has(q, known_etag)) {
+        rc = answer_not_modified(q, known_etag);
+    } else {
+        rc = answer_drawing(q, d, known_etag);
+    }
+    buf_free(&problem);
+    select_free(&d->selection);
+    return rc;
+}
+
+// What the store has of the run at the moment of the walk. False for an error of the store.
+static bool find_stored(struct drawing *d, const char *name) {
+    struct reader *reader = d->q->api->reader;
+    int found = reader_find_run(reader, name, &d->run);
+    if (found <= 0) {
+        d->run = (struct run_record){0};
+        return found == 0;
+    }
+    struct attempt_record *attempts;
+    size_t n;
+    int rc = reader_attempts(reader, d->run.id, &attempts, &n);
+    for (size_t i = 0; i < n; i++) {
+        d->attempt = attempts[i].id;
+        attempt_record_free(&attempts[i]);
+    }
+    free(attempts);
+    return rc == 0;
+}
+
+static enum MHD_Result answer_series(struct request *q, struct drawing *d,
+                                     const struct found *run) {
+    const char *facts = run->record->facts;
+    struct hello hello;
+    struct wire_error error;
+    if (hello_parse(&hello, facts, strlen(facts), &error)) {
+        return answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, "the run's hello cannot be read: %s",
+                              error.message);
+    }
+    enum MHD_Result rc;
+    if (reader_begin(q->api->reader)) {
+        rc = answer_store_problem(q);
+    } else {
+        rc = find_stored(d, run->record->name) ? answer_selection(q, d, &hello)
+                                               : answer_store_problem(q);
+        reader_end(q->api->reader);
+    }
+    run_record_free(&d->run);
+    hello_free(&hello);
+    return rc;
+}
+
+enum MHD_Result series_get(struct request *q) {
+    struct drawing d = {.q = q,
+                        .from = query_number(&q->query, "from", 0),
+                        .to = query_number(&q->query, "to", STEP_MAX),
+                        .points = (size_t)query_number(&q->query, "points", POINTS_DEFAULT)};
+    uint64_t max_points = q->api->config.max_points;
+    struct found run;
+    enum MHD_Result rc;
+    if (d.from > d.to) {
+        return answer_problem(q, MHD_HTTP_BAD_REQUEST,
+                              "from is %" PRId64 " and to is %" PRId64 "; expected from <= to",
+                              d.from, d.to);
+    }
+    if (d.points > max_points && query_text(&q->query, "points")) {
+        return answer_problem(q, MHD_HTTP_BAD_REQUEST,
+                              "points is %zu; expected at most %" PRIu64
+                              ", as this daemon is configured",
+                              d.points, max_points);
+    }
+    d.points = d.points < max_points ? d.points : (size_t)max_points;
+    if (!find_run(q, &run, &rc)) {
+        return rc;
+    }
+    rc = answer_series(q, &d, &run);
+    found_release(&run);
+    return rc;
+}

@@ -1,0 +1,287 @@
+// Sets up libmicrohttpd: one internal thread with epoll that runs every handler, one after the
+// other.
+#include "api/server.h"
+
+#include "api/reading.h"
+#include "api/request.h"
+#include "api/routes.h"
+#include "base/log.h"
+#include "config/limits.h"
+#include "config/units.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONNECTION_MEMORY (32 * 1024) // headers and address of a request
+// Longer than the longest answer takes to compute, for which time a connection looks idle.
+#define CONNECTION_TIMEOUT_S 30
+#define BEAT_S 15 // between signs of life of a stream
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
+__attribute__((format(printf, 2, 0))) static void take_log(void *context, const char *format,
+                                                           va_list args) {
+    (void)context;
+    char text[512];
+    vsnprintf(text, sizeof text, format, args);
+    text[strcspn(text, "\r\n")] = '\0';
+    log_debug("http: %s", text);
+}
+
+static void panic(void *context, const char *file, unsigned line, const char *reason) {
+    (void)context;
+    log_error("bug: libmicrohttpd gave up: %s (%s:%u)", reason ? reason : "no reason", file, line);
+    abort();
+}
+
+// The address as it came: the library's own decoding would cut it at %00 and turn %2F into a slash.
+static void *begin_request(void *context, const char *address, struct MHD_Connection *connection) {
+    struct request *q = request_create(context, address);
+    q->connection = connection;
+    return q;
+}
+
+static size_t keep_escapes(void *context, struct MHD_Connection *connection, char *text) {
+    (void)context;
+    (void)connection;
+    return strlen(text);
+}
+
+static void end_request(void *context, struct MHD_Connection *connection, void **request,
+                        enum MHD_RequestTerminationCode why) {
+    (void)context;
+    (void)connection;
+    (void)why;
+    request_destroy(*request);
+    *request = NULL;
+}
+
+static enum MHD_Result begin_body(struct request *q) {
+    const char *length = request_header(q, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    if (length && strtoull(length, NULL, 10) > LIMIT_HTTP_BODY_BYTES) {
+        return answer_problem(q, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than %llu bytes",
+                              (unsigned long long)LIMIT_HTTP_BODY_BYTES);
+    }
+    return MHD_YES;
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **request) {
+    (void)connection;
+    (void)url;
+    (void)version;
+    (void)upload;
+    struct api *a = context;
+    struct request *q = *request;
+    q->method = method;
+    if (!q->seen) { // headers only; the body, if any, comes next
+        q->seen = true;
+        return begin_body(q);
+    }
+    if (*upload_size) { // no call takes a body: it is read and dropped, a piece at a time
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    atomic_store(&a->busy, true);
+    enum MHD_Result rc = routes_answer(q);
+    atomic_store(&a->busy, false);
+    api_progress(a);
+    return rc;
+}
+
+static void *beat(void *context) {
+    struct api *a = context;
+    struct timespec due;
+    clock_gettime(CLOCK_MONOTONIC, &due);
+    pthread_mutex_lock(&a->beater_lock);
+    while (!atomic_load(&a->stopping)) {
+        due.tv_sec += BEAT_S;
+        while (!atomic_load(&a->stopping) &&
+               pthread_cond_timedwait(&a->beater_stop, &a->beater_lock, &due) != ETIMEDOUT) {
+        }
+        board_beat(a->board);
+    }
+    pthread_mutex_unlock(&a->beater_lock);
+    return NULL;
+}
+
+static int start_beater(struct api *a) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&a->beater_lock, NULL);
+    pthread_cond_init(&a->beater_stop, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return pthread_create(&a->beater, NULL, beat, a);
+}
+
+static void stop_beater(struct api *a) {
+    pthread_mutex_lock(&a->beater_lock);
+    pthread_cond_signal(&a->beater_stop);
+    pthread_mutex_unlock(&a->beater_lock);
+    pthread_join(a->beater, NULL);
+}
+
+static int bind_to(const struct addrinfo *where) {
+    int fd = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+    if (fd < 0) {
+        return -1;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, where->ai_addr, where->ai_addrlen) || listen(fd, SOMAXCONN)) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+// A listening socket, or -1 with a message.
+static int listen_on(const char *text, struct buf *error) {
+    struct units_address address;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    char port[8];
+    if (!units_parse_address(text, &address) || address.is_unix) {
+        buf_printf(error, "http.listen is \"%s\"; expected HOST:PORT or [IPV6]:PORT", text);
+        return -1;
+    }
+    snprintf(port, sizeof port, "%u", address.port);
+    int rc = getaddrinfo(address.host, port, &hints, &found);
+    if (rc) {
+        buf_printf(error, "cannot listen on %s: %s", text, gai_strerror(rc));
+        return -1;
+    }
+    int fd = bind_to(found);
+    if (fd < 0) {
+        buf_printf(error, "cannot listen on %s: %s", text, strerror(errno));
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+static bool name_address(int fd, char *text, size_t size) {
+    struct sockaddr_storage at;
+    socklen_t len = sizeof at;
+    char host[INET6_ADDRSTRLEN + 32], port[8];
+    if (getsockname(fd, (struct sockaddr *)&at, &len) ||
+        getnameinfo((struct sockaddr *)&at, len, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV)) {
+        return false;
+    }
+    snprintf(text, size, at.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    return true;
+}
+
+static struct MHD_Daemon *start_daemon(struct api *a, int fd) {
+    const struct api_config *c = &a->config;
+    bool tls = c->tls_cert_pem != NULL;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+                     (tls ? MHD_USE_TLS : 0u);
+    struct MHD_OptionItem tls_options[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)c->tls_cert_pem},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)c->tls_key_pem},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, handle, a, MHD_OPTION_EXTERNAL_LOGGER, take_log, NULL,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, c->max_connections,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT,
+        1, MHD_OPTION_URI_LOG_CALLBACK, begin_request, a, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, end_request, a, MHD_OPTION_ARRAY,
+        tls ? tls_options : none, MHD_OPTION_END);
+}
+
+static struct api *create(const struct api_config *config) {
+    struct api *a = NEW(struct api);
+    a->config = *config;
+    a->config.token = NULL; // the copy is what counts
+    a->board = config->board;
+    a->token = config->token ? strdup(config->token) : NULL;
+    CHECK(a->token || !config->token);
+    a->readings = reading_cache_create();
+    // Streams stay open: they may not take every connection that there is.
+    a->max_streams =
+        config->max_connections / 2 < LIMIT_STREAMS ? config->max_connections / 2 : LIMIT_STREAMS;
+    return a;
+}
+
+static void destroy(struct api *a) {
+    reader_close(a->reader);
+    reading_cache_destroy(a->readings);
+    free(a->token);
+    free(a);
+}
+
+int api_start(struct api **out, const struct api_config *config, struct buf *error) {
+    *out = NULL;
+    MHD_set_panic_func(panic, NULL);
+    struct api *a = create(config);
+    if (reader_open(&a->reader, config->data, error)) {
+        goto fail;
+    }
+    int fd = listen_on(config->listen, error);
+    if (fd < 0) {
+        goto fail;
+    }
+    if (!name_address(fd, a->address, sizeof a->address)) {
+        buf_printf(error, "cannot find out the address of %s: %s", config->listen, strerror(errno));
+        goto fail_socket;
+    }
+    if (start_beater(a)) {
+        buf_puts(error, "cannot start a thread for HTTP");
+        goto fail_socket;
+    }
+    a->daemon = start_daemon(a, fd);
+    if (!a->daemon) {
+        buf_printf(error, "cannot serve HTTP on %s%s", a->address,
+                   config->tls_cert_pem ? ": are http.tls.cert and http.tls.key a pair in PEM?"
+                                        : "");
+        atomic_store(&a->stopping, true);
+        stop_beater(a);
+        goto fail_socket;
+    }
+    *out = a;
+    return 0;
+fail_socket:
+    close(fd);
+fail:
+    destroy(a);
+    return -1;
+}
+
+const char *api_address(const struct api *a) {
+    return a->address;
+}
+
+uint64_t api_heartbeat(const struct api *a) {
+    // Nothing to do is no reason to worry.
+    static _Atomic uint64_t idle;
+    if (!atomic_load(&a->busy)) {
+        atomic_fetch_add(&idle, 1);
+    }
+    return atomic_load(&a->beats) + atomic_load(&idle);
+}
+
+void api_stop(struct api *a) {
+    if (!a) {
+        return;
+    }
+    atomic_store(&a->stopping, true);
+    board_close(a->board); // wakes the streams: none may be suspended when the daemon stops
+    stop_beater(a);
+    MHD_stop_daemon(a->daemon);
+    pthread_mutex_destroy(&a->beater_lock);
+    pthread_cond_destroy(&a->beater_stop);
+    destroy(a);
+}

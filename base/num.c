@@ -1,0 +1,150 @@
+#include "base/num.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+size_t num_format(char text[NUM_TEXT_MAX], double x) {
+    if (num_is_missing(x)) {
+        return (size_t)snprintf(text, NUM_TEXT_MAX, "null");
+    }
+    if (isnan(x)) {
+        return (size_t)snprintf(text, NUM_TEXT_MAX, "\"NaN\"");
+    }
+    if (isinf(x)) {
+        return (size_t)snprintf(text, NUM_TEXT_MAX, x > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+    }
+    if (x == 0 && signbit(x)) {
+        return (size_t)snprintf(text, NUM_TEXT_MAX, "-0.0"); // readers take -0 for the integer 0
+    }
+    if (x == floor(x) && fabs(x) < 1e15) {
+        return (size_t)snprintf(text, NUM_TEXT_MAX, "%lld", (long long)x);
+    }
+    for (int digits = 15; digits < 17; digits++) {
+        int n = snprintf(text, NUM_TEXT_MAX, "%.*g", digits, x);
+        if (strtod(text, NULL) == x) {
+            return (size_t)n;
+        }
+    }
+    return (size_t)snprintf(text, NUM_TEXT_MAX, "%.17g", x);
+}
+
+// The powers of ten that a double holds exactly. A decimal of at most 2^53 times or divided by one
+// of them is correctly rounded by a single operation (Clinger 1990); everything else goes to
+// strtod.
+static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                      1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                      1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+static bool is_digit(const char *p, const char *end) {
+    return p < end && *p >= '0' && *p <= '9';
+}
+
+struct decimal {
+    uint64_t mantissa;
+    int exponent; // of ten
+    bool negative;
+    bool inexact; // more digits than the mantissa holds
+};
+
+static const char *scan_digits(const char *p, const char *end, struct decimal *d, int shift) {
+    for (; is_digit(p, end); p++) {
+        if (d->mantissa < UINT64_C(100000000000000000)) {
+            d->mantissa = d->mantissa * 10 + (uint64_t)(*p - '0');
+            d->exponent += shift;
+        } else {
+            d->inexact = true;
+            d->exponent += shift + 1;
+        }
+    }
+    return p;
+}
+
+static const char *scan_exponent(const char *p, const char *end, struct decimal *d) {
+    if (p == end || (*p != 'e' && *p != 'E')) {
+        return p;
+    }
+    p++;
+    bool negative = p < end && *p == '-';
+    if (p < end && (*p == '-' || *p == '+')) {
+        p++;
+    }
+    if (!is_digit(p, end)) {
+        return NULL;
+    }
+    int e = 0;
+    for (; is_digit(p, end); p++) {
+        e = e < 100000 ? e * 10 + (*p - '0') : e;
+    }
+    d->exponent += negative ? -e : e;
+    return p;
+}
+
+// The text may lie in a network buffer without a NUL behind it, hence the copy.
+static double parse_slowly(const char *text, size_t n) {
+    char local[128];
+    if (n < sizeof local) {
+        memcpy(local, text, n);
+        local[n] = '\0';
+        return strtod(local, NULL);
+    }
+    char *heap = malloc(n + 1);
+    if (!heap) {
+        return (double)NAN;
+    }
+    memcpy(heap, text, n);
+    heap[n] = '\0';
+    double x = strtod(heap, NULL);
+    free(heap);
+    return x;
+}
+
+// The end of the number that begins at p, or NULL when there is none (RFC 8259, section 6).
+static const char *scan_number(const char *p, const char *end, struct decimal *d) {
+    if (p < end && *p == '-') {
+        d->negative = true;
+        p++;
+    }
+    if (!is_digit(p, end) || (*p == '0' && is_digit(p + 1, end))) {
+        return NULL;
+    }
+    p = scan_digits(p, end, d, 0);
+    if (p < end && *p == '.') {
+        if (!is_digit(p + 1, end)) {
+            return NULL;
+        }
+        p = scan_digits(p + 1, end, d, -1);
+    }
+    return scan_exponent(p, end, d);
+}
+
+size_t num_parse(const char *text, const char *end, double *x) {
+    struct decimal d = {0};
+    const char *p = scan_number(text, end, &d);
+    if (!p) {
+        return 0;
+    }
+    size_t n = (size_t)(p - text);
+    if (!d.inexact && d.mantissa <= (UINT64_C(1) << 53) && d.exponent >= -22 && d.exponent <= 22) {
+        double m = (double)d.mantissa;
+        m = d.exponent < 0 ? m / exact_powers[-d.exponent] : m * exact_powers[d.exponent];
+        *x = d.negative ? -m : m;
+    } else {
+        *x = parse_slowly(text, n);
+    }
+    return n;
+}
+
+bool num_parse_string(const char *text, double *x) {
+    size_t n = strlen(text);
+    if (strcmp(text, "NaN") == 0) {
+        *x = (double)NAN;
+    } else if (strcmp(text, "Infinity") == 0) {
+        *x = (double)INFINITY;
+    } else if (strcmp(text, "-Infinity") == 0) {
+        *x = -(double)INFINITY;
+    } else {
+        return n > 0 && num_parse(text, text + n, x) == n;
+    }
+    return true;
+}

@@ -1,0 +1,316 @@
+// The command line of `pyrometer`. One table of commands and one of options drive parsing, checking
+// and every --help.
+#include <curl/curl.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "cli/cli.h"
+#include "cli/term.h"
+#include "cli/text.h"
+
+enum { EVERY = 0, RUNS = 1, SHOW = 2, WATCH = 4, ALERTS = 8, REPLAY = 16, EXPORT = 32 };
+
+struct command {
+    const char *name;
+    unsigned mask;
+    int words_min, words_max;
+    int (*run)(const struct cli *cli, int count, char **words);
+    const char *words;
+    const char *summary;
+    const char *more;
+};
+
+static const struct command commands[] = {
+    {"runs", RUNS, 0, 0, command_runs, "", "list the runs",
+     "One line a run: status, newest step, loss, temperature and firing alerts."},
+    {"show", SHOW, 1, 1, command_show, "RUN", "everything about one run",
+     "The run's facts, its temperatures with 95% intervals, its layers and its alerts.\n"
+     "With --json: the daemon's answer for the run."},
+    {"watch", WATCH, 1, 1, command_watch, "RUN", "a live view of one run",
+     "Redrawn as the run goes on; ends with the run. q quits. Without a terminal: a line an "
+     "update.\n"
+     "With --json: the events, one JSON object a line, {\"event\":...,\"data\":...}."},
+    {"alerts", ALERTS, 0, 0, command_alerts, "", "list alerts, newest first", ""},
+    {"replay", REPLAY, 1, 1 << 20, command_replay, "FILE.ndjson[.gz]...",
+     "send recorded runs to a daemon",
+     "Each file is sent as a job would, one after another; - is standard input. A file that holds "
+     "several\n"
+     "hellos (a run that was resumed or went back) takes a connection for each. Succeeds when "
+     "every step\n"
+     "was acknowledged, that is, is on the daemon's disk."},
+    {"export", EXPORT, 1, 1, command_export, "RUN", "write a run as NDJSON that replay reads",
+     "Goes to standard output without --output."},
+};
+
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+// A value goes to the string at `offset` of struct cli; an option without one sets the bool there.
+struct option_spec {
+    const char *name;
+    char letter; // 0: none
+    const char *value;
+    size_t offset;
+    unsigned commands; // EVERY, or those that take it
+    const char *help;
+};
+
+#define FIELD(member) offsetof(struct cli, member)
+static const struct option_spec specs[] = {
+    {"project", 0, "P", FIELD(project), RUNS, "only the runs of this project"},
+    {"status", 0, "S", FIELD(status), RUNS, "running, stalled, completed, failed or stopped"},
+    {"run", 0, "NAME", FIELD(run), ALERTS | REPLAY,
+     "this run only (alerts); this name instead of the recorded one (replay)"},
+    {"state", 0, "S", FIELD(state), ALERTS, "pending, firing or resolved"},
+    {"severity", 0, "S", FIELD(severity), ALERTS, "info, warning or critical"},
+    {"ingest", 0, "ADDRESS", FIELD(ingest), REPLAY,
+     "HOST:PORT or unix:PATH of the daemon's ingest (127.0.0.1:27315)"},
+    {"speed", 0, "X", FIELD(speed), REPLAY, "X times the recorded pace, or max (the default)"},
+    {"output", 'o', "FILE", FIELD(output), EXPORT,
+     "the file to write; compressed when it ends in .gz"},
+    {"once", 0, NULL, FIELD(once), WATCH, "draw one frame and end"},
+    {"url", 0, "URL", FIELD(url), EVERY, "the daemon ($PYROMETER_URL, http://127.0.0.1:27316)"},
+    {"token", 0, "T", FIELD(token), EVERY, "its token, or @FILE that holds it ($PYROMETER_TOKEN)"},
+    {"json", 0, NULL, FIELD(json), EVERY, "JSON for scripts"},
+};
+
+enum {
+    SPEC_COUNT = sizeof specs / sizeof specs[0],
+    HELP_LETTER = 'h',
+    VERSION_LETTER = 'V',
+    FIRST_CODE = 256
+};
+
+int cli_fail(const char *format, ...) {
+    va_list args;
+    char line[2048];
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    // The daemon's words may be part of it.
+    struct buf safe;
+    buf_init(&safe, sizeof line * 4);
+    text_put(&safe, line, sizeof line);
+    fflush(stdout);
+    fprintf(stderr, "pyrometer: %s\n", buf_str(&safe));
+    buf_free(&safe);
+    return CLI_FAILED;
+}
+
+static const struct command *find_command(const char *name) {
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static void print_options(unsigned mask) {
+    for (size_t i = 0; i < SPEC_COUNT; i++) {
+        if (mask ? (specs[i].commands & mask) : specs[i].commands == EVERY) {
+            char name[48];
+            char letter[8] = "    ";
+            if (specs[i].letter) {
+                snprintf(letter, sizeof letter, "-%c, ", specs[i].letter);
+            }
+            snprintf(name, sizeof name, "%s--%s%s%s", letter, specs[i].name,
+                     specs[i].value ? " " : "", specs[i].value ? specs[i].value : "");
+            printf("  %-24s  %s\n", name, specs[i].help);
+        }
+    }
+}
+
+static void print_general_help(void) {
+    puts("Usage: pyrometer [--url URL] [--token T] [--json] COMMAND ...\n\n"
+         "Looks at training runs through the pyrometerd daemon: their temperatures, layers and "
+         "alerts.\n\n"
+         "Commands:");
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        char usage[64];
+        snprintf(usage, sizeof usage, "%s %s", commands[i].name, commands[i].words);
+        printf("  %-28s  %s\n", usage, commands[i].summary);
+    }
+    puts("\nOptions for every command:");
+    print_options(EVERY);
+    puts("  -h, --help                this; with a command: its own help\n"
+         "  -V, --version             the version\n\n"
+         "NO_COLOR=1 leaves colours out. Exit status: 0 done, 1 failed, 2 wrong usage.");
+}
+
+static void print_command_help(const struct command *command) {
+    printf("Usage: pyrometer %s [OPTIONS]%s%s\n\n%c%s.\n", command->name,
+           command->words[0] ? " " : "", command->words, command->summary[0] - 'a' + 'A',
+           command->summary + 1);
+    if (command->more[0]) {
+        printf("%s\n", command->more);
+    }
+    puts("\nOptions:");
+    print_options(command->mask);
+    print_options(EVERY);
+}
+
+static int fail_usage(const struct command *command, const char *what, const char *word) {
+    fprintf(stderr, "pyrometer: %s%s%s; see pyrometer %s%s--help\n", what, word ? " " : "",
+            word ? word : "", command ? command->name : "", command ? " " : "");
+    return CLI_USAGE;
+}
+
+struct parsed {
+    bool help;
+    bool version;
+    bool given[SPEC_COUNT];
+};
+
+static int take_option(struct cli *cli, struct parsed *parsed, int code, char **argv) {
+    if (code == HELP_LETTER) {
+        parsed->help = true;
+        return CLI_OK;
+    }
+    if (code == VERSION_LETTER) {
+        parsed->version = true;
+        return CLI_OK;
+    }
+    for (size_t i = 0; i < SPEC_COUNT; i++) {
+        if (code == FIRST_CODE + (int)i || (specs[i].letter && code == specs[i].letter)) {
+            char *field = (char *)cli + specs[i].offset;
+            parsed->given[i] = true;
+            if (specs[i].value) {
+                memcpy(field, &optarg, sizeof optarg);
+            } else {
+                *(bool *)field = true;
+            }
+            return CLI_OK;
+        }
+    }
+    return fail_usage(NULL, code == ':' ? "a value is missing behind" : "unknown option",
+                      argv[optind - 1]);
+}
+
+static int parse_options(struct cli *cli, struct parsed *parsed, int argc, char **argv) {
+    struct option options[SPEC_COUNT + 3] = {{0}};
+    for (size_t i = 0; i < SPEC_COUNT; i++) {
+        options[i] =
+            (struct option){specs[i].name, specs[i].value ? required_argument : no_argument, NULL,
+                            FIRST_CODE + (int)i};
+    }
+    options[SPEC_COUNT] = (struct option){"help", no_argument, NULL, HELP_LETTER};
+    options[SPEC_COUNT + 1] = (struct option){"version", no_argument, NULL, VERSION_LETTER};
+    opterr = 0;
+    for (int code; (code = getopt_long(argc, argv, ":hVo:", options, NULL)) != -1;) {
+        int status = take_option(cli, parsed, code, argv);
+        if (status != CLI_OK) {
+            return status;
+        }
+    }
+    return CLI_OK;
+}
+
+static int check_usage(const struct command *command, const struct parsed *parsed, int words) {
+    for (size_t i = 0; i < SPEC_COUNT; i++) {
+        if (parsed->given[i] && specs[i].commands != EVERY &&
+            !(specs[i].commands & command->mask)) {
+            fprintf(stderr, "pyrometer: %s does not take --%s; see pyrometer %s --help\n",
+                    command->name, specs[i].name, command->name);
+            return CLI_USAGE;
+        }
+    }
+    if (words < command->words_min) {
+        return fail_usage(command, "missing:", command->words);
+    }
+    return words > command->words_max ? fail_usage(command, "too many words for", command->name)
+                                      : CLI_OK;
+}
+
+// A token given as @FILE is the file's first line. The returned text is never freed: it lives as
+// long as the program.
+static int load_token(struct cli *cli) {
+    if (!cli->token || cli->token[0] != '@') {
+        return CLI_OK;
+    }
+    static char token[4096];
+    const char *path = cli->token + 1;
+    FILE *file = fopen(path, "re");
+    if (!file || !fgets(token, sizeof token, file)) {
+        cli_fail("cannot read the token from %s: %s", path, file ? "it is empty" : strerror(errno));
+        if (file) {
+            fclose(file);
+        }
+        return CLI_USAGE;
+    }
+    fclose(file);
+    token[strcspn(token, "\r\n")] = '\0';
+    cli->token = token;
+    return CLI_OK;
+}
+
+static const char *environment(const char *name, const char *otherwise) {
+    const char *value = getenv(name);
+    return value && value[0] ? value : otherwise;
+}
+
+static char *without_slash(const char *url) {
+    char *copy = strdup(url);
+    CHECK(copy != NULL);
+    for (size_t n = strlen(copy); n > 0 && copy[n - 1] == '/'; n--) {
+        copy[n - 1] = '\0';
+    }
+    return copy;
+}
+
+static int run_command(struct cli *cli, const struct command *command, int count, char **words) {
+    int status = load_token(cli);
+    if (status != CLI_OK) {
+        return status;
+    }
+    char *url = without_slash(cli->url);
+    cli->url = url;
+    cli->colour = term_has_colour();
+    cli->true_colour = term_has_true_colour();
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    status = command->run(cli, count, words);
+    curl_global_cleanup();
+    free(url);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        return cli_fail("cannot write to standard output: %s", strerror(errno));
+    }
+    return status;
+}
+
+int main(int argc, char **argv) {
+    struct cli cli = {
+        .url = environment("PYROMETER_URL", "http://127.0.0.1:27316"),
+        .token = environment("PYROMETER_TOKEN", NULL),
+    };
+    struct parsed parsed = {0};
+    int status = parse_options(&cli, &parsed, argc, argv);
+    if (status != CLI_OK) {
+        return status;
+    }
+    if (parsed.version) {
+        puts("pyrometer " PYROMETER_VERSION);
+        return CLI_OK;
+    }
+    if (optind == argc) {
+        if (parsed.help) {
+            print_general_help();
+            return CLI_OK;
+        }
+        return fail_usage(NULL, "no command", NULL);
+    }
+    const struct command *command = find_command(argv[optind]);
+    if (!command) {
+        return fail_usage(NULL, "there is no command", argv[optind]);
+    }
+    if (parsed.help) {
+        print_command_help(command);
+        return CLI_OK;
+    }
+    int words = argc - optind - 1;
+    status = check_usage(command, &parsed, words);
+    return status != CLI_OK ? status : run_command(&cli, command, words, argv + optind + 1);
+}

@@ -1,0 +1,391 @@
+// The client's thread: one connection after another to the daemon.
+//
+// A connection begins with the hello. After the welcome everything in the queue is sent in order
+// and stays there until the daemon settled it: a step by an ack, anything else by a later step's
+// ack or by the pong to a ping sent after it (the protocol acknowledges only steps). When the
+// connection breaks, what is left is sent again on the next; the welcome says which steps had
+// reached the disk nevertheless.
+#include "clients/c/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clients/c/clock.h"
+#include "clients/c/reply.h"
+
+enum {
+    OUT_HIGH = 256 * 1024, // bytes written as text ahead of the socket
+    IN_MAX = 64 * 1024,    // longest answer
+    WELCOME_TIMEOUT_MS = 10000,
+    BROKEN_TIMEOUT_MS = 1000,
+    BACKOFF_FIRST_MS = 100,
+    BACKOFF_LAST_MS = 5000,
+};
+
+// Owned by the thread.
+struct link {
+    struct pyrometer *p;
+    int fd;
+    bool alive;    // this connection
+    bool welcomed; // on this connection
+    bool broken;   // sending failed; what the daemon said before may explain it
+    bool known;    // on an earlier one
+    int64_t deadline_ms;
+    uint64_t lines;        // written on this connection
+    uint64_t pinged_index; // the newest message before the last ping
+    bool pinged;           // its pong is still to come
+    bool more;             // fill() left messages for the next round
+    struct pyr_text out;
+    size_t out_sent;
+    size_t in_length;
+    int backoff_ms;
+    uint64_t random;
+    char in[IN_MAX];
+};
+
+__attribute__((format(printf, 2, 3))) static void set_error(struct pyrometer *p, const char *format,
+                                                            ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    pthread_mutex_lock(&p->lock);
+    vsnprintf(p->error, sizeof p->error, format, arguments);
+    pthread_mutex_unlock(&p->lock);
+    va_end(arguments);
+}
+
+static bool wanted(struct pyrometer *p) {
+    pthread_mutex_lock(&p->lock);
+    bool over = p->stop || p->counters.stopped || (p->ended && p->queue.count == 0);
+    pthread_mutex_unlock(&p->lock);
+    return !over;
+}
+
+static bool empty_wake(void *client) {
+    struct pyrometer *p = client;
+    eventfd_t unused;
+    (void)eventfd_read(p->wake_fd, &unused);
+    return wanted(p);
+}
+
+// --- what the daemon says ---
+
+// With the lock held.
+static void count_settled(struct pyrometer *p, uint64_t count) {
+    p->counters.acked += count;
+    if (p->queue.count == 0) {
+        pthread_cond_broadcast(&p->changed);
+    }
+}
+
+static void on_welcome(struct link *k, const struct pyr_reply *reply) {
+    struct pyrometer *p = k->p;
+    pthread_mutex_lock(&p->lock);
+    // After a rewind nothing later than its step counts, whatever had been stored before.
+    int64_t durable = reply->last_step;
+    if (!k->known && durable > p->rewind_step) {
+        durable = p->rewind_step;
+    }
+    p->counters.last_acked_step = durable;
+    p->counters.connected = true;
+    p->counters.reconnects += k->known;
+    count_settled(p, pyr_queue_settle_step(&p->queue, durable));
+    pthread_mutex_unlock(&p->lock);
+    k->welcomed = k->known = true;
+    k->backoff_ms = BACKOFF_FIRST_MS;
+}
+
+static void on_ack(struct pyrometer *p, int64_t step) {
+    pthread_mutex_lock(&p->lock);
+    if (step > p->counters.last_acked_step) {
+        p->counters.last_acked_step = step;
+    }
+    count_settled(p, pyr_queue_settle_step(&p->queue, step));
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void on_pong(struct link *k) {
+    struct pyrometer *p = k->p;
+    k->pinged = false;
+    pthread_mutex_lock(&p->lock);
+    count_settled(p, pyr_queue_settle_index(&p->queue, k->pinged_index));
+    pthread_mutex_unlock(&p->lock);
+}
+
+// Refusals that the same configuration would meet again.
+static bool for_good(const char *code) {
+    static const char *const codes[] = {"unauthorized", "layers_differ", "bad_hello", "no_hello",
+                                        "unsupported_protocol"};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (strcmp(code, codes[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_error(struct link *k, const struct pyr_reply *reply) {
+    struct pyrometer *p = k->p;
+    set_error(p, "%s: %s: %s", p->server, reply->code, reply->message);
+    pthread_mutex_lock(&p->lock);
+    if (reply->line > 0 && pyr_queue_refuse_line(&p->queue, (uint64_t)reply->line)) {
+        p->counters.refused++;
+        count_settled(p, 0);
+    }
+    if (reply->fatal && for_good(reply->code)) {
+        p->counters.stopped = true;
+        pthread_cond_broadcast(&p->changed);
+    }
+    pthread_mutex_unlock(&p->lock);
+    k->alive = !reply->fatal;
+}
+
+static void on_line(struct link *k, const char *line, size_t n) {
+    struct pyr_reply reply;
+    if (!pyr_reply_parse(&reply, line, n)) {
+        set_error(k->p, "%s: the answer is not pyrometerd's: %.*s", k->p->server,
+                  n > 100 ? 100 : (int)n, line);
+        k->alive = false;
+    } else if (strcmp(reply.type, "welcome") == 0 && !k->welcomed) {
+        on_welcome(k, &reply);
+    } else if (strcmp(reply.type, "ack") == 0) {
+        on_ack(k->p, reply.step);
+    } else if (strcmp(reply.type, "pong") == 0) {
+        on_pong(k);
+    } else if (strcmp(reply.type, "error") == 0) {
+        on_error(k, &reply);
+    }
+}
+
+static void take_lines(struct link *k) {
+    size_t at = 0;
+    while (k->alive && at < k->in_length) {
+        char *line = k->in + at;
+        char *end = memchr(line, '\n', k->in_length - at);
+        if (!end) {
+            break;
+        }
+        on_line(k, line, (size_t)(end - line));
+        at += (size_t)(end - line) + 1;
+    }
+    memmove(k->in, k->in + at, k->in_length - at);
+    k->in_length -= at;
+    if (k->alive && k->in_length == sizeof k->in) {
+        set_error(k->p, "%s: an answer longer than %d bytes", k->p->server, IN_MAX);
+        k->alive = false;
+    }
+}
+
+// A daemon that closes in good order has read everything that was sent, else its end would have
+// been a reset: when only the pong is missing, nothing is.
+static void on_close(struct link *k) {
+    struct pyrometer *p = k->p;
+    pthread_mutex_lock(&p->lock);
+    if (k->pinged && !k->broken && k->out_sent == k->out.length) {
+        count_settled(p, pyr_queue_settle_index(&p->queue, k->pinged_index));
+    }
+    pthread_mutex_unlock(&p->lock);
+    set_error(p, "%s: the daemon closed the connection", p->server);
+    k->alive = false;
+}
+
+static void receive(struct link *k) {
+    ssize_t n = recv(k->fd, k->in + k->in_length, sizeof k->in - k->in_length, 0);
+    if (n > 0) {
+        k->in_length += (size_t)n;
+        take_lines(k);
+    } else if (n == 0) {
+        on_close(k);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        set_error(k->p, "%s: %s", k->p->server, strerror(errno));
+        k->alive = false;
+    }
+}
+
+// --- what the client says ---
+
+// The next message; else NULL, and *ping when one is due.
+static struct pyr_message *take_message(struct link *k, bool *ping) {
+    struct pyrometer *p = k->p;
+    pthread_mutex_lock(&p->lock);
+    struct pyr_message *m = pyr_queue_take(&p->queue);
+    const struct pyr_message *tail = p->queue.tail;
+    if (m) {
+        m->line = ++k->lines;
+        p->counters.sent++;
+    } else if (!k->pinged && tail && tail->kind != PYR_STEP && tail->index > k->pinged_index) {
+        k->pinged_index = tail->index;
+        k->pinged = *ping = true;
+        k->lines++;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return m;
+}
+
+// Only this thread takes messages out of the queue, so that m stays while it is written without the
+// lock.
+static void fill(struct link *k) {
+    bool ping = false;
+    k->more = k->welcomed && !k->broken;
+    while (k->more && k->out.length - k->out_sent < OUT_HIGH) {
+        struct pyr_message *m = take_message(k, &ping);
+        if (m) {
+            pyr_message_write(m, &k->out);
+        }
+        k->more = m != NULL;
+    }
+    if (ping) {
+        pyr_text_literal(&k->out, "{\"type\":\"ping\"}\n");
+    }
+    if (k->out.failed) {
+        set_error(k->p, "out of memory");
+        k->alive = false;
+    }
+}
+
+static void flush(struct link *k) {
+    while (!k->broken && k->out_sent < k->out.length) {
+        ssize_t n =
+            send(k->fd, k->out.data + k->out_sent, k->out.length - k->out_sent, MSG_NOSIGNAL);
+        if (n >= 0) {
+            k->out_sent += (size_t)n;
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno != EINTR) {
+            k->broken = true;
+            k->deadline_ms = pyr_clock_ms() + BROKEN_TIMEOUT_MS;
+            return;
+        }
+    }
+    if (!k->broken) {
+        k->out.length = k->out_sent = 0;
+    }
+}
+
+// The welcome and the last words before a break are waited for with a bound.
+static bool overdue(const struct link *k) {
+    return (!k->welcomed || k->broken) && pyr_clock_left_ms(k->deadline_ms) == 0;
+}
+
+static void wait_and_receive(struct link *k) {
+    bool pending = !k->broken && k->out_sent < k->out.length;
+    bool bounded = !k->welcomed || k->broken;
+    struct pollfd polled[2] = {
+        {.fd = k->fd, .events = (short)(POLLIN | (pending ? POLLOUT : 0))},
+        {.fd = k->p->wake_fd, .events = POLLIN},
+    };
+    int timeout_ms = bounded ? pyr_clock_left_ms(k->deadline_ms) : -1;
+    int n = poll(polled, 2, k->more && !pending ? 0 : timeout_ms);
+    if (n > 0 && polled[1].revents) {
+        (void)empty_wake(k->p);
+    }
+    if (n > 0 && (polled[0].revents & (POLLIN | POLLERR | POLLHUP))) {
+        receive(k);
+    }
+    if (k->alive && overdue(k)) {
+        set_error(k->p, "%s: %s", k->p->server,
+                  k->broken ? "the connection broke" : "no welcome in time");
+        k->alive = false;
+    }
+}
+
+// --- connections ---
+
+static void begin(struct link *k) {
+    const struct pyr_text *hello = k->known ? &k->p->hello_again : &k->p->hello_first;
+    k->alive = true;
+    k->welcomed = k->pinged = k->broken = false;
+    k->pinged_index = 0;
+    k->in_length = k->out_sent = 0;
+    k->out.length = 0;
+    k->out.failed = false;
+    k->lines = 1;
+    k->deadline_ms = pyr_clock_ms() + WELCOME_TIMEOUT_MS;
+    pyr_text_add(&k->out, hello->data, hello->length);
+    pthread_mutex_lock(&k->p->lock);
+    pyr_queue_resend(&k->p->queue);
+    pthread_mutex_unlock(&k->p->lock);
+}
+
+static void serve(struct link *k) {
+    begin(k);
+    while (k->alive && wanted(k->p)) {
+        fill(k);
+        flush(k);
+        if (k->alive) {
+            wait_and_receive(k);
+        }
+    }
+    pthread_mutex_lock(&k->p->lock);
+    k->p->counters.connected = false;
+    pthread_mutex_unlock(&k->p->lock);
+}
+
+static uint64_t draw(struct link *k) {
+    k->random ^= k->random << 13;
+    k->random ^= k->random >> 7;
+    k->random ^= k->random << 17;
+    return k->random;
+}
+
+// Waits between half the backoff and all of it, so that many jobs do not return all at once.
+static void back_off(struct link *k) {
+    int half = k->backoff_ms / 2;
+    int64_t deadline = pyr_clock_ms() + half + (int64_t)(draw(k) % (uint64_t)(half + 1));
+    k->backoff_ms = k->backoff_ms > BACKOFF_LAST_MS / 2 ? BACKOFF_LAST_MS : k->backoff_ms * 2;
+    struct pollfd polled = {.fd = k->p->wake_fd, .events = POLLIN};
+    int left;
+    while (wanted(k->p) && (left = pyr_clock_left_ms(deadline)) > 0) {
+        if (poll(&polled, 1, left) > 0) {
+            (void)empty_wake(k->p);
+        }
+    }
+}
+
+static void run(struct link *k) {
+    struct pyrometer *p = k->p;
+    while (wanted(p)) {
+        const char *why = NULL;
+        k->fd = pyr_address_connect(&p->address, p->wake_fd, empty_wake, p, &why);
+        if (k->fd >= 0) {
+            p->fd = k->fd;
+            serve(k);
+            p->fd = -1;
+            close(k->fd);
+        } else if (k->fd != -ECANCELED) {
+            set_error(p, "%s: %s", p->server, why ? why : strerror(-k->fd));
+        }
+        back_off(k);
+    }
+}
+
+void *pyr_link_run(void *client) {
+    struct pyrometer *p = client;
+    (void)uselocale(p->locale);
+    struct link *k = calloc(1, sizeof *k);
+    if (k) {
+        k->p = p;
+        k->backoff_ms = BACKOFF_FIRST_MS;
+        k->random = (uint64_t)pyr_clock_ms() ^ ((uint64_t)p->owner << 32) ^ (uintptr_t)p ^ 1;
+        run(k);
+        pyr_text_free(&k->out);
+        free(k);
+    } else {
+        set_error(p, "out of memory");
+    }
+    (void)uselocale(LC_GLOBAL_LOCALE);
+    pthread_mutex_lock(&p->lock);
+    p->done = true;
+    bool abandoned = p->abandoned;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    if (abandoned) {
+        pyr_client_free(p);
+    }
+    return NULL;
+}

@@ -1,0 +1,35 @@
+// A message on its way to the daemon. A step is kept as a copy of its numbers, in one allocation,
+// and becomes text only when it is sent, by the client's own thread: the job pays for a copy and no
+// more.
+#ifndef CLIENTS_C_MESSAGE_H
+#define CLIENTS_C_MESSAGE_H
+
+#include "clients/c/pyrometer.h"
+#include "clients/c/text.h"
+
+enum pyr_kind { PYR_STEP, PYR_EVENT, PYR_END };
+
+struct pyr_step_copy;
+
+struct pyr_message {
+    struct pyr_message *next; // the queue's
+    enum pyr_kind kind;
+    int64_t step;   // of a step
+    uint64_t index; // 1, 2, 3, ... in the order of queueing
+    uint64_t line;  // its line on the present connection, 0: not written yet
+    size_t bytes;   // memory taken, this struct included
+    union {
+        struct pyr_step_copy *copy; // of a step, in the same allocation
+        char *text;                 // of anything else: the line, in the same allocation
+    };
+};
+
+// NULL when memory is short. Free with free().
+struct pyr_message *pyr_message_step(const struct pyrometer_step *step, size_t layer_count);
+struct pyr_message *pyr_message_event(int64_t step, const char *name, const char *data_json);
+struct pyr_message *pyr_message_end(const char *status);
+
+// Appends the message as one line.
+void pyr_message_write(const struct pyr_message *m, struct pyr_text *out);
+
+#endif

@@ -1,0 +1,305 @@
+// The calls of the job: check, copy, append under the lock, wake the thread.
+#include "clients/c/client.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "clients/c/clock.h"
+#include "clients/c/hello.h"
+
+enum { QUEUE_BYTES_DEFAULT = 16 * 1024 * 1024, TOKEN_MAX = 4096, CLOSE_TIMEOUT_MS = 1000 };
+
+static const char server_default[] = "127.0.0.1:27315";
+
+static _Thread_local char open_error[PYR_ERROR_MAX];
+
+// --- opening and closing ---
+
+void pyr_client_wake(struct pyrometer *p) {
+    (void)eventfd_write(p->wake_fd, 1);
+}
+
+void pyr_client_free(struct pyrometer *p) {
+    pyr_queue_clear(&p->queue);
+    pyr_text_free(&p->hello_first);
+    pyr_text_free(&p->hello_again);
+    pthread_cond_destroy(&p->changed);
+    pthread_mutex_destroy(&p->lock);
+    if (p->wake_fd >= 0) {
+        close(p->wake_fd);
+    }
+    if (p->locale) {
+        freelocale(p->locale);
+    }
+    free(p->server);
+    free(p);
+}
+
+// The first line of the file goes to `token`. False with the reason in open_error.
+static bool read_token(const char *path, char token[TOKEN_MAX]) {
+    FILE *file = fopen(path, "re");
+    bool good = file && fgets(token, TOKEN_MAX, file);
+    if (!good) {
+        const char *why = file && !ferror(file) ? "it is empty" : strerror(errno);
+        snprintf(open_error, sizeof open_error, "token_file %s: %s", path, why);
+    } else {
+        token[strcspn(token, "\r\n")] = '\0';
+    }
+    if (file) {
+        fclose(file);
+    }
+    return good;
+}
+
+static const char *server_of(const struct pyrometer_config *config) {
+    const char *server = config->server ? config->server : getenv("PYROMETER_SERVER");
+    return server && server[0] ? server : server_default;
+}
+
+// Fills what is fixed. 0 or a negative errno value with the reason in open_error.
+static int prepare(struct pyrometer *p, const struct pyrometer_config *config) {
+    char from_file[TOKEN_MAX];
+    const char *token = config->token;
+    const char *fault = pyr_config_fault(config);
+    if (fault) {
+        snprintf(open_error, sizeof open_error, "%s", fault);
+        return -EINVAL;
+    }
+    if (!token && config->token_file) {
+        if (!read_token(config->token_file, from_file)) {
+            return -EINVAL;
+        }
+        token = from_file;
+    }
+    p->server = strdup(server_of(config));
+    if (p->server && !pyr_address_parse(&p->address, p->server)) {
+        snprintf(open_error, sizeof open_error,
+                 "server %s: expected host:port, [address]:port or unix:/path", p->server);
+        return -EINVAL;
+    }
+    locale_t before = uselocale(p->locale);
+    pyr_hello_write(&p->hello_first, config, token, true);
+    pyr_hello_write(&p->hello_again, config, token, false);
+    (void)uselocale(before);
+    p->rewind_step = config->rewind ? config->rewind_step : INT64_MAX;
+    p->layer_count = config->layer_count;
+    p->queue.bytes_max = config->queue_bytes ? config->queue_bytes : QUEUE_BYTES_DEFAULT;
+    return p->server && !p->hello_first.failed && !p->hello_again.failed ? 0 : -ENOMEM;
+}
+
+// The thread takes no signals: they are the job's.
+static int start_thread(struct pyrometer *p) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&p->thread, NULL, pyr_link_run, p);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -rc;
+}
+
+static struct pyrometer *new_client(void) {
+    struct pyrometer *p = calloc(1, sizeof *p);
+    if (!p) {
+        return NULL;
+    }
+    p->owner = getpid();
+    p->fd = -1;
+    p->counters.last_step = p->counters.last_acked_step = -1;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&p->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&p->lock, NULL);
+    p->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    p->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return p;
+}
+
+struct pyrometer *pyrometer_open(const struct pyrometer_config *config) {
+    open_error[0] = '\0';
+    struct pyrometer *p = config ? new_client() : NULL;
+    int rc = config ? -ENOMEM : -EINVAL;
+    if (p && p->locale && p->wake_fd >= 0) {
+        rc = prepare(p, config);
+        rc = rc < 0 ? rc : start_thread(p);
+    }
+    if (rc == 0) {
+        return p;
+    }
+    if (!open_error[0]) {
+        snprintf(open_error, sizeof open_error, "%s", strerror(-rc));
+    }
+    if (p) {
+        pyr_client_free(p);
+    }
+    errno = -rc;
+    return NULL;
+}
+
+// 0, or why the handle cannot be used here.
+static int usable(const struct pyrometer *p) {
+    return !p ? -EINVAL : p->owner != getpid() ? -ECHILD : 0;
+}
+
+static struct timespec deadline_in(int timeout_ms) {
+    int64_t at = pyr_clock_ms() + (timeout_ms > 0 ? timeout_ms : 0);
+    return (struct timespec){.tv_sec = (time_t)(at / 1000), .tv_nsec = (long)(at % 1000) * 1000000};
+}
+
+void pyrometer_close(struct pyrometer *p) {
+    int rc = usable(p);
+    if (rc == -ECHILD) {
+        close(p->wake_fd);
+        if (p->fd >= 0) {
+            close(p->fd);
+        }
+    }
+    if (rc < 0) {
+        return;
+    }
+    struct timespec deadline = deadline_in(CLOSE_TIMEOUT_MS);
+    pthread_mutex_lock(&p->lock);
+    p->stop = true;
+    pyr_client_wake(p);
+    int waited = 0;
+    while (!p->done && waited == 0) {
+        waited = pthread_cond_timedwait(&p->changed, &p->lock, &deadline);
+    }
+    bool done = p->done;
+    p->abandoned = !done; // the thread is inside the system's name resolver
+    pthread_t thread = p->thread;
+    if (!done) {
+        pthread_detach(thread);
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (done) {
+        pthread_join(thread, NULL);
+        pyr_client_free(p);
+    }
+}
+
+// --- queueing ---
+
+// With the lock held: 0 when m went into the queue.
+static int append(struct pyrometer *p, struct pyr_message *m) {
+    if (p->counters.stopped) {
+        return -ECONNABORTED;
+    }
+    if (p->ended) {
+        return -ESHUTDOWN;
+    }
+    if (m->kind == PYR_STEP && m->step <= p->counters.last_step) {
+        snprintf(p->error, sizeof p->error, "step %lld after step %lld: steps must rise from 0",
+                 (long long)m->step, (long long)p->counters.last_step);
+        return -EINVAL;
+    }
+    if (!pyr_queue_append(&p->queue, m)) {
+        snprintf(p->error, sizeof p->error, "the queue of %zu bytes is full", p->queue.bytes_max);
+        return -ENOBUFS;
+    }
+    if (m->kind == PYR_STEP) {
+        p->counters.last_step = m->step;
+    }
+    p->ended = m->kind == PYR_END;
+    return 0;
+}
+
+// Takes m, which may be NULL for want of memory.
+static int queue_message(struct pyrometer *p, struct pyr_message *m) {
+    pthread_mutex_lock(&p->lock);
+    int rc = m ? append(p, m) : -ENOMEM;
+    bool wake = rc == 0 && p->queue.unsent == m;
+    p->counters.dropped += rc < 0 && !(m && m->kind == PYR_END);
+    pthread_mutex_unlock(&p->lock);
+    if (wake) {
+        pyr_client_wake(p);
+    }
+    if (rc < 0) {
+        free(m);
+    }
+    return rc;
+}
+
+static bool step_good(const struct pyrometer_step *s) {
+    bool good = s && (!s->column_count || s->columns) && (!s->scalar_count || s->scalars);
+    for (size_t i = 0; good && i < s->column_count; i++) {
+        good = s->columns[i].name != NULL;
+    }
+    for (size_t i = 0; good && i < s->scalar_count; i++) {
+        good = s->scalars[i].name != NULL;
+    }
+    return good;
+}
+
+int pyrometer_step(struct pyrometer *p, const struct pyrometer_step *step) {
+    int rc = usable(p);
+    if (rc == 0 && !step_good(step)) {
+        rc = -EINVAL;
+    }
+    return rc < 0 ? rc : queue_message(p, pyr_message_step(step, p->layer_count));
+}
+
+int pyrometer_event(struct pyrometer *p, int64_t step, const char *name, const char *data_json) {
+    int rc = usable(p);
+    if (rc == 0 && (!name || (data_json && strchr(data_json, '\n')))) {
+        rc = -EINVAL;
+    }
+    return rc < 0 ? rc : queue_message(p, pyr_message_event(step, name, data_json));
+}
+
+int pyrometer_finish(struct pyrometer *p, const char *status, int timeout_ms) {
+    int rc = usable(p);
+    if (rc < 0) {
+        return rc;
+    }
+    struct timespec deadline = deadline_in(timeout_ms);
+    rc = queue_message(p, pyr_message_end(status ? status : "completed"));
+    rc = rc == -ESHUTDOWN ? 0 : rc; // queued by an earlier call
+    pthread_mutex_lock(&p->lock);
+    while (rc == 0 && p->queue.count > 0 && !p->counters.stopped) {
+        rc = -pthread_cond_timedwait(&p->changed, &p->lock, &deadline);
+    }
+    if (p->counters.stopped) {
+        rc = -ECONNABORTED;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+// --- looking ---
+
+int pyrometer_counters(struct pyrometer *p, struct pyrometer_counters *out) {
+    int rc = usable(p);
+    if (rc < 0 || !out) {
+        return rc < 0 ? rc : -EINVAL;
+    }
+    pthread_mutex_lock(&p->lock);
+    *out = p->counters;
+    out->queued = p->queue.count;
+    out->queued_bytes = p->queue.bytes;
+    pthread_mutex_unlock(&p->lock);
+    out->lag = out->queued > 0 && out->last_step > out->last_acked_step
+                   ? out->last_step - out->last_acked_step
+                   : 0;
+    return 0;
+}
+
+int pyrometer_last_error(struct pyrometer *p, char *text, size_t size) {
+    int rc = p ? usable(p) : 0;
+    if (rc < 0 || !text || size == 0) {
+        return rc < 0 ? rc : -EINVAL;
+    }
+    if (!p) {
+        snprintf(text, size, "%s", open_error);
+        return 0;
+    }
+    pthread_mutex_lock(&p->lock);
+    snprintf(text, size, "%s", p->error);
+    pthread_mutex_unlock(&p->lock);
+    return 0;
+}

@@ -1,0 +1,37 @@
+// The bounded queue of messages between the job and the client's thread, and what the daemon's
+// answers do to it. Any thread may append; only the client's thread takes and settles. The caller
+// holds the lock.
+//
+//     head ... sent, not yet known to be on disk ... | unsent ... tail
+#ifndef CLIENTS_C_QUEUE_H
+#define CLIENTS_C_QUEUE_H
+
+#include "clients/c/message.h"
+
+struct pyr_queue {
+    struct pyr_message *head, *tail, *unsent;
+    size_t bytes, bytes_max;
+    uint64_t count, appended;
+};
+
+// False when it does not fit; then the message stays the caller's. `end` may exceed the bound.
+bool pyr_queue_append(struct pyr_queue *q, struct pyr_message *m);
+
+// The next message to send, NULL: none. It stays in the queue.
+struct pyr_message *pyr_queue_take(struct pyr_queue *q);
+
+// Everything in the queue is to be sent again.
+void pyr_queue_resend(struct pyr_queue *q);
+
+// Each of these returns how many messages left the queue.
+// Every step up to this one is on disk, and so is what was sent before the last of them.
+uint64_t pyr_queue_settle_step(struct pyr_queue *q, int64_t step);
+// The daemon has read what was sent up to this index. Steps among it wait for the disk.
+uint64_t pyr_queue_settle_index(struct pyr_queue *q, uint64_t index);
+
+// Takes out what was sent in this line of the present connection. False when nothing there is.
+bool pyr_queue_refuse_line(struct pyr_queue *q, uint64_t line);
+
+void pyr_queue_clear(struct pyr_queue *q);
+
+#endif

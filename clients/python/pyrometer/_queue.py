@@ -1,0 +1,138 @@
+"""What waits to be sent and what waits to be acknowledged, bounded in bytes.
+
+An entry is pending until it is written to a connection, then unacknowledged until the daemon says
+that it is on disk; a lost connection makes the unacknowledged ones pending again, in order.
+Memory beyond the bound is taken from the oldest pending entry: what a monitor is for is the
+present.
+"""
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Callable, Optional
+
+ENTRY_OVERHEAD = 400  # bytes of Python objects around an entry
+
+
+@dataclass
+class Entry:
+    build: Optional[Callable[[], dict[str, Any]]]  # makes the message, in the sender's thread
+    size: int  # bytes; an estimate until `data` is there
+    step: Optional[int]  # None: not acknowledged by itself (an event)
+    data: bytes = b""
+    born: float = field(default_factory=time.monotonic)
+    was_sent: bool = False
+
+
+class Queue:
+    """Any thread may call anything; nothing here blocks longer than the lock."""
+
+    def __init__(self, limit: int) -> None:
+        self._lock = threading.Lock()
+        self._limit = limit
+        self._bytes = 0
+        self._pending: deque[Entry] = deque()
+        self._unacked: deque[Entry] = deque()
+        self._idle = False
+        self.sent = 0
+        self.acked = 0
+        self.dropped = 0
+
+    def put(self, entry: Entry) -> bool:
+        """True if the sender sleeps and has to be woken."""
+        with self._lock:
+            entry.size += ENTRY_OVERHEAD
+            self._pending.append(entry)
+            self._bytes += entry.size
+            while self._bytes > self._limit and (self._pending or self._unacked):
+                self._forget((self._pending or self._unacked).popleft())
+            wake, self._idle = self._idle and bool(self._pending), False
+            return wake
+
+    def take(self) -> Optional[Entry]:
+        """The next to send, to be handed back by `sent_entry` or `give_up`."""
+        with self._lock:
+            return self._pending.popleft() if self._pending else None
+
+    def sent_entry(self, entry: Entry) -> None:
+        with self._lock:
+            self._bytes += len(entry.data) + ENTRY_OVERHEAD - entry.size
+            entry.size = len(entry.data) + ENTRY_OVERHEAD
+            self._unacked.append(entry)
+            if entry.step is not None and not entry.was_sent:
+                self.sent += 1
+            entry.was_sent = True
+
+    def give_up(self, entry: Entry) -> None:
+        with self._lock:
+            self._forget(entry)
+
+    def acknowledge(self, step: int) -> None:
+        """Everything sent up to `step` is on disk, and so are the events sent before it."""
+        with self._lock:
+            self._acknowledge(step)
+
+    def send_again(self) -> None:
+        """The connection is lost: what it carried has to go over the next one."""
+        with self._lock:
+            self._send_again()
+
+    def resume(self, last: int) -> None:
+        """A new connection: what this process sent before and is on disk need not go over it."""
+        with self._lock:
+            while self._pending and self._pending[0].was_sent:
+                self._unacked.append(self._pending.popleft())
+            self._acknowledge(last)
+            self._send_again()
+
+    def settle(self) -> None:
+        """The daemon has read everything: events after the last step have no ack to wait for."""
+        with self._lock:
+            while self._unacked:
+                self._bytes -= self._unacked.popleft().size
+
+    def clear(self) -> None:
+        """Nothing more will be sent."""
+        with self._lock:
+            self._send_again()
+            while self._pending:
+                self._forget(self._pending.popleft())
+
+    def sleep(self) -> bool:
+        """True if there is nothing to send; the next put() then asks for a wake-up."""
+        with self._lock:
+            self._idle = not self._pending
+            return self._idle
+
+    def steps_left(self) -> int:
+        with self._lock:
+            return sum(e.step is not None for q in (self._unacked, self._pending) for e in q)
+
+    def counters(self) -> dict[str, Any]:
+        with self._lock:
+            oldest = (self._unacked or self._pending or [None])[0]
+            lag = time.monotonic() - oldest.born if oldest is not None else 0.0
+            return {"sent": self.sent, "acked": self.acked, "dropped": self.dropped, "lag": lag,
+                    "queued": len(self._pending) + len(self._unacked), "queued_bytes": self._bytes}
+
+    def _acknowledge(self, step: int) -> None:
+        done = 0
+        for position, entry in enumerate(self._unacked, 1):
+            if entry.step is not None:
+                if entry.step > step:
+                    break
+                done = position
+        for _ in range(done):
+            entry = self._unacked.popleft()
+            self._bytes -= entry.size
+            self.acked += entry.step is not None
+
+    def _send_again(self) -> None:
+        self._pending.extendleft(reversed(self._unacked))
+        self._unacked.clear()
+
+    def _forget(self, entry: Entry) -> None:
+        self._bytes -= entry.size
+        self.dropped += 1

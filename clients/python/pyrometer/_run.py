@@ -1,0 +1,328 @@
+"""A run as the job sees it: numbered steps, events, an end. Nothing here raises or waits."""
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import secrets
+import sys
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Optional, Protocol, Union
+
+from . import _quiet
+from ._quiet import shielded, warn_once
+from ._sender import DEFAULT_PORT, Sender, split_address
+from ._text import number
+
+Resume = Union[str, Mapping[str, int]]
+Stats = Mapping[str, Sequence[Any]]
+Measured = Callable[[], tuple[Stats, Any]]  # the statistics and the loss, when the sender asks
+
+QUEUE_BYTES = 64 << 20
+VALUE_BYTES = 24  # a number in a line, roughly, before it is written
+STATUSES = ("completed", "failed", "stopped")
+RUN_NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+_alive: weakref.WeakSet[Run] = weakref.WeakSet()
+
+
+class Watcher(Protocol):
+    """What measures a model between one step and the next."""
+
+    def take(self, loss: Any) -> tuple[Measured, int, Optional[float]]:
+        """What was measured for this step, how many values that is, and the step's lr."""
+
+    def reset(self) -> None:
+        """Drops what was measured for a step that is not sent."""
+
+    def close(self) -> None:
+        """Takes the hooks off."""
+
+
+class Run:
+    """Made by watch() or init(). A disabled run accepts every call and does nothing."""
+
+    def __init__(self, name: str, sender: Optional[Sender], layer_count: int = 0, every: int = 1,
+                 first_step: int = 0) -> None:
+        self.name = name
+        self._sender = sender
+        self._layer_count = layer_count
+        self._every = max(1, int(every))
+        self._next_step = int(first_step)
+        self._watcher: Optional[Watcher] = None
+        if sender is not None:
+            _alive.add(self)
+
+    @property
+    def enabled(self) -> bool:
+        return self._sender is not None
+
+    @property
+    def next_step(self) -> int:
+        """The number the next step() will have."""
+        return self._next_step
+
+    def is_logged(self, step: int) -> bool:
+        """Whether a step of this number is sent (`every`)."""
+        return step % self._every == 0
+
+    @shielded()
+    def step(self, loss: Any, val_loss: Any = None, lr: Any = None,
+             batch_size: Optional[int] = None, scalars: Optional[Mapping[str, Any]] = None, *,
+             step: Optional[int] = None) -> None:
+        """One training step is done: after backward() and optimizer.step().
+
+        `loss` is the loss at the weights before the update: a number or a tensor of one.
+        """
+        if self._sender is None:
+            return
+        here = self._number_step(step)
+        if here is None or not self.is_logged(here):
+            if self._watcher is not None:
+                self._watcher.reset()
+            return
+        if self._watcher is not None:
+            measured, count, group_lr = self._watcher.take(loss)
+            lr = group_lr if lr is None else lr
+        else:
+            measured, count = _known({}, number(loss)), 0
+        self._send_step(here, measured, count, _facts(lr, batch_size, val_loss, scalars))
+
+    @shielded()
+    def log_layers(self, step: int, loss: Any, stats: Stats, *, val_loss: Any = None,
+                   lr: Any = None, batch_size: Optional[int] = None,
+                   scalars: Optional[Mapping[str, Any]] = None) -> None:
+        """A step whose statistics the job computed: an entry a layer, None for 'not measured'."""
+        if self._sender is None:
+            return
+        columns = {key: [number(value) for value in column] for key, column in stats.items()}
+        for key, column in columns.items():
+            if len(column) != self._layer_count:
+                raise ValueError(f"{key} has {len(column)} entries, the run has "
+                                 f"{self._layer_count} layers; the step is not sent")
+        here = self._number_step(step)
+        if here is None or not self.is_logged(here):
+            return
+        count = sum(map(len, columns.values()))
+        self._send_step(here, _known(columns, number(loss)), count,
+                        _facts(lr, batch_size, val_loss, scalars))
+
+    @shielded()
+    def event(self, name: str, **data: Any) -> None:
+        """An annotation at the coming step: `checkpoint`, `epoch` or any other name."""
+        if self._sender is None:
+            return
+        message = {"type": "event", "step": self._next_step, "name": str(name), "data": data}
+        size = 100 + len(repr(data))
+        self._sender.put(lambda: message, size, None)
+
+    def refresh(self) -> None:
+        """The training data changed: a new Type II state begins with the coming step."""
+        self.event("data_refresh")
+
+    @shielded()
+    def finish(self, status: str = "completed", timeout: float = 5.0) -> None:
+        """Sends what is left and the end, waiting at most `timeout` seconds; once."""
+        if status not in STATUSES:
+            warn_once("status", f"status is {status!r}, expected one of {STATUSES}; "
+                                "sent as 'stopped'")
+            status = "stopped"
+        sender, self._last_counters = self._sender, self.counters()
+        self._sender = None
+        _alive.discard(self)
+        if self._watcher is not None:
+            self._watcher.close()
+            self._watcher = None
+        if sender is not None:
+            sender.finish(status, timeout)
+            self._last_counters = sender.queue.counters()
+
+    _last_counters: dict[str, Any] = {"sent": 0, "acked": 0, "queued": 0, "queued_bytes": 0,
+                                      "dropped": 0, "lag": 0.0}
+
+    def counters(self) -> dict[str, Any]:
+        """Steps sent and acked, messages queued and dropped, the oldest's age in seconds (lag)."""
+        sender = self._sender
+        return dict(self._last_counters) if sender is None else sender.queue.counters()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
+                 trace: Optional[TracebackType]) -> None:
+        if kind is None:
+            self.finish("completed")
+        else:
+            self.finish("failed" if issubclass(kind, Exception) else "stopped")
+
+    def _number_step(self, step: Optional[int]) -> Optional[int]:
+        """The number of this step; None if it does not go forward."""
+        here = self._next_step if step is None else int(step)
+        if here < self._next_step:
+            warn_once("backwards", f"step {here} comes after step {self._next_step - 1}: steps "
+                                   "only go forward, it is not sent. After going back to a "
+                                   "checkpoint begin the run again with "
+                                   "resume={'rewind': step}")
+            return None
+        self._next_step = here + 1
+        return here
+
+    def _send_step(self, step: int, measured: Measured, count: int, facts: dict[str, Any]) -> None:
+        now = time.time()
+
+        def build() -> dict[str, Any]:
+            stats, loss = measured()
+            return {"type": "step", "step": step, "time": now, "loss": loss, **facts,
+                    **({"stats": stats} if stats else {})}
+
+        assert self._sender is not None
+        size = 200 + VALUE_BYTES * (count + 2 * len(facts.get("scalars", ())))
+        self._sender.put(build, size, step)
+
+    def _forked(self) -> None:
+        """The child of a fork has no sender thread, and the run is the parent's."""
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.close_after_fork()
+
+
+def _known(stats: Stats, loss: Any) -> Measured:
+    return lambda: (stats, loss)
+
+
+def _facts(lr: Any, batch_size: Optional[int], val_loss: Any,
+           scalars: Optional[Mapping[str, Any]]) -> dict[str, Any]:
+    """What stands beside the loss; absent where the job did not say."""
+    facts = {"lr": number(lr), "val_loss": number(val_loss),
+             "batch_size": None if batch_size is None else int(batch_size)}
+    if scalars:
+        facts["scalars"] = {str(key): number(value) for key, value in scalars.items()}
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def init(run: Optional[str] = None, layers: Sequence[Any] = (), *, project: Optional[str] = None,
+         server: Optional[str] = None, token: Optional[str] = None, mode: Optional[str] = None,
+         every: int = 1, loss: str = "other", optimizer: Optional[Mapping[str, Any]] = None,
+         batch_size: Optional[int] = None, dataset_size: Optional[int] = None,
+         resume: Resume = "continue", first_step: Optional[int] = None,
+         tags: Optional[Mapping[str, str]] = None, rank: Optional[int] = None,
+         world_size: Optional[int] = None, queue_bytes: int = QUEUE_BYTES) -> Run:
+    """A run whose job computes its own statistics. `layers`: (name, parameters) or dicts."""
+    try:
+        name = run or os.environ.get("PYROMETER_RUN") or default_name()
+        if not wanted(mode, rank):
+            return Run(name, None)
+        listed = [dict(layer) if isinstance(layer, Mapping) else
+                  {"name": str(layer[0]), "n": int(layer[1])} for layer in layers]
+        start = first_step if first_step is not None else _rewound(resume) + 1
+        facts = {"project": project or os.environ.get("PYROMETER_PROJECT"),
+                 "token": token or os.environ.get("PYROMETER_TOKEN"),
+                 "tags": dict(tags) if tags else None, "loss": loss,
+                 "optimizer": dict(optimizer) if optimizer else None, "batch_size": batch_size,
+                 "dataset_size": dataset_size, **_ranks(rank, world_size),
+                 "resume": dict(resume) if isinstance(resume, Mapping) else resume}
+        hello = {"type": "hello", "protocol": 1, "run": _valid_name(name), "layers": listed,
+                 **{key: value for key, value in facts.items() if value is not None}}
+        sender = Sender(_valid_server(server), hello, queue_bytes, start)
+        return Run(name, sender, len(listed), every, start)
+    except Exception as error:  # noqa: BLE001 - the job comes first
+        return disabled("init", error)
+
+
+def disabled(where: str, error: Exception) -> Run:
+    """What a run that could not be made is instead."""
+    warn_once(f"{where}: {error}", f"{where}: {type(error).__name__}: {error}; "
+                                   "nothing is sent, the job goes on")
+    return Run("disabled", None)
+
+
+def wanted(mode: Optional[str], rank: Optional[int]) -> bool:
+    """Whether this process is to send: not when disabled, and of several ranks the first alone.
+
+    A job that passes `rank` wants every rank and names the runs apart itself.
+    """
+    mode = mode or os.environ.get("PYROMETER_MODE") or "online"
+    if mode not in ("online", "disabled"):
+        raise ValueError(f"mode is {mode!r}, expected 'online' or 'disabled'")
+    return mode == "online" and (rank is not None or _own_rank() == 0)
+
+
+def default_name() -> str:
+    """The script's name, the time and something random, so that no two jobs meet in one run."""
+    script = os.path.splitext(os.path.basename(sys.argv[0] if sys.argv else ""))[0]
+    script = re.sub(r"[^A-Za-z0-9._:-]", "-", script)[:80] or "run"
+    return f"{script}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def _own_rank() -> int:
+    distributed = _distributed()
+    return int(distributed.get_rank()) if distributed else _whole("RANK") or 0
+
+
+def _ranks(rank: Optional[int], world_size: Optional[int]) -> dict[str, Any]:
+    """For the hello; a rank means nothing there without the number of them."""
+    if rank is not None and world_size is None:
+        distributed = _distributed()
+        world_size = distributed.get_world_size() if distributed else _whole("WORLD_SIZE")
+    return {} if rank is None or world_size is None else {"rank": rank, "world_size": world_size}
+
+
+def _distributed() -> Any:
+    """torch.distributed if the job uses it."""
+    module = getattr(sys.modules.get("torch"), "distributed", None)
+    return module if module and module.is_available() and module.is_initialized() else None
+
+
+def _whole(name: str) -> Optional[int]:
+    text = os.environ.get(name, "")
+    return int(text) if text.isdigit() else None
+
+
+def _rewound(resume: Resume) -> int:
+    """The last step that stays, -1 without a rewind."""
+    if isinstance(resume, Mapping):
+        if set(resume) != {"rewind"}:
+            raise ValueError(f"resume is {dict(resume)!r}, expected 'continue' or "
+                             "{'rewind': step}")
+        return int(resume["rewind"])
+    if resume != "continue":
+        raise ValueError(f"resume is {resume!r}, expected 'continue' or {{'rewind': step}}")
+    return -1
+
+
+def _valid_name(name: str) -> str:
+    if not RUN_NAME.fullmatch(name):
+        raise ValueError(f"run is {name!r}, expected 1 to 128 of A-Z a-z 0-9 . _ : -")
+    return name
+
+
+def _valid_server(server: Optional[str]) -> str:
+    server = server or os.environ.get("PYROMETER_SERVER") or f"127.0.0.1:{DEFAULT_PORT}"
+    if not server.startswith("unix:"):
+        split_address(server)
+    return server
+
+
+@atexit.register
+def _finish_all() -> None:
+    # The interpreter leaves the exception that ends a script in sys.last_type.
+    error = getattr(sys, "last_type", None)
+    status = ("completed" if error is None else "stopped" if error is KeyboardInterrupt
+              else "failed")
+    deadline = time.monotonic() + 5.0
+    for run in list(_alive):
+        run.finish(status, timeout=max(0.1, deadline - time.monotonic()))
+
+
+def _after_fork() -> None:
+    _quiet.unlock_after_fork()
+    for run in list(_alive):
+        run._forked()
+    _alive.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

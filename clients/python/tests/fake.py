@@ -1,0 +1,102 @@
+"""A daemon of a few lines, on a port of the system's choice, that does what a test tells it."""
+from __future__ import annotations
+
+import json
+import queue
+import socket
+import threading
+
+PATIENCE_S = 20.0  # a test that waits this long has failed
+
+
+class FakeDaemon:
+    def __init__(self, path=None, last_step=-1, ack=True, refuse=None, hang_up_after=None,
+                 complain=None, stranger=None):
+        self.last_step = last_step
+        self.ack = ack
+        self.refuse = refuse  # an error's code: the answer to every hello
+        self.hang_up_after = hang_up_after  # lines of the first connection
+        self.complain = complain  # a code, not fatal, for every step
+        self.stranger = stranger  # bytes: the answer of something else than a daemon
+        self.heard = queue.Queue()
+        self.hellos = []
+        self.connections = []
+        family = socket.AF_UNIX if path else socket.AF_INET
+        self._listener = socket.socket(family, socket.SOCK_STREAM)
+        self._listener.bind(path or ("127.0.0.1", 0))
+        self._listener.listen()
+        self.address = f"unix:{path}" if path else "127.0.0.1:%d" % self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self.connections:
+            connection.close()
+        self._thread.join(PATIENCE_S)
+
+    def until(self, kind):
+        """Every message up to the first of that type, which is the last."""
+        messages = []
+        while not messages or messages[-1]["type"] != kind:
+            messages.append(self.heard.get(timeout=PATIENCE_S))
+        return messages
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections.append(connection)
+            try:
+                with connection:
+                    self._serve(connection, len(self.connections))
+            except OSError:
+                pass
+
+    def _serve(self, connection, number):
+        lines = connection.makefile("rb")
+        for count, line in enumerate(lines):
+            message = json.loads(line, parse_constant=self._bare)
+            if message["type"] == "hello":
+                self.hellos.append(message)
+                if self.stranger:
+                    connection.sendall(self.stranger)
+                    self.heard.put({"type": "stranger"})
+                    return
+                if self.refuse:
+                    self._say(connection, type="error", code=self.refuse, message="no", fatal=True)
+                    self.heard.put({"type": "refused"})
+                    return
+                self._say(connection, type="welcome", protocol=1, run=message["run"],
+                          last_step=self.last_step)
+                continue
+            self.heard.put(message)
+            if message["type"] == "step":
+                self._answer_step(connection, message["step"])
+            if number == 1 and count == self.hang_up_after:
+                return
+
+    def _answer_step(self, connection, step):
+        if self.complain:
+            self._say(connection, type="error", code=self.complain, message="no", fatal=False)
+        elif self.ack:
+            self.last_step = max(step, self.last_step)
+            self._say(connection, type="ack", step=step)
+
+    @staticmethod
+    def _bare(token):
+        raise AssertionError(f"a bare {token} on the wire")
+
+    @staticmethod
+    def _say(connection, **message):
+        connection.sendall(json.dumps(message).encode() + b"\n")
+
+
+def closed_port():
+    """An address nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return "127.0.0.1:%d" % sock.getsockname()[1]

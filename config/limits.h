@@ -1,0 +1,52 @@
+// Every maximum in one place. What a peer or a file can make large is bounded here before memory is
+// spent on it. Where a setting can move a bound, the constant is the furthest it can be moved.
+#ifndef CONFIG_LIMITS_H
+#define CONFIG_LIMITS_H
+
+// What one run may be made of
+#define LIMIT_LAYERS 100000          // layers a run
+#define LIMIT_RUN_NAME 128           // bytes of a run's name
+#define LIMIT_PROJECT_NAME 128       // bytes of a project's name
+#define LIMIT_LAYER_NAME 256         // bytes of a layer's name
+#define LIMIT_CUSTOM_STATS 64        // statistics of its own that a step may carry
+#define LIMIT_STAT_NAME 64           // bytes of such a statistic's name
+#define LIMIT_SCALARS 256            // scalars a step
+#define LIMIT_SCALAR_NAME 128        // bytes of a scalar's name
+#define LIMIT_EVENT_NAME 128         // bytes of an event's name
+#define LIMIT_EVENT_DATA_BYTES 65536 // bytes of an event's data
+
+// What one message may be
+#define LIMIT_JSON_DEPTH 32                             // nested objects and arrays
+#define LIMIT_MESSAGE_BYTES_DEFAULT (UINT64_C(1) << 20) // a line or a frame, unless configured
+#define LIMIT_MESSAGE_BYTES_MAX (UINT64_C(64) << 20)    // the most that can be configured
+#define LIMIT_MESSAGE_BYTES_MIN (UINT64_C(1) << 10)     // the least: a hello must fit
+#define LIMIT_QUEUE_BYTES_MIN (UINT64_C(1) << 20)       // waiting for the disk, all runs together
+#define LIMIT_QUEUE_BYTES_MAX (UINT64_C(16) << 30)
+
+// How many may talk at once
+#define LIMIT_CONNECTIONS 4096     // ingest connections
+#define LIMIT_HTTP_CONNECTIONS 256 // HTTP connections
+#define LIMIT_STREAMS 128          // subscribers of server-sent events
+#define LIMIT_LISTENERS 16         // ingest addresses
+
+// What one HTTP request may ask for
+#define LIMIT_SERIES_POINTS 100000                 // points a request for series
+#define LIMIT_SERIES 1000                          // series a request
+#define LIMIT_PAGE 1000                            // entries a page of a list
+#define LIMIT_PAGE_DEFAULT 100                     // entries when the request does not say
+#define LIMIT_HTTP_BODY_BYTES (UINT64_C(64) << 20) // body of a POST
+
+// The configuration itself
+#define LIMIT_CONFIG_BYTES (1 << 20)     // the file
+#define LIMIT_CONFIG_KEYS 256            // keys of one mapping in it
+#define LIMIT_CONFIG_DEPTH 16            // lists and mappings inside each other
+#define LIMIT_CONFIG_ERRORS 20           // errors shown at once
+#define LIMIT_CONFIG_MESSAGE_BYTES 65536 // all messages about one file
+#define LIMIT_CONFIG_TEXT 4096           // bytes of one value
+#define LIMIT_CONFIG_GLOB 256            // bytes of a glob
+#define LIMIT_RULES 256                  // entries under alerts.rules
+#define LIMIT_WEBHOOKS 16                // entries under alerts.webhooks
+#define LIMIT_REMOTE_WRITE 16            // entries under remote_write
+#define LIMIT_TOKEN_BYTES 4096           // a token file
+
+#endif

@@ -1,0 +1,365 @@
+// Every setting there is. The loader, the effective configuration, the sample file and the table in
+// docs/configuration.md all come from here, so that none of them can say something else.
+#include "config/table.h"
+#include "base/check.h"
+#include "config/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const bool_names[] = {"false", "true", NULL};
+static const char *const durability_names[] = {"full", "normal", NULL};
+static const char *const severity_names[] = {"", "info", "warning", "critical", NULL};
+static const char *const format_names[] = {"alertmanager", "generic", NULL};
+
+#define FIELD(member) .offset = offsetof(struct config, member)
+#define LIST(member, count)                                                                        \
+    .offset = offsetof(struct config, member), .count_offset = offsetof(struct config, count)
+#define OF_RULE(member) .offset = offsetof(struct config_rule, member)
+
+static const struct setting rule_settings[] = {
+    {.key = "rule",
+     .type = &type_rule,
+     OF_RULE(rule),
+     .example = "overheating",
+     .required = true,
+     .help = "The built-in rule that this entry changes."},
+    {.key = "enabled",
+     .type = &type_bool,
+     OF_RULE(enabled),
+     .initial = "true",
+     .choices = bool_names,
+     .help = "false switches the rule off."},
+    {.key = "severity",
+     .type = &type_choice,
+     OF_RULE(severity),
+     .choices = severity_names,
+     .example = "warning",
+     .help = "How much the alert matters."},
+    {.key = "fire_above",
+     .type = &type_number,
+     OF_RULE(fire_above),
+     .example = "2.5",
+     .help = "The value above which the condition holds."},
+    {.key = "clear_below",
+     .type = &type_number,
+     OF_RULE(clear_below),
+     .example = "2.0",
+     .help = "The value below which it is gone; not above fire_above."},
+    {.key = "for",
+     .type = &type_span,
+     OF_RULE(for_span),
+     .example = "5",
+     .help = "How long the condition must hold before the alert fires."},
+    {.key = "keep_firing_for",
+     .type = &type_span,
+     OF_RULE(keep_firing_for),
+     .example = "10",
+     .help = "How long it must be gone before the alert is resolved."},
+    {.key = "warmup_steps",
+     .type = &type_count,
+     OF_RULE(warmup_steps),
+     .max = 1000000000,
+     .example = "100",
+     .help = "First steps of a run that are not judged."},
+    {.key = "layer",
+     .type = &type_glob,
+     OF_RULE(layer),
+     .example = "\"fc*\"",
+     .help = "Only layers whose name matches."},
+    {.key = "run",
+     .type = &type_glob,
+     OF_RULE(run),
+     .example = "\"resnet-*\"",
+     .help = "Only runs whose name matches."},
+    {.key = "project",
+     .type = &type_glob,
+     OF_RULE(project),
+     .example = "vision",
+     .help = "Only runs whose project matches."},
+    {0},
+};
+
+static const struct setting webhook_settings[] = {
+    {.key = "url",
+     .type = &type_url,
+     .offset = offsetof(struct config_webhook, url),
+     .example = "http://alertmanager:9093/api/v2/alerts",
+     .required = true,
+     .help = "Where alerts are posted."},
+    {.key = "format",
+     .type = &type_choice,
+     .offset = offsetof(struct config_webhook, format),
+     .initial = "alertmanager",
+     .choices = format_names,
+     .help = "What the receiver understands."},
+    {0},
+};
+
+static const struct setting remote_write_settings[] = {
+    {.key = "url",
+     .type = &type_url,
+     .offset = offsetof(struct config_remote_write, url),
+     .example = "http://prometheus:9090/api/v1/write",
+     .required = true,
+     .help = "Where samples are written."},
+    {0},
+};
+
+const struct setting config_table[] = {
+    {.key = "data",
+     .type = &type_text,
+     FIELD(data),
+     .example = "/var/lib/pyrometer",
+     .help = "The store's directory. Unless given: $STATE_DIRECTORY (systemd sets it), else "
+             "$XDG_STATE_HOME/pyrometer, else ~/.local/state/pyrometer."},
+    {.key = "ingest.listen",
+     .type = &type_address,
+     LIST(ingest.listen, ingest.n_listen),
+     .initial = "127.0.0.1:27315",
+     .required = true,
+     .max_entries = LIMIT_LISTENERS,
+     .entry_size = sizeof(char *),
+     .help = "Where jobs connect: one address or a list. Port 0 is any free one."},
+    {.key = "ingest.max_message",
+     .type = &type_size,
+     FIELD(ingest.max_message_bytes),
+     .initial = "1MiB",
+     .min = LIMIT_MESSAGE_BYTES_MIN,
+     .max = LIMIT_MESSAGE_BYTES_MAX,
+     .help = "The longest line or frame that is read; a longer one closes its connection."},
+    {.key = "ingest.ack_interval",
+     .type = &type_duration_ms,
+     FIELD(ingest.ack_interval_ms),
+     .initial = "100ms",
+     .min = 1,
+     .max = 10000,
+     .help = "The longest a step waits to be written together with others and acknowledged."},
+    {.key = "ingest.max_connections",
+     .type = &type_count,
+     FIELD(ingest.max_connections),
+     .initial = "1024",
+     .min = 1,
+     .max = LIMIT_CONNECTIONS,
+     .help = "Jobs connected at once; one more is refused with 'overloaded'."},
+    {.key = "ingest.max_queue",
+     .type = &type_size,
+     FIELD(ingest.queue_bytes),
+     .initial = "64MiB",
+     .min = LIMIT_QUEUE_BYTES_MIN,
+     .max = LIMIT_QUEUE_BYTES_MAX,
+     .help = "What may wait in memory for the disk before the daemon stops reading from jobs; at "
+             "least max_message."},
+    {.key = "ingest.token_file",
+     .type = &type_text,
+     FIELD(ingest.token_file),
+     .example = "/etc/pyrometer/ingest.token",
+     .is_reloadable = true,
+     .help = "A file with the token that every job must send. Not set: none is wanted."},
+    {.key = "ingest.tls",
+     .in_force = REFUSED,
+     .instead = "the stream would be in the clear; listen on 127.0.0.1 and bring jobs in through "
+                "a TLS tunnel",
+     .help = "Encryption of the stream (tls.cert, tls.key) is not in this version."},
+    {.key = "http.listen",
+     .type = &type_tcp_address,
+     FIELD(http.listen),
+     .initial = "127.0.0.1:27316",
+     .help = "Where the REST API and the dashboard are. Port 0 is any free one."},
+    {.key = "http.max_connections",
+     .type = &type_count,
+     FIELD(http.max_connections),
+     .initial = "256",
+     .min = 1,
+     .max = LIMIT_HTTP_CONNECTIONS,
+     .help = "Clients connected at once; further ones wait."},
+    {.key = "http.max_points",
+     .type = &type_count,
+     FIELD(http.max_points),
+     .initial = "100000",
+     .min = 100,
+     .max = LIMIT_SERIES_POINTS,
+     .help = "The most points one request for series gets."},
+    {.key = "http.token_file",
+     .type = &type_text,
+     FIELD(http.token_file),
+     .example = "/etc/pyrometer/http.token",
+     .is_reloadable = true,
+     .help = "A file with the token that every request but /healthz must bear. Not set: none is "
+             "wanted."},
+    {.key = "http.tls.cert",
+     .type = &type_text,
+     FIELD(http.tls.cert),
+     .example = "/etc/pyrometer/cert.pem",
+     .help = "The certificate chain (PEM). With http.tls.key: HTTPS instead of HTTP."},
+    {.key = "http.tls.key",
+     .type = &type_text,
+     FIELD(http.tls.key),
+     .example = "/etc/pyrometer/key.pem",
+     .help = "The certificate's private key (PEM)."},
+    {.key = "storage.durability",
+     .type = &type_choice,
+     FIELD(storage.durability),
+     .initial = "full",
+     .choices = durability_names,
+     .help = "full: an acknowledged step survives a power cut. normal: it survives the end of the "
+             "process, but a power cut may take the newest."},
+    {.key = "storage.retention",
+     .type = &type_duration_s,
+     FIELD(storage.retention_s),
+     .initial = "0",
+     .max = UINT64_C(36500) * 86400,
+     .in_force = NOT_IN_FORCE,
+     .instead =
+         "nothing is deleted by age by this version; DELETE /api/v1/runs/{run} forgets a run",
+     .help = "How long runs are kept; 0 is for ever."},
+    {.key = "storage.max_size",
+     .type = &type_size,
+     FIELD(storage.max_size_bytes),
+     .initial = "0",
+     .max = UINT64_C(1) << 60,
+     .in_force = NOT_IN_FORCE,
+     .instead = "the store's size is not bounded by this version; DELETE /api/v1/runs/{run} "
+                "forgets a run",
+     .help = "The most disk the store may take; 0 is no limit."},
+    {.key = "alerts.stall_after",
+     .type = &type_seconds,
+     FIELD(alerts.stall_after_s),
+     .initial = "60s",
+     .min = 1,
+     .max = 7 * 86400,
+     .is_reloadable = true,
+     .help = "Silence after which a running run counts as stalled."},
+    {.key = "alerts.rules",
+     LIST(alerts.rules, alerts.n_rules),
+     .max_entries = LIMIT_RULES,
+     .entry_size = sizeof(struct config_rule),
+     .entry_settings = rule_settings,
+     .is_reloadable = true,
+     .help = "Changes to the built-in rules, one entry each. What an entry leaves out keeps the "
+             "rule's own value."},
+    {.key = "alerts.webhooks",
+     LIST(alerts.webhooks, alerts.n_webhooks),
+     .max_entries = LIMIT_WEBHOOKS,
+     .entry_size = sizeof(struct config_webhook),
+     .entry_settings = webhook_settings,
+     .is_reloadable = true,
+     .in_force = NOT_IN_FORCE,
+     .instead = "webhooks are not delivered by this version; alerts are on the REST API only",
+     .help = "Where alerts are sent."},
+    {.key = "remote_write",
+     LIST(remote_write, n_remote_write),
+     .max_entries = LIMIT_REMOTE_WRITE,
+     .entry_size = sizeof(struct config_remote_write),
+     .entry_settings = remote_write_settings,
+     .is_reloadable = true,
+     .in_force = NOT_IN_FORCE,
+     .instead = "nothing is written to other stores by this version; Prometheus can read /metrics",
+     .help = "Other time-series stores that get every reading."},
+    {0},
+};
+
+const struct setting *setting_find(const struct setting *table, const char *key) {
+    for (const struct setting *s = table; s->key; s++) {
+        if (strcmp(s->key, key) == 0) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+bool setting_is_section(const struct setting *table, const char *key) {
+    size_t length = strlen(key);
+    for (const struct setting *s = table; s->key; s++) {
+        if (strncmp(s->key, key, length) == 0 && s->key[length] == '.') {
+            return true;
+        }
+    }
+    return false;
+}
+
+void setting_alloc_entries(const struct setting *s, void *base, size_t n) {
+    CHECK(setting_is_list(s) && n <= s->max_entries);
+    setting_reset(s, base);
+    if (n == 0) {
+        return;
+    }
+    char *entries = must_alloc(n * s->entry_size);
+    for (size_t i = 0; i < n && s->entry_settings; i++) {
+        setting_defaults(s->entry_settings, entries + i * s->entry_size);
+    }
+    setting_set_entries(s, base, entries);
+    *setting_count(s, base) = n;
+}
+
+static void reset_entry(const struct setting *s, char *entry) {
+    if (s->type) {
+        s->type->reset(entry);
+        return;
+    }
+    for (const struct setting *inner = s->entry_settings; inner->key; inner++) {
+        setting_reset(inner, entry);
+    }
+}
+
+void setting_reset(const struct setting *s, void *base) {
+    if (s->in_force == REFUSED) {
+        return;
+    }
+    if (!setting_is_list(s)) {
+        s->type->reset(setting_field(s, base));
+        return;
+    }
+    char *entries = setting_entries(s, base);
+    for (size_t i = 0; i < *setting_count(s, base); i++) {
+        reset_entry(s, entries + i * s->entry_size);
+    }
+    free(entries);
+    setting_set_entries(s, base, NULL);
+    *setting_count(s, base) = 0;
+}
+
+void setting_defaults(const struct setting *table, void *base) {
+    for (const struct setting *s = table; s->key; s++) {
+        setting_reset(s, base);
+        if (s->initial && setting_is_list(s)) {
+            setting_alloc_entries(s, base, 1);
+            CHECK(s->type->read(s, s->initial, setting_entries(s, base)));
+        } else if (s->initial) {
+            CHECK(s->type->read(s, s->initial, setting_field(s, base)));
+        }
+    }
+}
+
+static void print_choices(const struct setting *s, struct buf *out) {
+    const char *between = " ";
+    for (size_t i = 0; s->choices[i]; i++) {
+        if (*s->choices[i]) {
+            buf_printf(out, "%s%s", between, s->choices[i]);
+            between = ", ";
+        }
+    }
+}
+
+void setting_print_expected(const struct setting *s, struct buf *out) {
+    buf_puts(out, s->type->noun);
+    if (s->choices) {
+        print_choices(s, out);
+    }
+    if (s->type->print_bound) {
+        buf_puts(out, s->min ? " from " : " up to ");
+        if (s->min) {
+            s->type->print_bound(out, s->min);
+            buf_puts(out, " to ");
+        }
+        s->type->print_bound(out, s->max);
+    }
+}
+
+bool setting_print_value(const struct setting *s, const void *field, struct buf *out) {
+    return s->type->print(field, s, out);
+}
+
+const char *setting_sample_value(const struct setting *s) {
+    return s->initial ? s->initial : s->example;
+}

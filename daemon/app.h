@@ -1,0 +1,59 @@
+// The process: what main.c wires together and the loop thread owns. Everything here belongs to the
+// loop thread; what other threads touch (writer, board) says so in its own header.
+#ifndef DAEMON_APP_H
+#define DAEMON_APP_H
+
+#include "alerts/alerts.h"
+#include "api/api.h"
+#include "base/buf.h"
+#include "config/config.h"
+#include "daemon/writer.h"
+#include "wire/step.h"
+
+#include <uv.h>
+
+struct live_run;
+struct conn;
+struct glob;
+struct listener;
+struct commands;
+
+#define APP_RUN_BUCKETS 1024
+#define APP_READ_BYTES (256 * 1024)
+
+struct app {
+    uv_loop_t loop;
+    struct config config;
+    const char *config_path; // NULL: defaults and flags alone
+    char *ingest_token;      // NULL: none is wanted
+    struct rule rules[RULE_COUNT];
+    struct glob *globs; // what rules[].layer_glob points to (rules.c)
+
+    struct writer *writer;
+    struct reader *reader; // the loop's own, for hellos of stored runs
+    struct board *board;
+    struct board_figures *figures; // the board's
+    struct api *api;
+    int64_t next_run, next_attempt;
+    uint64_t durable; // sequence of the newest durable op
+
+    struct live_run *runs[APP_RUN_BUCKETS];
+    struct conn *conns;
+    size_t n_conns;
+    struct listener *listeners;
+    struct commands *commands;
+
+    uv_async_t written, command;
+    uv_timer_t tick, publish;
+    uv_signal_t sigterm, sigint, sighup;
+    bool paused;   // reading is stopped until the writer catches up
+    bool draining; // on the way out
+    int exit_code;
+
+    // Scratch of the loop thread, shared by all connections: a read's bytes, a step, a blob.
+    char read_buffer[APP_READ_BYTES];
+    struct step step;
+    struct buf blob;
+};
+
+#endif

@@ -1,0 +1,426 @@
+#include "daemon/conn.h"
+
+#include "base/log.h"
+#include "daemon/live.h"
+#include "daemon/session.h"
+#include "wire/message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// A job that does not take its replies is not read from beyond this.
+#define OUT_BYTES_PAUSE (256u * 1024)
+#define OUT_BYTES_MAX (4u << 20) // a pause and the replies to one line more, with room to spare
+// How long a job that was sent a fatal error may take to read it and hang up.
+#define LINGER_MS 2000
+// Memory that a connection keeps between lines.
+#define PARTIAL_KEEP_BYTES (64u * 1024)
+#define FRAME_MAGIC 0xA7
+
+static void flush(struct conn *c);
+
+static void on_closed(uv_handle_t *handle) {
+    struct conn *c = handle->data;
+    if (--c->open_handles > 0) {
+        return;
+    }
+    struct app *app = c->app;
+    *c->previous = c->next;
+    if (c->next) {
+        c->next->previous = c->previous;
+    }
+    app->n_conns--;
+    app->figures->connections_open = app->n_conns;
+    buf_free(&c->partial);
+    buf_free(&c->rest);
+    buf_free(&c->out);
+    free(c);
+}
+
+static void close_conn(struct conn *c) {
+    if (uv_is_closing(&c->handle)) {
+        return;
+    }
+    if (c->run) {
+        c->run->n_conns--;
+        c->run = NULL;
+    }
+    uv_close(&c->handle, on_closed);
+    uv_close((uv_handle_t *)&c->linger, on_closed);
+}
+
+static void on_linger(uv_timer_t *timer) {
+    close_conn(timer->data);
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status) {
+    struct conn *c = request->handle->data;
+    free(request);
+    if (status != 0 || c->eof) {
+        close_conn(c);
+    }
+}
+
+// Everything was written: say so to the job, and wait for its hang-up so that an answer on its way
+// is not destroyed by a reset.
+static void shut_down(struct conn *c) {
+    uv_shutdown_t *request = must_alloc(sizeof *request);
+    if (uv_shutdown(request, &c->stream, on_shutdown) != 0) {
+        free(request);
+        close_conn(c);
+        return;
+    }
+    uv_timer_start(&c->linger, on_linger, LINGER_MS, 0);
+}
+
+struct write {
+    uv_write_t request;
+    char bytes[];
+};
+
+static void start_reading(struct conn *c);
+static void resume_reading(struct conn *c);
+
+static void on_write(uv_write_t *request, int status) {
+    struct conn *c = request->handle->data;
+    free(request->data);
+    c->writing = false;
+    if (uv_is_closing(&c->handle)) {
+        return;
+    }
+    if (status != 0) {
+        close_conn(c);
+    } else if (c->out.len) {
+        flush(c);
+    } else if (c->ending) {
+        shut_down(c);
+    } else {
+        resume_reading(c);
+    }
+}
+
+static void flush(struct conn *c) {
+    if (c->writing || c->out.len == 0 || uv_is_closing(&c->handle)) {
+        return;
+    }
+    struct write *w = must_alloc(sizeof *w + c->out.len);
+    w->request.data = w;
+    memcpy(w->bytes, c->out.data, c->out.len);
+    uv_buf_t bytes = uv_buf_init(w->bytes, (unsigned)c->out.len);
+    buf_free(&c->out);
+    c->writing = true;
+    if (uv_write(&w->request, &c->stream, &bytes, 1, on_write) != 0) {
+        free(w);
+        c->writing = false;
+        close_conn(c);
+    }
+}
+
+void conn_send(struct conn *c, const char *bytes, size_t n) {
+    buf_put(&c->out, bytes, n);
+    if (c->out.failed) {
+        log_warning("a job does not read its replies; its connection is closed run=%s",
+                    c->run ? c->run->run->record.name : "-");
+        close_conn(c);
+    }
+}
+
+void conn_end(struct conn *c) {
+    if (c->ending || uv_is_closing(&c->handle)) {
+        return;
+    }
+    c->ending = true;
+    start_reading(c); // what still comes is thrown away; it is the hang-up that is waited for
+    if (c->run) {
+        c->run->n_conns--;
+        c->run = NULL;
+    }
+    if (c->out.len) {
+        flush(c);
+    } else if (!c->writing) {
+        shut_down(c);
+    }
+}
+
+void conn_error(struct conn *c, const struct wire_error *error) {
+    struct buf line;
+    buf_init(&line, 4096);
+    error_print(error, c->lines, &line);
+    conn_send(c, line.data, line.len);
+    buf_free(&line);
+    c->app->figures->refused[error->code]++;
+    if (error->fatal) {
+        conn_end(c);
+    }
+}
+
+static void take_line(struct conn *c, const char *line, size_t len) {
+    c->lines++;
+    if (len && line[len - 1] == '\r') {
+        len--;
+    }
+    if (len) {
+        c->app->figures->messages_received++;
+        session_line(c, line, len);
+    }
+}
+
+static void too_large(struct conn *c) {
+    struct wire_error error;
+    c->lines++;
+    wire_fail(&error, WIRE_TOO_LARGE,
+              "the line has over %llu bytes, the most this daemon takes (ingest.max_message); the "
+              "connection closes",
+              (unsigned long long)c->app->config.ingest.max_message_bytes);
+    conn_error(c, &error);
+}
+
+static void refuse_frame(struct conn *c) {
+    struct wire_error error;
+    c->lines++;
+    wire_fail(
+        &error, WIRE_UNSUPPORTED_PROTOCOL,
+        "binary step frames (first byte 0xA7) are not read by this daemon; send steps as lines; "
+        "the connection closes");
+    conn_error(c, &error);
+}
+
+// Completes the line whose beginning is in c->partial. Returns the bytes used.
+static size_t join_partial(struct conn *c, const char *bytes, size_t n) {
+    const char *newline = memchr(bytes, '\n', n);
+    size_t used = newline ? (size_t)(newline - bytes) : n;
+    buf_put(&c->partial, bytes, used);
+    if (c->partial.failed) {
+        too_large(c);
+        return n;
+    }
+    if (newline) {
+        take_line(c, c->partial.data, c->partial.len);
+        if (c->partial.cap > PARTIAL_KEEP_BYTES) {
+            buf_free(&c->partial);
+        }
+        buf_clear(&c->partial);
+        return used + 1;
+    }
+    return n;
+}
+
+// Cuts what was read into lines, in place where they are whole. When the replies pile up the rest
+// is kept until the job has taken them.
+static void take_bytes(struct conn *c, const char *bytes, size_t n) {
+    while (n && !c->ending && !uv_is_closing(&c->handle)) {
+        if (c->out.len > OUT_BYTES_PAUSE) {
+            buf_put(&c->rest, bytes, n);
+            return;
+        }
+        if (c->partial.len == 0 && (unsigned char)*bytes == FRAME_MAGIC) {
+            refuse_frame(c);
+            return;
+        }
+        const char *newline = c->partial.len ? NULL : memchr(bytes, '\n', n);
+        size_t used;
+        if (newline) {
+            used = (size_t)(newline - bytes) + 1;
+            if (used - 1 > c->partial.max) {
+                too_large(c);
+            } else {
+                take_line(c, bytes, used - 1);
+            }
+        } else {
+            used = join_partial(c, bytes, n);
+        }
+        bytes += used;
+        n -= used;
+    }
+}
+
+static void send_ack(struct conn *c) {
+    if (!c->run || c->sent_step < 0 || c->attempt != c->run->run->attempt) {
+        return;
+    }
+    int64_t durable = c->run->durable_step;
+    int64_t step = c->sent_step < durable ? c->sent_step : durable;
+    if (step > c->acked_step || (c->ack_due && step >= 0)) {
+        struct buf line;
+        buf_init(&line, 256);
+        ack_print(step, &line);
+        conn_send(c, line.data, line.len);
+        buf_free(&line);
+        c->acked_step = step;
+    }
+    c->ack_due = false;
+}
+
+// A job that hung up is let go when everything it sent is stored: its events and its end too.
+static void end_when_done(struct conn *c) {
+    if (c->eof && !c->ending && c->rest.len == 0 && c->sequence <= c->app->durable) {
+        conn_end(c);
+    }
+}
+
+static void settle(struct conn *c) {
+    if (!uv_is_closing(&c->handle)) {
+        send_ack(c);
+        flush(c);
+        end_when_done(c);
+    }
+}
+
+void conn_acknowledge_all(struct app *app) {
+    struct conn *next;
+    for (struct conn *c = app->conns; c; c = next) {
+        next = c->next;
+        settle(c);
+    }
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
+    (void)suggested;
+    struct conn *c = handle->data;
+    *out = uv_buf_init(c->app->read_buffer, APP_READ_BYTES);
+}
+
+static void on_eof(struct conn *c, ssize_t status) {
+    c->eof = true;
+    uv_read_stop(&c->stream);
+    c->reading = false;
+    if (status != UV_EOF || (c->ending && !c->writing && c->out.len == 0)) {
+        close_conn(c);
+    } else {
+        settle(c);
+    }
+}
+
+static void stop_reading(struct conn *c) {
+    if (c->reading) {
+        uv_read_stop(&c->stream);
+        c->reading = false;
+    }
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes) {
+    struct conn *c = stream->data;
+    if (n < 0) {
+        on_eof(c, n);
+        return;
+    }
+    c->app->figures->bytes_received += (uint64_t)n;
+    if (!c->ending) {
+        take_bytes(c, bytes->base, (size_t)n);
+    }
+    if (uv_is_closing(&c->handle)) {
+        return;
+    }
+    settle(c);
+    if (!uv_is_closing(&c->handle) && !c->ending && (c->rest.len || c->out.len > OUT_BYTES_PAUSE)) {
+        stop_reading(c);
+    }
+    conn_apply_pressure(c->app);
+}
+
+static void start_reading(struct conn *c) {
+    if (!c->reading && !c->eof && uv_read_start(&c->stream, on_alloc, on_read) == 0) {
+        c->reading = true;
+    }
+}
+
+static void resume_reading(struct conn *c) {
+    if (c->app->paused || c->ending || uv_is_closing(&c->handle)) {
+        return;
+    }
+    if (c->rest.len) {
+        struct buf rest = c->rest;
+        buf_init(&c->rest, APP_READ_BYTES);
+        take_bytes(c, rest.data, rest.len);
+        buf_free(&rest);
+        settle(c);
+    }
+    if (c->rest.len == 0 && !c->ending && !uv_is_closing(&c->handle)) {
+        start_reading(c);
+    }
+}
+
+void conn_apply_pressure(struct app *app) {
+    if (app->draining) {
+        return; // nothing is read any more, and the writer may be gone
+    }
+    size_t queued = writer_queued_bytes(app->writer), most = app->config.ingest.queue_bytes;
+    app->figures->reads_paused = app->paused ? app->n_conns : 0;
+    if (!app->paused && queued > most) {
+        app->paused = true;
+        for (struct conn *c = app->conns; c; c = c->next) {
+            if (!c->ending) {
+                stop_reading(c);
+            }
+        }
+    } else if (app->paused && queued <= most / 2) {
+        app->paused = false;
+        for (struct conn *c = app->conns; c; c = c->next) {
+            resume_reading(c);
+        }
+    }
+}
+
+static void refuse(struct conn *c, enum wire_code code, const char *why) {
+    struct wire_error error;
+    wire_fail(&error, code, "%s", why);
+    c->app->figures->connections_refused++;
+    conn_error(c, &error);
+}
+
+void conn_accept(struct app *app, uv_stream_t *server, bool is_unix) {
+    struct conn *c = NEW(struct conn);
+    c->app = app;
+    c->sent_step = c->acked_step = -1;
+    buf_init(&c->partial, app->config.ingest.max_message_bytes);
+    buf_init(&c->rest, APP_READ_BYTES);
+    buf_init(&c->out, OUT_BYTES_MAX);
+    if (is_unix) {
+        CHECK(uv_pipe_init(&app->loop, &c->pipe, 0) == 0);
+    } else {
+        CHECK(uv_tcp_init(&app->loop, &c->tcp) == 0);
+    }
+    CHECK(uv_timer_init(&app->loop, &c->linger) == 0);
+    c->handle.data = c->linger.data = c;
+    c->open_handles = 2;
+    c->next = app->conns;
+    c->previous = &app->conns;
+    if (c->next) {
+        c->next->previous = &c->next;
+    }
+    app->conns = c;
+    app->figures->connections_open = ++app->n_conns;
+    app->figures->connections_total++;
+    if (uv_accept(server, &c->stream) != 0) {
+        close_conn(c);
+        return;
+    }
+    if (!is_unix) {
+        uv_tcp_nodelay(&c->tcp, 1);
+        uv_tcp_keepalive(&c->tcp, 1, 60);
+    }
+    bool full = app->n_conns > app->config.ingest.max_connections;
+    bool paused = app->paused && !full;
+    if (full) {
+        refuse(c, WIRE_OVERLOADED,
+               "as many jobs are connected as ingest.max_connections allows; try "
+               "again later");
+    }
+    if (!paused) {
+        start_reading(c);
+    }
+}
+
+void conn_end_all(struct app *app) {
+    struct conn *next;
+    for (struct conn *c = app->conns; c; c = next) {
+        next = c->next;
+        if (!c->ending && !uv_is_closing(&c->handle)) {
+            struct wire_error error;
+            wire_fail(&error, WIRE_SHUTTING_DOWN,
+                      "the daemon is stopping; connect again later and send "
+                      "what is not acknowledged");
+            conn_error(c, &error);
+        }
+    }
+}

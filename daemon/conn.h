@@ -1,0 +1,51 @@
+// One job's connection: bytes in, lines out of them, replies and acknowledgements back.
+#ifndef DAEMON_CONN_H
+#define DAEMON_CONN_H
+
+#include "daemon/app.h"
+#include "wire/error.h"
+
+struct live_run;
+
+struct conn {
+    struct conn *next, **previous; // in app->conns
+    struct app *app;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    };
+    uv_timer_t linger;
+    int open_handles;
+    struct buf partial; // the beginning of a line whose end has not come
+    struct buf rest;    // read, but not looked at before the job has taken its replies
+    uint64_t lines;     // read so far
+    struct buf out;     // replies that wait for the socket
+    bool writing, reading, ending, eof;
+
+    // The session (session.c).
+    struct live_run *run; // NULL before the hello
+    int64_t attempt;      // of the run when the hello came
+    int64_t sent_step;    // the highest step that came over this connection, -1 before
+    int64_t acked_step;
+    uint64_t sequence; // of the newest op of its run when its last message had been taken
+    bool ack_due;      // a step that was durable already came again
+};
+
+// Accepts from a listening stream and begins to read.
+void conn_accept(struct app *app, uv_stream_t *server, bool is_unix);
+// Queues bytes to the job; what it does not take is bounded by not reading more from it.
+void conn_send(struct conn *c, const char *bytes, size_t n);
+// Tells the job what was wrong. A fatal error ends the connection once the job has it.
+void conn_error(struct conn *c, const struct wire_error *error);
+// Ends the connection once what is queued has been sent.
+void conn_end(struct conn *c);
+// Acknowledges what has become durable, on every connection; ends those whose job has hung up.
+void conn_acknowledge_all(struct app *app);
+// Stops or resumes reading everywhere, by how much is queued for the writer.
+void conn_apply_pressure(struct app *app);
+// On the way out: tells every job, then ends.
+void conn_end_all(struct app *app);
+
+#endif

@@ -1,0 +1,51 @@
+// What the loop asks the writer to store: one operation each, in the order in which things
+// happened.
+#ifndef DAEMON_OP_H
+#define DAEMON_OP_H
+
+#include "storage/record.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum op_type {
+    OP_STEP,        // blob; progress
+    OP_SCALARS,     // blob
+    OP_CHECKPOINT,  // blob
+    OP_RUN,         // run
+    OP_ATTEMPT,     // attempt_row
+    OP_EVENT,       // event
+    OP_ALERT,       // alert, cancelled
+    OP_PROGRESS,    // progress
+    OP_ACKNOWLEDGE, // alert.id, alert.changed
+    OP_DELETE_RUN
+};
+
+struct op {
+    struct op *next;
+    uint64_t sequence; // given by writer_push
+    enum op_type type;
+    int64_t run, attempt, step;
+    struct run_progress progress;
+    union {
+        struct run_record run_row;
+        struct attempt_record attempt_row;
+        struct event_record event;
+        struct alert_record alert;
+    };
+    bool cancelled;
+    size_t blob_size;
+    unsigned char blob[];
+};
+
+// All zero but for these; the blob is copied. Records' strings belong to the op.
+struct op *op_create(enum op_type type, int64_t run, int64_t attempt, int64_t step,
+                     const void *blob, size_t blob_size);
+void op_destroy(struct op *op);
+// The memory it holds, for the bound on the queue.
+size_t op_bytes(const struct op *op);
+// A copy of a text for an op's record; NULL stays NULL.
+char *op_text(const char *text);
+
+#endif

@@ -1,0 +1,190 @@
+#include "daemon/session.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/live.h"
+#include "wire/message.h"
+
+#include <string.h>
+
+// Constant in time for one length, so that an answer's delay tells nothing about the token.
+static bool same_secret(const char *expected, const char *given) {
+    size_t n = strlen(expected), m = strlen(given);
+    unsigned char differs = n != m;
+    for (size_t i = 0; i < n; i++) {
+        differs |= (unsigned char)(expected[i] ^ given[m ? i % m : 0]);
+    }
+    return !differs;
+}
+
+// Connections of the attempt that was left behind must not write into the new one.
+static void end_others(struct conn *c, struct live_run *l) {
+    struct conn *next;
+    for (struct conn *other = c->app->conns; other; other = next) {
+        next = other->next;
+        if (other != c && other->run == l && other->attempt != l->run->attempt) {
+            struct wire_error error;
+            wire_fail(&error, WIRE_STEP_ORDER,
+                      "the run was taken up anew over another connection; this "
+                      "one closes");
+            error.fatal = true;
+            conn_error(other, &error);
+        }
+    }
+}
+
+static int join(struct conn *c, struct live_run *l, struct hello *hello, struct wire_error *error) {
+    int64_t rewind_step;
+    enum run_join how = run_join(l->run, hello, &rewind_step);
+    if (how == RUN_JOIN_REFUSED) {
+        return wire_fail(
+            error, WIRE_LAYERS_DIFFER,
+            "run %s has %zu layers of other names or sizes than this hello's %zu and has "
+            "not ended; take another run name, or rewind",
+            hello->run, l->run->hello.n_layers, hello->n_layers);
+    }
+    if (how == RUN_JOIN_NEW_ATTEMPT) {
+        bool is_rewind = hello->rewind || !hello_same_layers(&l->run->hello, hello);
+        live_begin_attempt(l, hello, rewind_step, is_rewind);
+        end_others(c, l);
+    }
+    live_resume(l);
+    return 0;
+}
+
+static int hello(struct conn *c, const char *line, size_t len, struct wire_error *error) {
+    struct app *app = c->app;
+    if (c->run) {
+        return wire_fail(error, WIRE_BAD_HELLO, "a second hello on one connection; open another");
+    }
+    struct hello h;
+    if (hello_parse(&h, line, len, error)) {
+        return -1;
+    }
+    struct live_run *l = NULL;
+    int rc = 0;
+    if (app->ingest_token && !same_secret(app->ingest_token, h.token)) {
+        rc = wire_fail(error, WIRE_UNAUTHORIZED, "the hello's token is %s; the connection closes",
+                       *h.token ? "wrong" : "missing");
+    } else {
+        rc = live_load(app, h.run, &l, error);
+    }
+    if (rc == 0 && l) {
+        rc = join(c, l, &h, error);
+    } else if (rc == 0) {
+        l = live_create(app, &h);
+    }
+    hello_free(&h);
+    if (rc) {
+        return -1;
+    }
+    c->run = l;
+    c->attempt = l->run->attempt;
+    l->n_conns++;
+    struct buf reply;
+    buf_init(&reply, 1024);
+    welcome_print(l->run->record.name, l->durable_step, &reply);
+    conn_send(c, reply.data, reply.len);
+    buf_free(&reply);
+    log_debug("job connected run=%s last_step=%lld", l->run->record.name,
+              (long long)l->durable_step);
+    return 0;
+}
+
+static int step(struct conn *c, const char *line, size_t len, struct wire_error *error) {
+    struct app *app = c->app;
+    struct step *s = &app->step;
+    struct live_run *l = c->run;
+    if (step_parse(s, line, len, l->run->hello.n_layers, error)) {
+        return -1;
+    }
+    enum run_place place = run_place(l->run, s->step);
+    if (place == RUN_STEP_MISPLACED) {
+        return wire_fail(
+            error, WIRE_STEP_ORDER,
+            "step %lld comes after step %lld of this run and is not among its steps; to go "
+            "back to a checkpoint say hello with \"resume\":{\"rewind\":STEP}; the step was "
+            "dropped",
+            (long long)s->step, (long long)stepset_last(&l->run->steps));
+    }
+    app->figures->steps_received++;
+    app->figures->samples_received += s->n_columns * s->n_layers;
+    if (place == RUN_STEP_NEW) {
+        s->time = s->time > 0 ? s->time : clock_wall_s();
+        live_step(l, s);
+    } else {
+        app->figures->steps_repeated++;
+        c->ack_due = true;
+    }
+    c->sent_step = s->step > c->sent_step ? s->step : c->sent_step;
+    return 0;
+}
+
+static int scalars(struct conn *c, const char *line, size_t len, struct wire_error *error) {
+    struct step *s = &c->app->step;
+    if (step_parse(s, line, len, c->run->run->hello.n_layers, error)) {
+        return -1;
+    }
+    s->time = s->time > 0 ? s->time : clock_wall_s();
+    live_scalars(c->run, s);
+    return 0;
+}
+
+static int event(struct conn *c, const char *line, size_t len, struct wire_error *error) {
+    struct event e;
+    if (event_parse(&e, line, len, error)) {
+        return -1;
+    }
+    e.time = e.time > 0 ? e.time : clock_wall_s();
+    live_event(c->run, &e);
+    event_free(&e);
+    return 0;
+}
+
+static int end(struct conn *c, const char *line, size_t len, struct wire_error *error) {
+    const char *status;
+    if (end_parse(&status, line, len, error)) {
+        return -1;
+    }
+    live_end(c->run, status);
+    return 0;
+}
+
+static int dispatch(struct conn *c, enum message_type type, const char *line, size_t len,
+                    struct wire_error *error) {
+    if (type == MESSAGE_HELLO) {
+        return hello(c, line, len, error);
+    }
+    if (type == MESSAGE_PING) {
+        static const char pong[] = "{\"type\":\"pong\"}\n";
+        conn_send(c, pong, sizeof pong - 1);
+        return 0;
+    }
+    if (!c->run) {
+        return wire_fail(error, WIRE_NO_HELLO,
+                         "the first message must be a hello; the connection closes");
+    }
+    switch (type) {
+    case MESSAGE_STEP:
+        return step(c, line, len, error);
+    case MESSAGE_SCALARS:
+        return scalars(c, line, len, error);
+    case MESSAGE_EVENT:
+        return event(c, line, len, error);
+    case MESSAGE_END:
+        return end(c, line, len, error);
+    case MESSAGE_HELLO:
+    case MESSAGE_PING:
+        break;
+    }
+    return 0;
+}
+
+void session_line(struct conn *c, const char *line, size_t len) {
+    enum message_type type;
+    struct wire_error error;
+    if (message_type(line, len, &type, &error) || dispatch(c, type, line, len, &error)) {
+        conn_error(c, &error);
+    }
+    c->sequence = c->run ? c->run->pushed : c->sequence;
+}

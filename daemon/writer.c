@@ -1,0 +1,326 @@
+#include "daemon/writer.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+// One transaction: long enough to share a sync among many steps, short enough to be acknowledged
+// soon.
+#define BATCH_BYTES (8u << 20)
+#define RETRY_S 1
+
+struct writer {
+    pthread_t thread;
+    struct store *store;
+    struct board_figures *figures;
+    void (*wake)(void *);
+    void *context;
+
+    pthread_mutex_t mutex; // guards what follows
+    pthread_cond_t changed;
+    struct op *head, **tail;
+    uint64_t pushed;
+    size_t queued_bytes;
+    struct written done;
+    uint64_t heartbeat;
+    bool stopping;
+    double deadline_s; // of stopping, monotonic
+
+    // The writer thread's own.
+    struct written_run *runs; // durable with the transaction at hand
+    struct run_progress *progress;
+    size_t n_runs, cap_runs;
+    bool in_trouble;
+};
+
+static double monotonic_s(void) {
+    return (double)clock_monotonic_ns() * 1e-9;
+}
+
+// Remembers how far the op brings its run. Ops of one run mostly stand together: look from the end.
+static void note_progress(struct writer *w, const struct op *op) {
+    size_t i = w->n_runs;
+    while (i > 0 && w->runs[i - 1].run != op->run) {
+        i--;
+    }
+    if (i == 0) {
+        if (w->n_runs == w->cap_runs) {
+            w->cap_runs = w->cap_runs ? 2 * w->cap_runs : 64;
+            w->runs = realloc(w->runs, w->cap_runs * sizeof *w->runs);
+            w->progress = realloc(w->progress, w->cap_runs * sizeof *w->progress);
+            CHECK(w->runs && w->progress);
+        }
+        i = ++w->n_runs;
+    }
+    w->runs[i - 1] = (struct written_run){op->run, op->attempt, op->progress.last_step};
+    w->progress[i - 1] = op->progress;
+}
+
+static void forget_progress(struct writer *w, int64_t run) {
+    for (size_t i = 0; i < w->n_runs; i++) {
+        if (w->runs[i].run == run) {
+            w->n_runs--;
+            w->runs[i] = w->runs[w->n_runs];
+            w->progress[i] = w->progress[w->n_runs];
+            return;
+        }
+    }
+}
+
+static int apply(struct writer *w, struct op *op) {
+    struct store *s = w->store;
+    switch (op->type) {
+    case OP_STEP:
+        note_progress(w, op);
+        return store_put_step(s, op->attempt, op->step, op->blob, op->blob_size);
+    case OP_PROGRESS:
+        note_progress(w, op);
+        return 0;
+    case OP_SCALARS:
+        return store_put_scalars(s, op->attempt, op->step, op->blob, op->blob_size);
+    case OP_CHECKPOINT:
+        return store_put_checkpoint(s, op->run, op->attempt, op->step, op->blob, op->blob_size);
+    case OP_RUN:
+        return store_put_run(s, &op->run_row);
+    case OP_ATTEMPT:
+        return store_put_attempt(s, &op->attempt_row);
+    case OP_EVENT:
+        return store_put_event(s, &op->event);
+    case OP_ALERT:
+        return store_put_alert(s, &op->alert, op->cancelled, &op->alert.id);
+    case OP_ACKNOWLEDGE:
+        return store_acknowledge_alert(s, op->alert.id, op->alert.changed);
+    case OP_DELETE_RUN:
+        forget_progress(w, op->run);
+        return store_delete_run(s, op->run);
+    }
+    return -1;
+}
+
+static int write_batch(struct writer *w, struct op *batch) {
+    w->n_runs = 0;
+    if (store_begin(w->store)) {
+        return -1;
+    }
+    for (struct op *op = batch; op; op = op->next) {
+        if (apply(w, op)) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < w->n_runs; i++) {
+        if (store_put_progress(w->store, &w->progress[i])) {
+            return -1;
+        }
+    }
+    return store_commit(w->store);
+}
+
+static void count_commit(struct board_figures *f, uint64_t nanoseconds) {
+    unsigned bucket = 0;
+    while (bucket < BOARD_COMMIT_BOUNDS &&
+           (double)nanoseconds * 1e-9 > board_commit_bounds_s[bucket]) {
+        bucket++;
+    }
+    f->commit_seconds_bucket[bucket]++;
+    f->commit_nanoseconds += nanoseconds;
+    f->commits++;
+}
+
+// Takes ops off the queue for one transaction. NULL: stopping, and nothing is left.
+static struct op *take_batch(struct writer *w) {
+    pthread_mutex_lock(&w->mutex);
+    while (!w->head && !w->stopping) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += 1;
+        pthread_cond_timedwait(&w->changed, &w->mutex, &until);
+        w->heartbeat++;
+    }
+    w->heartbeat++;
+    struct op *first = w->head, *last = first;
+    size_t bytes = first ? op_bytes(first) : 0;
+    while (last && last->next && bytes < BATCH_BYTES) {
+        last = last->next;
+        bytes += op_bytes(last);
+    }
+    if (last) {
+        w->head = last->next;
+        w->tail = w->head ? w->tail : &w->head;
+        last->next = NULL;
+    }
+    pthread_mutex_unlock(&w->mutex);
+    return first;
+}
+
+static void *grow(void *old, size_t n, size_t more, size_t size) {
+    void *grown = realloc(old, (n + more) * size);
+    CHECK(grown != NULL);
+    return grown;
+}
+
+// Hands the outcome to the loop and frees the ops but for the alerts, which travel on.
+static void report(struct writer *w, struct op *batch) {
+    pthread_mutex_lock(&w->mutex);
+    struct written *d = &w->done;
+    if (w->n_runs) {
+        d->runs = grow(d->runs, d->n_runs, w->n_runs, sizeof *d->runs);
+        memcpy(d->runs + d->n_runs, w->runs, w->n_runs * sizeof *d->runs);
+        d->n_runs += w->n_runs;
+    }
+    free(d->trouble);
+    d->trouble = NULL;
+    while (batch) {
+        struct op *op = batch;
+        batch = op->next;
+        d->sequence = op->sequence;
+        w->queued_bytes -= op_bytes(op);
+        w->figures->steps_durable += op->type == OP_STEP;
+        if (op->type == OP_ALERT) {
+            d->alerts = grow(d->alerts, d->n_alerts, 1, sizeof *d->alerts);
+            d->alerts[d->n_alerts++] = op;
+        } else {
+            op_destroy(op);
+        }
+    }
+    w->figures->queue_bytes = w->queued_bytes;
+    pthread_mutex_unlock(&w->mutex);
+    w->wake(w->context);
+}
+
+// False when stopping must not wait any longer.
+static bool wait_to_retry(struct writer *w) {
+    pthread_mutex_lock(&w->mutex);
+    free(w->done.trouble);
+    w->done.trouble = op_text(store_error(w->store));
+    pthread_mutex_unlock(&w->mutex);
+    w->wake(w->context);
+    struct timespec pause = {.tv_sec = RETRY_S};
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    pthread_mutex_lock(&w->mutex);
+    w->heartbeat++; // waiting for the disk is what it should do now
+    bool go_on = !w->stopping || monotonic_s() < w->deadline_s;
+    pthread_mutex_unlock(&w->mutex);
+    return go_on;
+}
+
+static void drop(struct op *batch) {
+    while (batch) {
+        struct op *next = batch->next;
+        op_destroy(batch);
+        batch = next;
+    }
+}
+
+static void *run_writer(void *argument) {
+    struct writer *w = argument;
+    struct op *batch;
+    while ((batch = take_batch(w))) {
+        uint64_t before = clock_monotonic_ns();
+        while (write_batch(w, batch)) {
+            store_rollback(w->store);
+            w->figures->commit_failures++;
+            if (!w->in_trouble) {
+                log_error("cannot store, nothing is acknowledged until it works again: %s",
+                          store_error(w->store));
+            }
+            w->in_trouble = true;
+            if (!wait_to_retry(w)) {
+                drop(batch);
+                return NULL;
+            }
+        }
+        if (w->in_trouble) {
+            log_info("storing works again");
+        }
+        w->in_trouble = false;
+        count_commit(w->figures, clock_monotonic_ns() - before);
+        w->figures->wal_bytes = (uint64_t)store_wal_bytes(w->store);
+        report(w, batch);
+    }
+    return NULL;
+}
+
+struct writer *writer_start(struct store *store, struct board_figures *figures,
+                            void (*wake)(void *), void *context) {
+    struct writer *w = NEW(struct writer);
+    w->store = store;
+    w->figures = figures;
+    w->wake = wake;
+    w->context = context;
+    w->tail = &w->head;
+    pthread_mutex_init(&w->mutex, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    CHECK(pthread_create(&w->thread, NULL, run_writer, w) == 0);
+    return w;
+}
+
+uint64_t writer_push(struct writer *w, struct op *op) {
+    pthread_mutex_lock(&w->mutex);
+    uint64_t sequence = op->sequence = ++w->pushed;
+    *w->tail = op;
+    w->tail = &op->next;
+    w->queued_bytes += op_bytes(op);
+    w->figures->queue_bytes = w->queued_bytes;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->mutex);
+    return sequence; // the op may be gone by now
+}
+
+size_t writer_queued_bytes(struct writer *w) {
+    pthread_mutex_lock(&w->mutex);
+    size_t bytes = w->queued_bytes;
+    pthread_mutex_unlock(&w->mutex);
+    return bytes;
+}
+
+void writer_collect(struct writer *w, struct written *out) {
+    pthread_mutex_lock(&w->mutex);
+    *out = w->done;
+    w->done = (struct written){.sequence = out->sequence, .trouble = out->trouble};
+    out->trouble = op_text(out->trouble);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+void written_free(struct written *w) {
+    for (size_t i = 0; i < w->n_alerts; i++) {
+        op_destroy(w->alerts[i]);
+    }
+    free(w->alerts);
+    free(w->runs);
+    free(w->trouble);
+    *w = (struct written){0};
+}
+
+uint64_t writer_heartbeat(struct writer *w) {
+    pthread_mutex_lock(&w->mutex);
+    uint64_t beat = w->heartbeat;
+    pthread_mutex_unlock(&w->mutex);
+    return beat;
+}
+
+bool writer_stop(struct writer *w, double timeout_s) {
+    pthread_mutex_lock(&w->mutex);
+    w->stopping = true;
+    w->deadline_s = monotonic_s() + timeout_s;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->mutex);
+    pthread_join(w->thread, NULL);
+    bool all_written = !w->in_trouble;
+    drop(w->head);
+    written_free(&w->done);
+    store_close(w->store);
+    pthread_mutex_destroy(&w->mutex);
+    pthread_cond_destroy(&w->changed);
+    free(w->runs);
+    free(w->progress);
+    free(w);
+    return all_written;
+}

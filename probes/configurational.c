@@ -1,0 +1,12 @@
+// The configurational temperature: the virial T = <w.g> / n, loss units per degree of freedom
+// (Wenzel et al. 2020, Yaida 2018). Relative to the origin, so it means a
+// temperature only where the run is stationary; `equilibrium` tells whether it is.
+#include "probes/instrument.h"
+
+void configurational_read(const struct view *v, struct reading *r) {
+    if (body_is_frozen(v->body)) {
+        reading_none(r, REASON_FROZEN);
+    } else if (!read_window(v, COLUMN_GW, COLUMN_NONE, 1, r)) {
+        read_missing(v, r, STAT_GW);
+    }
+}

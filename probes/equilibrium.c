@@ -1,0 +1,31 @@
+// Equilibrium: 1 where the run is stationary. Configurational over kinetic temperature
+// where their equality is exact: SGD, plain or heavy ball, whose `gw` is sent and whose gradient is
+// all that moves it (no weight decay). Otherwise rho = 1 - D, the same statement from norms alone,
+// for every optimizer.
+#include "probes/coherence.h"
+#include "probes/instrument.h"
+
+#include <math.h>
+
+static void from_drift(const struct view *v, struct reading *r) {
+    drift_read(v, r);
+    if (!r->reason) {
+        double low = 1 - r->high, high = 1 - r->low;
+        r->value = 1 - r->value;
+        if (r->has_interval) {
+            reading_interval(r, low, high);
+        }
+    }
+}
+
+void equilibrium_read(const struct view *v, struct reading *r) {
+    enum filter filter = coherence_filter(v->run);
+    bool exact =
+        (filter == FILTER_NONE || filter == FILTER_HEAVY_BALL) && !(fabs(v->run->weight_decay) > 0);
+    double mu = coherence_memory(v->run);
+    if (body_is_frozen(v->body)) {
+        reading_none(r, REASON_FROZEN);
+    } else if (!exact || !read_window(v, COLUMN_GW, COLUMN_KINETIC, 2 / (1 + mu), r)) {
+        from_drift(v, r);
+    }
+}

@@ -1,0 +1,38 @@
+// One layer's numbers of one step, as the instruments want them.
+#ifndef PROBES_SAMPLE_H
+#define PROBES_SAMPLE_H
+
+#include "probes/thermo.h"
+
+// What a job has sent so far, one bit each: the statistics by their ids, then what the whole run
+// has. Readings that have no value name the first key they miss.
+enum need {
+    NEED_LOSS = STAT_COUNT,
+    NEED_LR,      // above zero
+    NEED_LR_ZERO, // sent, but zero
+    NEED_BATCH,
+    NEED_WORK, // g.dw, sent or derived
+    NEED_COUNT
+};
+
+#define SEEN(need) (UINT32_C(1) << (unsigned)(need))
+
+// Means over the layer's parameters; NaN where not measured.
+struct sample {
+    double weight2, gradient2, update2; // mean squares
+    double weight_variance;
+    double gw, gu, gu_prev; // sums over the parameters, as sent
+    double noise;           // variance of the gradient over samples
+    double out2, in2;       // mean squares behind and before the activation
+    uint32_t seen;
+    bool finite;         // nothing was NaN, infinite or beyond all measure (1e100)
+    bool weights_finite; // the same for the weights alone
+};
+
+struct sample sample_take(const struct thermo_step *step, size_t layer);
+
+// "needs u_var" and so on: the first of the n needs that was not seen; "needs more steps" when all
+// were.
+const char *sample_missing(uint32_t seen, const unsigned *needs, size_t n);
+
+#endif

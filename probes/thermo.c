@@ -1,0 +1,338 @@
+// Orchestration: hands every step to the layers' bodies and their averages to the whole run's, and
+// every question to the instrument that answers it.
+#include "probes/thermo.h"
+
+#include "base/check.h"
+#include "base/num.h"
+#include "probes/entropy.h"
+#include "probes/instrument.h"
+#include "probes/thermo_state.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define LR_MAX 1e100 // as for every other figure; below its inverse it counts as zero
+#define LOSS_MAX 1e100
+#define START_PAIRS 32 // differences of losses that tell the noise of the state's first loss
+
+static struct body *whole(const struct thermo *t) {
+    return &t->bodies[t->n_layers];
+}
+
+static void set_facts(struct run *run, const struct thermo_facts *facts) {
+    run->optimizer = (uint8_t)facts->optimizer;
+    run->momentum = facts->momentum;
+    run->nesterov = facts->nesterov;
+    run->beta1 = facts->beta1;
+    run->weight_decay = facts->weight_decay;
+    run->lr = facts->lr;
+    run->batch_size = facts->batch_size;
+}
+
+static void begin_segment(struct thermo *t) {
+    t->run.segment_steps = 0;
+    t->run.eta = t->run.eta_prev = num_missing();
+    for (size_t i = 0; i <= t->n_layers; i++) {
+        body_begin_segment(&t->bodies[i]);
+    }
+}
+
+static void begin_state(struct run *run) {
+    run->state_steps = 0;
+    run->loss_start = num_missing();
+    run->loss_noise = run->loss_noise_start = run->loss_pairs = 0;
+    run->entropy = run->entropy_noise = run->entropy_size = 0;
+}
+
+struct thermo *thermo_create(const struct thermo_facts *facts, size_t n_layers,
+                             const double *layer_sizes) {
+    struct thermo *t = calloc(1, sizeof *t);
+    CHECK(t != NULL);
+    t->n_layers = n_layers;
+    t->sizes = calloc(n_layers + 1, sizeof *t->sizes);
+    t->bodies = calloc(n_layers + 1, sizeof *t->bodies);
+    CHECK(t->sizes != NULL && t->bodies != NULL);
+    for (size_t i = 0; i < n_layers; i++) {
+        t->sizes[i] = layer_sizes[i] >= 1 && layer_sizes[i] <= LOSS_MAX ? layer_sizes[i] : 1;
+        t->sizes[n_layers] += t->sizes[i];
+    }
+    for (size_t i = 0; i <= n_layers; i++) {
+        body_clear(&t->bodies[i]);
+    }
+    t->run.step = -1;
+    t->run.loss = num_missing();
+    t->run.dt = t->run.batch = num_missing();
+    set_facts(&t->run, facts);
+    begin_state(&t->run);
+    begin_segment(t);
+    return t;
+}
+
+void thermo_destroy(struct thermo *t) {
+    if (t) {
+        free(t->sizes);
+        free(t->bodies);
+        free(t);
+    }
+}
+
+void thermo_begin_state(struct thermo *t) {
+    t->run.state++;
+    begin_state(&t->run);
+    for (size_t i = 0; i <= t->n_layers; i++) {
+        body_begin_state(&t->bodies[i]);
+    }
+}
+
+void thermo_begin_segment(struct thermo *t, const struct thermo_facts *facts) {
+    set_facts(&t->run, facts);
+    begin_segment(t);
+}
+
+// The step's own figure where it has one, else the fact from the hello; NaN when it is no figure at
+// all.
+static double figure(double own, double fact) {
+    double x = num_is_missing(own) ? fact : own;
+    if (!(x >= 0 && x <= LR_MAX)) {
+        return num_missing();
+    }
+    return x < 1 / LR_MAX ? 0 : x;
+}
+
+static void begin_step(struct run *run, const struct thermo_step *step) {
+    run->dt = run->segment_steps > 0 ? (double)((uint64_t)step->step - (uint64_t)run->step)
+                                     : num_missing();
+    run->eta_prev = run->eta;
+    run->eta = figure(step->lr, run->lr);
+    run->batch = figure(step->batch_size, run->batch_size);
+    run->step = step->step;
+    run->segment_steps++;
+    run->state_steps++;
+}
+
+static uint32_t seen_of_run(const struct run *run, double loss) {
+    uint32_t seen = num_is_missing(loss) ? 0 : SEEN(NEED_LOSS);
+    if (!isnan(run->eta)) {
+        seen |= run->eta > 0 ? SEEN(NEED_LR) : SEEN(NEED_LR_ZERO);
+    }
+    return run->batch > 0 ? seen | SEEN(NEED_BATCH) : seen;
+}
+
+// What the layers of one step add up to.
+struct sums {
+    double weighted[COLUMN_COUNT],
+        weight[COLUMN_COUNT]; // by parameters, over the layers that have it
+    double entropy, entropy_size;
+    double update2, gradient2, update_size, gradient_size;
+    double gu;
+    uint32_t seen;
+    bool any_gu, entropy_complete, finite, weights_finite;
+};
+
+static void add_layer(struct sums *sums, double n, const struct body *b, const struct sample *s,
+                      const double row[COLUMN_COUNT]) {
+    for (size_t c = 0; c < COLUMN_COUNT; c++) {
+        bool measured = !isnan(row[c]);
+        sums->weighted[c] += measured ? n * row[c] : 0;
+        sums->weight[c] += measured ? n : 0;
+    }
+    if (!isnan(row[COLUMN_ENTROPY])) {
+        sums->entropy += row[COLUMN_ENTROPY];
+        sums->entropy_size += n;
+    } else if (n >= ENTROPY_SIZE_MIN && !isnan(b->variance_state)) {
+        sums->entropy_complete = false; // it has an entropy, but this step does not tell it
+    }
+    if (!isnan(s->update2)) {
+        sums->update2 += n * s->update2;
+        sums->update_size += n;
+    }
+    if (!isnan(s->gradient2)) {
+        sums->gradient2 += n * s->gradient2;
+        sums->gradient_size += n;
+    }
+    if (!isnan(b->gu)) {
+        sums->gu += b->gu;
+        sums->any_gu = true;
+    }
+    sums->seen |= s->seen;
+}
+
+static void observe_layers(struct thermo *t, const struct thermo_step *step, struct sums *sums) {
+    uint32_t seen = seen_of_run(&t->run, step->loss);
+    double row[COLUMN_COUNT];
+    for (size_t i = 0; i < t->n_layers; i++) {
+        struct sample s = sample_take(step, i);
+        s.seen |= seen;
+        if (s.finite && body_measure(&t->bodies[i], &t->run, t->sizes[i], &s, row)) {
+            body_observe(&t->bodies[i], &t->run, t->sizes[i], &s, row);
+            add_layer(sums, t->sizes[i], &t->bodies[i], &s, row);
+        } else {
+            body_skip(&t->bodies[i], s.weights_finite);
+            sums->finite = false;
+            sums->weights_finite = sums->weights_finite && s.weights_finite;
+        }
+    }
+}
+
+// A mean until the weight of the newest has fallen to alpha.
+static void average(double *mean, double count, double x) {
+    *mean += fmax(EWMA_ALPHA, 1 / count) * (x - *mean);
+}
+
+static void observe_loss(struct run *run, double loss) {
+    if (isnan(run->loss_start)) {
+        run->loss_start = loss;
+    } else if (run->segment_steps > 1) {
+        double change = loss - run->loss, variance = change * change / 2;
+        run->loss_pairs++;
+        average(&run->loss_noise, run->loss_pairs, variance);
+        if (run->loss_pairs <= START_PAIRS) {
+            run->loss_noise_start += (variance - run->loss_noise_start) / run->loss_pairs;
+        }
+    }
+    run->loss = loss;
+}
+
+static void observe_entropy(struct run *run, const struct sums *sums) {
+    double change = sums->entropy - run->entropy;
+    if (run->segment_steps > 1 && run->state_steps > 1) {
+        average(&run->entropy_noise, run->state_steps - 1, change * change / 2);
+    }
+    run->entropy = sums->entropy;
+    run->entropy_size = sums->entropy_size;
+}
+
+static double mean(double sum, double size) {
+    return size > 0 ? sum / size : num_missing();
+}
+
+static void whole_row(struct run *run, const struct sums *sums, double loss,
+                      double row[COLUMN_COUNT]) {
+    for (size_t c = 0; c < COLUMN_COUNT; c++) {
+        row[c] = mean(sums->weighted[c], sums->weight[c]);
+    }
+    row[COLUMN_ENERGY] = loss;
+    row[COLUMN_ENTROPY] = num_missing();
+    if (sums->entropy_complete && sums->entropy_size > 0) {
+        observe_entropy(run, sums);
+        row[COLUMN_ENTROPY] = run->entropy;
+    }
+}
+
+static void observe_whole(struct thermo *t, double loss, const struct sums *sums) {
+    double row[COLUMN_COUNT];
+    double n = t->sizes[t->n_layers];
+    struct sample s = {
+        .update2 = mean(sums->update2, sums->update_size),
+        .gradient2 = mean(sums->gradient2, sums->gradient_size),
+        .gu = sums->any_gu ? sums->gu : num_missing(),
+        .weight2 = num_missing(),
+        .weight_variance = num_missing(),
+        .out2 = num_missing(),
+        .in2 = num_missing(),
+        .seen = sums->seen,
+    };
+    if (!isnan(loss)) {
+        observe_loss(&t->run, loss);
+    }
+    whole_row(&t->run, sums, loss, row);
+    body_observe(whole(t), &t->run, n, &s, row);
+}
+
+void thermo_observe(struct thermo *t, const struct thermo_step *step) {
+    struct sums sums = {.entropy_complete = true, .finite = true, .weights_finite = true};
+    bool loss_known = !num_is_missing(step->loss);
+    if (t->run.segment_steps > 0 && step->step <= t->run.step) {
+        begin_segment(t); // a step again: what follows does not continue the windows
+    }
+    begin_step(&t->run, step);
+    observe_layers(t, step, &sums);
+    if (!sums.finite || (loss_known && !(fabs(step->loss) <= LOSS_MAX))) {
+        body_skip(whole(t), sums.weights_finite);
+    } else {
+        observe_whole(t, loss_known ? step->loss : num_missing(), &sums);
+    }
+}
+
+size_t thermo_layers(const struct thermo *t) {
+    return t->n_layers;
+}
+
+unsigned thermo_state(const struct thermo *t) {
+    return t->run.state;
+}
+
+int64_t thermo_step_seen(const struct thermo *t) {
+    return t->run.step;
+}
+
+static void not_measured(const struct view *v, struct reading *r) {
+    (void)v;
+    reading_none(r, "not measured by this version");
+}
+
+typedef void instrument(const struct view *v, struct reading *r);
+
+static instrument *const instruments[METRIC_COUNT] = {
+    [METRIC_ENERGY] = energy_read,
+    [METRIC_ENTROPY] = entropy_read,
+    [METRIC_TRANSITION] = transition_read,
+    [METRIC_DIFFERENTIAL] = differential_read,
+    [METRIC_KINETIC] = kinetic_read,
+    [METRIC_CONFIGURATIONAL] = configurational_read,
+    [METRIC_NOISE] = noise_read,
+    [METRIC_VELOCITY] = velocity_read,
+    [METRIC_STABILITY] = stability_read,
+    [METRIC_COHERENCE] = coherence_read,
+    [METRIC_DRIFT] = drift_read,
+    [METRIC_EQUILIBRIUM] = equilibrium_read,
+    [METRIC_HEAT] = heat_read,
+    [METRIC_EFFICIENCY] = efficiency_read,
+    [METRIC_UPDATE_RATIO] = update_ratio_read,
+    [METRIC_FREE_ENERGY] = not_measured,
+    [METRIC_HEAT_CAPACITY] = not_measured,
+    [METRIC_NOISE_SCALE] = not_measured,
+    [METRIC_QUADRANT] = quadrant_read,
+};
+
+static struct view view_of(const struct thermo *t, size_t layer, bool interval) {
+    CHECK(layer == THERMO_GLOBAL || layer < t->n_layers);
+    size_t i = layer == THERMO_GLOBAL ? t->n_layers : layer;
+    return (struct view){
+        .run = &t->run,
+        .body = &t->bodies[i],
+        .n = t->sizes[i],
+        .whole = layer == THERMO_GLOBAL,
+        .interval = interval,
+        .layers = t->bodies,
+        .sizes = t->sizes,
+        .n_layers = t->n_layers,
+    };
+}
+
+static void read_one(const struct view *v, enum metric m, struct reading *r) {
+    if (v->run->segment_steps < 1 || v->run->state_steps < 1) {
+        reading_none(r, "no step yet");
+    } else if (v->body->nonfinite_run >= BODY_DIVERGED_STEPS) {
+        reading_none(r, "diverged: the statistics are not finite");
+    } else {
+        instruments[m](v, r);
+    }
+}
+
+void thermo_read(const struct thermo *t, size_t layer, struct reading readings[METRIC_COUNT]) {
+    struct view v = view_of(t, layer, true);
+    for (enum metric m = 0; m < METRIC_COUNT; m++) {
+        read_one(&v, m, &readings[m]);
+        if (readings[m].reason) {
+            readings[m].value = num_missing();
+        }
+    }
+}
+
+double thermo_value(const struct thermo *t, size_t layer, enum metric m) {
+    struct view v = view_of(t, layer, false);
+    struct reading r;
+    read_one(&v, m, &r);
+    return r.reason ? num_missing() : r.value;
+}

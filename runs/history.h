@@ -1,0 +1,25 @@
+// Walks the history in force of a stored run: the steps that no rewind superseded, in order, with
+// its instruments following along where they are asked for.
+#ifndef RUNS_HISTORY_H
+#define RUNS_HISTORY_H
+
+#include "probes/thermo.h"
+#include "storage/reader.h"
+#include "wire/hello.h"
+#include "wire/step.h"
+
+struct history;
+
+// from..to: steps to visit, inclusive. with_instruments: the thermometers read as they did at each
+// step; then the walk begins at the run's first step inside and only visits from..to.
+int history_open(struct history **out, struct reader *r, const struct run_record *run, int64_t from,
+                 int64_t to, bool with_instruments) WARN_UNUSED;
+void history_close(struct history *h);
+// 1: *step (and *thermo, NULL without instruments) are the next ones, valid until the next call;
+// 0 at the end; -1 for an error of the store, see reader_error().
+int history_next(struct history *h, const struct step **step,
+                 const struct thermo **thermo) WARN_UNUSED;
+// The hello in force at the visited step: its layers name the columns' entries.
+const struct hello *history_hello(const struct history *h);
+
+#endif

@@ -1,0 +1,134 @@
+// Rebuilding a run from the store.
+#include "runs/run.h"
+#include "runs/walk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void ignore_change(void *context, const struct alert_change *change) {
+    (void)context;
+    (void)change;
+}
+
+static int parse_facts(const char *facts, struct hello *hello) {
+    struct wire_error error;
+    return hello_parse(hello, facts, strlen(facts), &error);
+}
+
+// The run as it was when the attempt began, without steps.
+static struct run *begin(struct run_record *record, const struct attempt_record *attempt,
+                         const struct rule rules[RULE_COUNT]) {
+    struct hello hello;
+    if (parse_facts(attempt->facts, &hello)) {
+        return NULL;
+    }
+    struct run *r = run_create(record->id, attempt->id, &hello, record->started, rules);
+    r->record.progress = record->progress;
+    return r;
+}
+
+// The run as its checkpoint has it; NULL when there is none that fits.
+static struct run *from_checkpoint(struct reader *reader, struct run_record *record,
+                                   const struct attempt_record *attempts, size_t n,
+                                   const struct rule rules[RULE_COUNT]) {
+    int64_t attempt, step;
+    void *bytes;
+    size_t size;
+    if (reader_checkpoint(reader, record->id, &attempt, &step, &bytes, &size) != 1) {
+        return NULL;
+    }
+    struct run *r = NULL;
+    for (size_t i = 0; i < n && !r; i++) {
+        r = attempts[i].id == attempt ? begin(record, &attempts[i], rules) : NULL;
+    }
+    if (r && !run_load(r, bytes, size)) {
+        run_destroy(r);
+        r = NULL;
+    }
+    free(bytes);
+    return r;
+}
+
+static int enter_attempt(struct run *r, const struct attempt_record *a,
+                         const struct rule rules[RULE_COUNT]) {
+    struct hello hello;
+    if (a->id == r->attempt) {
+        return 0; // the run was created with it
+    }
+    if (parse_facts(a->facts, &hello)) {
+        return -1;
+    }
+    run_begin_attempt(r, a->id, &hello, a->rewind_step, a->is_rewind, rules, ignore_change, NULL);
+    return 0;
+}
+
+// Feeds the run what the store has behind its state.
+static int catch_up(struct run *r, struct reader *reader, bool from_the_start,
+                    const struct rule rules[RULE_COUNT]) {
+    struct walk_options options = {.after_attempt = from_the_start ? 0 : r->attempt,
+                                   .after_step = stepset_last(&r->steps),
+                                   .skip_events = r->n_events};
+    struct walk *w;
+    if (walk_open(&w, reader, r->record.id, &options)) {
+        return -1;
+    }
+    enum walk_item item;
+    int rc = 0;
+    while (rc == 0 && (item = walk_next(w)) != WALK_END) {
+        if (item == WALK_STEP) {
+            run_observe(r, walk_step(w), ignore_change, NULL);
+        } else if (item == WALK_EVENT) {
+            run_event(r, walk_event(w)->name);
+        } else {
+            rc = item == WALK_ATTEMPT ? enter_attempt(r, walk_attempt(w), rules) : -1;
+        }
+    }
+    walk_close(w);
+    return rc;
+}
+
+static struct run *restore(struct reader *reader, struct run_record *record,
+                           const struct rule rules[RULE_COUNT]) {
+    struct attempt_record *attempts;
+    size_t n;
+    if (reader_attempts(reader, record->id, &attempts, &n)) {
+        return NULL;
+    }
+    struct run *r = from_checkpoint(reader, record, attempts, n, rules);
+    bool from_the_start = !r;
+    if (!r && n) {
+        r = begin(record, &attempts[0], rules);
+    }
+    for (size_t i = 0; i < n; i++) {
+        attempt_record_free(&attempts[i]);
+    }
+    free(attempts);
+    if (r && catch_up(r, reader, from_the_start, rules)) {
+        run_destroy(r);
+        r = NULL;
+    }
+    if (r) {
+        // Observing made the run look alive: its status and times are the store's.
+        r->record.progress.status = record->progress.status;
+        r->record.progress.last_seen = record->progress.last_seen;
+        r->record.progress.end_time = record->progress.end_time;
+    }
+    return r;
+}
+
+int run_restore(struct run **out, struct reader *reader, const char *name,
+                const struct rule rules[RULE_COUNT]) {
+    struct run_record record;
+    *out = NULL;
+    if (reader_begin(reader)) {
+        return -1;
+    }
+    int rc = reader_find_run(reader, name, &record);
+    if (rc == 1) {
+        *out = restore(reader, &record, rules);
+        rc = *out ? 1 : -1;
+        run_record_free(&record);
+    }
+    reader_end(reader);
+    return rc;
+}

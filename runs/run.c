@@ -1,0 +1,266 @@
+#include "runs/run.h"
+
+#include "base/num.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STEP_SECONDS_ALPHA 0.05
+
+static char *copy(const char *text) {
+    char *s = strdup(text);
+    CHECK(s != NULL);
+    return s;
+}
+
+static double or_default(double x, double fallback) {
+    return num_is_missing(x) || !isfinite(x) ? fallback : x;
+}
+
+void run_thermo_facts(const struct hello *hello, struct thermo_facts *out) {
+    const char *name = hello->optimizer.name ? hello->optimizer.name : "";
+    *out = (struct thermo_facts){
+        .optimizer = strcmp(name, "sgd") == 0     ? OPTIMIZER_SGD
+                     : strcmp(name, "adam") == 0  ? OPTIMIZER_ADAM
+                     : strcmp(name, "adamw") == 0 ? OPTIMIZER_ADAMW
+                                                  : OPTIMIZER_OTHER,
+        .momentum = or_default(hello->optimizer.momentum, 0),
+        .nesterov = hello->optimizer.nesterov,
+        .beta1 = or_default(hello->optimizer.beta1, 0.9),
+        .beta2 = or_default(hello->optimizer.beta2, 0.999),
+        .weight_decay = or_default(hello->optimizer.weight_decay, 0),
+        .lr = hello->optimizer.lr,
+        .batch_size = hello->batch_size,
+    };
+}
+
+void run_thermo_step(const struct step *step, struct thermo_step *out) {
+    *out = (struct thermo_step){
+        .step = step->step, .loss = step->loss, .lr = step->lr, .batch_size = step->batch_size};
+    for (size_t i = 0; i < step->n_columns; i++) {
+        if (step->columns[i].stat != STAT_NONE) {
+            out->stat[step->columns[i].stat] = step->columns[i].values;
+        }
+    }
+}
+
+// Instruments and alerts for the layers of r->hello.
+static void create_instruments(struct run *r, const struct rule rules[RULE_COUNT]) {
+    size_t n = r->hello.n_layers;
+    double *sizes = must_alloc(n * sizeof *sizes);
+    const char **names = must_alloc(n * sizeof *names);
+    for (size_t i = 0; i < n; i++) {
+        sizes[i] = r->hello.layers[i].n;
+        names[i] = r->hello.layers[i].name;
+    }
+    struct thermo_facts facts;
+    run_thermo_facts(&r->hello, &facts);
+    r->thermo = thermo_create(&facts, n, sizes);
+    r->alerts = alerts_create(rules, n, names);
+    free(sizes);
+    free(names);
+}
+
+struct run *run_create(int64_t id, int64_t attempt, struct hello *hello, double now,
+                       const struct rule rules[RULE_COUNT]) {
+    struct run *r = NEW(struct run);
+    r->hello = *hello;
+    *hello = (struct hello){0};
+    r->attempt = attempt;
+    r->record = (struct run_record){
+        .id = id,
+        .name = copy(r->hello.run),
+        .project = copy(r->hello.project),
+        .started = now,
+        .facts = copy(r->hello.facts),
+        .progress = {.run = id,
+                     .status = RUN_RUNNING,
+                     .last_seen = now,
+                     .first_step = -1,
+                     .last_step = -1,
+                     .loss = num_missing()},
+    };
+    create_instruments(r, rules);
+    return r;
+}
+
+void run_destroy(struct run *r) {
+    if (r) {
+        thermo_destroy(r->thermo);
+        alerts_destroy(r->alerts);
+        stepset_free(&r->steps);
+        hello_free(&r->hello);
+        run_record_free(&r->record);
+        free(r);
+    }
+}
+
+// What the instruments' windows depend on. The learning rate and the batch size are not part of it:
+// they change along a run, and steps bring their own.
+static bool same_physics(const struct hello *a, const struct hello *b) {
+    struct thermo_facts x, y;
+    run_thermo_facts(a, &x);
+    run_thermo_facts(b, &y);
+    return x.optimizer == y.optimizer && x.nesterov == y.nesterov &&
+           !(x.momentum < y.momentum || x.momentum > y.momentum) &&
+           !(x.beta1 < y.beta1 || x.beta1 > y.beta1) && !(x.beta2 < y.beta2 || x.beta2 > y.beta2) &&
+           !(x.weight_decay < y.weight_decay || x.weight_decay > y.weight_decay);
+}
+
+enum run_join run_join(const struct run *r, const struct hello *hello, int64_t *rewind_step) {
+    bool same_layers = hello_same_layers(&r->hello, hello);
+    if (hello->rewind) {
+        *rewind_step = hello->rewind_step;
+        return RUN_JOIN_NEW_ATTEMPT;
+    }
+    if (!same_layers) {
+        // A finished run's name taken for another network: it begins anew, the old history is kept.
+        *rewind_step = -1;
+        return run_status_is_end(r->record.progress.status) ? RUN_JOIN_NEW_ATTEMPT
+                                                            : RUN_JOIN_REFUSED;
+    }
+    *rewind_step = stepset_last(&r->steps);
+    return same_physics(&r->hello, hello) ? RUN_JOIN_CONTINUE : RUN_JOIN_NEW_ATTEMPT;
+}
+
+static void update_progress(struct run *r) {
+    r->record.progress.first_step = stepset_first(&r->steps);
+    r->record.progress.last_step = stepset_last(&r->steps);
+    r->record.progress.n_steps = r->steps.count;
+}
+
+static void ignore_change(void *context, const struct alert_change *change) {
+    (void)context;
+    (void)change;
+}
+
+void run_begin_attempt(struct run *r, int64_t attempt, struct hello *hello, int64_t rewind_step,
+                       bool is_rewind, const struct rule rules[RULE_COUNT],
+                       alert_change_fn *changed, void *context) {
+    bool same_layers = hello_same_layers(&r->hello, hello);
+    if (is_rewind || !same_layers) {
+        alerts_end(r->alerts, r->time, changed ? changed : ignore_change, context);
+    }
+    r->attempt = attempt;
+    stepset_truncate(&r->steps, rewind_step);
+    update_progress(r);
+    hello_free(&r->hello);
+    r->hello = *hello;
+    *hello = (struct hello){0};
+    free(r->record.facts);
+    r->record.facts = copy(r->hello.facts);
+    free(r->record.project);
+    r->record.project = copy(r->hello.project);
+    if (same_layers) {
+        struct thermo_facts facts;
+        run_thermo_facts(&r->hello, &facts);
+        thermo_begin_segment(r->thermo, &facts);
+        alerts_begin_segment(r->alerts);
+    } else {
+        thermo_destroy(r->thermo);
+        alerts_destroy(r->alerts);
+        create_instruments(r, rules);
+    }
+}
+
+enum run_place run_place(const struct run *r, int64_t step) {
+    if (step > stepset_last(&r->steps)) {
+        return RUN_STEP_NEW;
+    }
+    return stepset_has(&r->steps, step) ? RUN_STEP_REPEATED : RUN_STEP_MISPLACED;
+}
+
+static void follow_pace(struct run *r, double time, int64_t steps) {
+    double seconds = (time - r->time) / (double)(steps > 0 ? steps : 1);
+    if (r->time > 0 && seconds > 0) {
+        r->step_seconds = r->step_seconds > 0
+                              ? r->step_seconds + STEP_SECONDS_ALPHA * (seconds - r->step_seconds)
+                              : seconds;
+    }
+    r->time = time;
+}
+
+void run_observe(struct run *r, const struct step *step, alert_change_fn *changed, void *context) {
+    struct thermo_step view;
+    run_thermo_step(step, &view);
+    follow_pace(r, step->time, r->steps.n ? step->step - stepset_last(&r->steps) : 1);
+    stepset_add(&r->steps, step->step);
+    r->record.progress.loss = step->loss;
+    r->record.progress.status = RUN_RUNNING;
+    r->record.progress.end_time = 0;
+    update_progress(r);
+    thermo_observe(r->thermo, &view);
+    alerts_observe(r->alerts, r->thermo, &view, step->time, changed ? changed : ignore_change,
+                   context);
+}
+
+void run_event(struct run *r, const char *name) {
+    r->n_events++;
+    if (strcmp(name, "data_refresh") == 0) {
+        thermo_begin_state(r->thermo);
+    }
+}
+
+// The saved state: this head, the set of steps, the thermometers, the alerts, each behind its size.
+struct saved_head {
+    char magic[8];
+    int64_t attempt, n_events;
+    double time, step_seconds;
+    struct run_progress progress;
+    uint64_t thermo_size, alerts_size;
+};
+
+static const char magic[8] = "pyrun\0\0\1";
+
+void run_save(const struct run *r, struct buf *out) {
+    struct saved_head head = {.attempt = r->attempt,
+                              .n_events = r->n_events,
+                              .time = r->time,
+                              .step_seconds = r->step_seconds,
+                              .progress = r->record.progress,
+                              .thermo_size = thermo_saved_size(r->thermo),
+                              .alerts_size = alerts_saved_size(r->alerts)};
+    memcpy(head.magic, magic, sizeof magic);
+    buf_put(out, &head, sizeof head);
+    stepset_save(&r->steps, out);
+    char *to = buf_reserve(out, head.thermo_size + head.alerts_size);
+    if (to) {
+        thermo_save(r->thermo, to);
+        alerts_save(r->alerts, to + head.thermo_size);
+        out->len += head.thermo_size + head.alerts_size;
+    }
+}
+
+bool run_load(struct run *r, const void *bytes, size_t size) {
+    struct saved_head head;
+    struct stepset steps = {0};
+    if (size < sizeof head) {
+        return false;
+    }
+    memcpy(&head, bytes, sizeof head);
+    const char *p = (const char *)bytes + sizeof head;
+    size_t left = size - sizeof head;
+    if (memcmp(head.magic, magic, sizeof magic) != 0) {
+        return false;
+    }
+    size_t n = stepset_load(&steps, p, left);
+    if (n == 0 || head.thermo_size != thermo_saved_size(r->thermo) ||
+        head.alerts_size != alerts_saved_size(r->alerts) ||
+        left - n != head.thermo_size + head.alerts_size ||
+        !thermo_load(r->thermo, p + n, head.thermo_size) ||
+        !alerts_load(r->alerts, p + n + head.thermo_size, head.alerts_size)) {
+        stepset_free(&steps);
+        return false;
+    }
+    stepset_free(&r->steps);
+    r->steps = steps;
+    r->attempt = head.attempt;
+    r->n_events = head.n_events;
+    r->time = head.time;
+    r->step_seconds = head.step_seconds;
+    // Status and times are what the store says now; only what the steps made is taken from here.
+    r->record.progress.loss = head.progress.loss;
+    update_progress(r);
+    return true;
+}

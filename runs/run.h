@@ -1,0 +1,72 @@
+// One run as it is now: who it is, its layers, its instruments and its alerts. Fed step by step by
+// the daemon's loop, or rebuilt from the store for a run that is not live. Owned by one thread; no
+// I/O but run_restore().
+#ifndef RUNS_RUN_H
+#define RUNS_RUN_H
+
+#include "alerts/alerts.h"
+#include "probes/thermo.h"
+#include "runs/stepset.h"
+#include "storage/reader.h"
+#include "wire/hello.h"
+#include "wire/step.h"
+
+struct run {
+    struct run_record record; // identity, status and progress
+    struct hello hello;       // the facts in force
+    int64_t attempt;          // the id of the attempt in force
+    struct stepset steps;     // the steps of the history in force
+    struct thermo *thermo;
+    struct alerts *alerts;
+    int64_t n_events;    // events so far, of all attempts
+    double time;         // of the newest step, seconds since the epoch
+    double step_seconds; // typical time between steps (EWMA), 0 before the second
+};
+
+// A new run. Takes over *hello (which is left empty). `now` in seconds since the epoch.
+struct run *run_create(int64_t id, int64_t attempt, struct hello *hello, double now,
+                       const struct rule rules[RULE_COUNT]);
+void run_destroy(struct run *r);
+
+// What a second hello means for a run.
+enum run_join {
+    RUN_JOIN_CONTINUE,    // same facts: nothing changes
+    RUN_JOIN_NEW_ATTEMPT, // a rewind, other facts, or other layers on an ended run
+    RUN_JOIN_REFUSED      // other layers on a run that is not over
+};
+// *rewind_step: with a new attempt, the last step that stays.
+enum run_join run_join(const struct run *r, const struct hello *hello, int64_t *rewind_step);
+// Begins the attempt: later steps are superseded, windows are dropped, alerts resolved where the
+// history went back. Takes over *hello.
+void run_begin_attempt(struct run *r, int64_t attempt, struct hello *hello, int64_t rewind_step,
+                       bool is_rewind, const struct rule rules[RULE_COUNT],
+                       alert_change_fn *changed, void *context);
+
+// Where a step belongs.
+enum run_place {
+    RUN_STEP_NEW,      // behind the newest
+    RUN_STEP_REPEATED, // there already: acknowledged and dropped
+    RUN_STEP_MISPLACED // before the newest and never stored
+};
+enum run_place run_place(const struct run *r, int64_t step);
+// Observes a new step; step->time must have been set. Alert changes go to `changed` (NULL:
+// nowhere).
+void run_observe(struct run *r, const struct step *step, alert_change_fn *changed, void *context);
+// An annotation; `data_refresh` begins a state of type II.
+void run_event(struct run *r, const char *name);
+
+// The state behind the newest step as bytes for store_put_checkpoint(), and back. False: not of
+// this version; the run is then rebuilt from its steps.
+void run_save(const struct run *r, struct buf *out);
+bool run_load(struct run *r, const void *bytes, size_t size);
+
+// Rebuilds a run from the store: its checkpoint and the steps and events since. 1 and *out, 0 when
+// there is no such run, -1 with reader_error().
+int run_restore(struct run **out, struct reader *reader, const char *name,
+                const struct rule rules[RULE_COUNT]) WARN_UNUSED;
+
+// The thermometers' view of a wire step.
+void run_thermo_step(const struct step *step, struct thermo_step *out);
+void run_thermo_facts(const struct hello *hello, struct thermo_facts *out);
+
+#endif

@@ -1,0 +1,27 @@
+// An immutable reading of a run, shared between threads by reference count: made by the loop for
+// live runs and published, or by a reader for others.
+#ifndef RUNS_SNAPSHOT_H
+#define RUNS_SNAPSHOT_H
+
+#include "runs/run.h"
+
+struct snapshot {
+    _Atomic unsigned refs; // use snapshot_ref and snapshot_unref
+    uint64_t version;      // grows with each snapshot of any run: an ETag
+    struct run_record record;
+    int64_t attempt;
+    int64_t step; // the newest step, -1 before the first
+    double time;
+    unsigned state; // 0: state I, else II
+    size_t n_layers;
+    char **layer_names;
+    struct reading global[METRIC_COUNT];
+    struct reading (*layers)[METRIC_COUNT];
+};
+
+// Reads all instruments of the run now.
+struct snapshot *snapshot_create(const struct run *r);
+struct snapshot *snapshot_ref(struct snapshot *s);
+void snapshot_unref(struct snapshot *s);
+
+#endif

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Installs the Debian packages that building, testing and running need. Does nothing, fast, when all are there.
+set -eu
+packages="gcc libc6-dev make pkg-config python3 libuv1-dev libmicrohttpd-dev libcjson-dev libsqlite3-dev
+ libyaml-dev libcurl4-openssl-dev zlib1g-dev check"
+missing=""
+for p in $packages; do
+    status=$(dpkg-query -W -f='${Status}' "$p" 2>/dev/null || true)
+    [ "$status" = "install ok installed" ] || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+as_root=""
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || { echo "deps: need root or sudo to install:$missing" >&2; exit 1; }
+    as_root="sudo"
+fi
+echo "deps: installing$missing"
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+# shellcheck disable=SC2086
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

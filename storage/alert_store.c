@@ -1,0 +1,106 @@
+// Writing alerts: one row an alert, brought up to date as it lives.
+#include "storage/statement.h"
+#include "storage/store.h"
+#include "storage/store_internal.h"
+
+// While it is resolved a row keeps the value, threshold and step with which it fired, and the time
+// at which it first fired whatever its severity becomes later.
+static const char put_sql[] =
+    "INSERT INTO alert (run, attempt, rule, layer, since, severity, state, step, started, fired, "
+    "resolved, changed, value, threshold, alert_group, summary, acknowledged) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 0, ?15, 0) "
+    "ON CONFLICT (run, attempt, rule, layer, since) DO UPDATE SET severity=?6, state=?7, "
+    "changed=?12, "
+    "resolved=?11, fired=CASE WHEN fired=0 THEN ?10 ELSE fired END, "
+    "step=CASE WHEN ?11=0 THEN ?8 ELSE step END, value=CASE WHEN ?11=0 THEN ?13 ELSE value END, "
+    "threshold=CASE WHEN ?11=0 THEN ?14 ELSE threshold END, "
+    "summary=CASE WHEN ?11=0 THEN ?15 ELSE summary END "
+    "RETURNING id";
+
+static const char group_sql[] =
+    "UPDATE alert SET alert_group=coalesce((SELECT first.id FROM alert AS first WHERE first.run=?2 "
+    "AND first.attempt=?3 AND first.rule=?4 AND first.layer=?5 AND first.since=?6), id) WHERE "
+    "id=?1";
+
+static const char cancel_sql[] = "DELETE FROM alert WHERE run=?1 AND attempt=?2 AND rule=?3 AND "
+                                 "layer=?4 AND since=?5";
+
+// Alerts change seldom: their statements are prepared each time.
+static sqlite3_stmt *prepare(struct connection *c, const char *sql) {
+    sqlite3_stmt *q = NULL;
+    if (sqlite3_prepare_v2(c->db, sql, -1, &q, NULL) != SQLITE_OK) {
+        connection_fail(c);
+    }
+    return q;
+}
+
+static int finish(struct connection *c, sqlite3_stmt *q) {
+    int rc = connection_run(c, q);
+    sqlite3_finalize(q);
+    return rc;
+}
+
+static void bind_key(sqlite3_stmt *q, int at, const struct alert_record *a) {
+    sqlite3_bind_int64(q, at, a->run);
+    sqlite3_bind_int64(q, at + 1, a->attempt);
+    bind_text(q, at + 2, a->rule);
+    bind_text(q, at + 3, a->layer ? a->layer : "");
+    sqlite3_bind_int64(q, at + 4, a->since);
+}
+
+static int cancel(struct connection *c, const struct alert_record *a) {
+    sqlite3_stmt *q = prepare(c, cancel_sql);
+    if (!q) {
+        return -1;
+    }
+    bind_key(q, 1, a);
+    return finish(c, q);
+}
+
+static int put(struct connection *c, const struct alert_record *a, int64_t *id) {
+    sqlite3_stmt *q = prepare(c, put_sql);
+    if (!q) {
+        return -1;
+    }
+    bind_key(q, 1, a);
+    sqlite3_bind_int(q, 6, a->severity);
+    sqlite3_bind_int(q, 7, a->state);
+    sqlite3_bind_int64(q, 8, a->step);
+    sqlite3_bind_double(q, 9, a->started);
+    sqlite3_bind_double(q, 10, a->fired);
+    sqlite3_bind_double(q, 11, a->resolved);
+    sqlite3_bind_double(q, 12, a->changed);
+    bind_double_bits(q, 13, &a->value);
+    bind_double_bits(q, 14, &a->threshold);
+    bind_text(q, 15, a->summary);
+    if (sqlite3_step(q) != SQLITE_ROW) {
+        connection_fail(c);
+        sqlite3_finalize(q);
+        return -1;
+    }
+    *id = sqlite3_column_int64(q, 0);
+    return finish(c, q);
+}
+
+static int put_group(struct connection *c, const struct alert_record *a, int64_t id) {
+    sqlite3_stmt *q = prepare(c, group_sql);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, id);
+    sqlite3_bind_int64(q, 2, a->run);
+    sqlite3_bind_int64(q, 3, a->attempt);
+    bind_text(q, 4, a->group_rule ? a->group_rule : a->rule);
+    bind_text(q, 5, a->group_layer ? a->group_layer : "");
+    sqlite3_bind_int64(q, 6, a->group_since);
+    return finish(c, q);
+}
+
+int store_put_alert(struct store *s, const struct alert_record *a, bool cancelled, int64_t *id) {
+    struct connection *c = store_connection(s);
+    *id = 0;
+    if (cancelled) {
+        return cancel(c, a);
+    }
+    return put(c, a, id) || put_group(c, a, *id) ? -1 : 0;
+}

@@ -1,0 +1,373 @@
+#include "storage/reader.h"
+
+#include "storage/blob.h"
+#include "storage/schema.h"
+#include "storage/statement.h"
+#include "storage/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RUN_COLUMNS                                                                                \
+    "id, name, project, status, started, last_seen, end_time, first_step, last_step, n_steps, "    \
+    "loss, "                                                                                       \
+    "facts"
+#define ALERT_COLUMNS                                                                              \
+    "a.id, a.run, a.attempt, r.name, r.project, a.rule, a.layer, a.severity, a.state, a.since, "   \
+    "a.step, "                                                                                     \
+    "a.started, a.fired, a.resolved, a.changed, a.value, a.threshold, a.alert_group, a.summary, "  \
+    "a.acknowledged"
+
+enum {
+    SQL_BEGIN,
+    SQL_END,
+    SQL_FIND_RUN,
+    SQL_RUNS,
+    SQL_ATTEMPTS,
+    SQL_EVENTS,
+    SQL_ALERTS,
+    SQL_ALERT_COUNTS,
+    SQL_CHECKPOINT,
+    SQL_COUNT
+};
+
+static const char *const statements[SQL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN",
+    [SQL_END] = "ROLLBACK",
+    [SQL_FIND_RUN] = "SELECT " RUN_COLUMNS " FROM run WHERE name=?1",
+    [SQL_RUNS] = "SELECT " RUN_COLUMNS " FROM run WHERE id<?1 AND (?2 IS NULL OR project=?2) AND "
+                 "(?3 IS NULL OR status=?3) ORDER BY id DESC LIMIT ?4",
+    [SQL_ATTEMPTS] =
+        "SELECT id, run, rewind_step, is_rewind, started, facts FROM attempt WHERE run=?1 "
+        "ORDER BY id",
+    [SQL_EVENTS] = "SELECT id, run, attempt, step, after_step, time, name, data FROM event "
+                   "WHERE run=?1 AND id>?2 AND CASE WHEN step<0 THEN after_step ELSE step END "
+                   "BETWEEN ?3 AND ?4 ORDER BY id LIMIT ?5",
+    [SQL_ALERTS] = "SELECT " ALERT_COLUMNS " FROM alert AS a JOIN run AS r ON r.id=a.run "
+                   "WHERE a.id<?1 AND (?2=0 OR a.run=?2) AND (?3<0 OR a.state=?3) AND "
+                   "(?4<0 OR a.severity=?4) ORDER BY a.id DESC LIMIT ?5",
+    [SQL_ALERT_COUNTS] = "SELECT state, count(*) FROM alert WHERE run=?1 GROUP BY state",
+    [SQL_CHECKPOINT] = "SELECT attempt, step, state FROM checkpoint WHERE run=?1",
+};
+
+struct reader {
+    struct connection c;
+};
+
+int reader_open(struct reader **out, const char *directory, struct buf *error) {
+    struct reader *r = NEW(struct reader);
+    struct buf path;
+    buf_init(&path, 8192);
+    buf_printf(&path, "%s/" STORE_FILE, directory);
+    int rc =
+        connection_open(&r->c, buf_str(&path), SQLITE_OPEN_READONLY, statements, SQL_COUNT, error);
+    buf_free(&path);
+    if (rc == 0 && connection_exec(&r->c, "PRAGMA query_only=ON; PRAGMA cache_size=-4000;")) {
+        buf_puts(error, r->c.error);
+        rc = -1;
+    }
+    if (rc) {
+        reader_close(r);
+        r = NULL;
+    }
+    *out = r;
+    return rc;
+}
+
+void reader_close(struct reader *r) {
+    if (r) {
+        connection_close(&r->c);
+        free(r);
+    }
+}
+
+const char *reader_error(const struct reader *r) {
+    return r->c.error;
+}
+
+int reader_begin(struct reader *r) {
+    sqlite3_stmt *q = connection_statement(&r->c, SQL_BEGIN);
+    return q ? connection_run(&r->c, q) : -1;
+}
+
+void reader_end(struct reader *r) {
+    sqlite3_stmt *q = sqlite3_get_autocommit(r->c.db) ? NULL : connection_statement(&r->c, SQL_END);
+    if (q && connection_run(&r->c, q)) {
+        return; // the connection closes the read transaction on its own at the next error or close
+    }
+}
+
+// After the last row: 0 when the statement ended well.
+static int finish(struct reader *r, sqlite3_stmt *q, int rc) {
+    int result = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : connection_fail(&r->c);
+    sqlite3_reset(q);
+    return result;
+}
+
+static void fill_run(sqlite3_stmt *q, struct run_record *out) {
+    *out = (struct run_record){
+        .id = sqlite3_column_int64(q, 0),
+        .name = column_copy(q, 1),
+        .project = column_copy(q, 2),
+        .started = sqlite3_column_double(q, 4),
+        .facts = column_copy(q, 11),
+        .progress = {.run = sqlite3_column_int64(q, 0),
+                     .status = (enum run_status)sqlite3_column_int(q, 3),
+                     .last_seen = sqlite3_column_double(q, 5),
+                     .end_time = sqlite3_column_double(q, 6),
+                     .first_step = sqlite3_column_int64(q, 7),
+                     .last_step = sqlite3_column_int64(q, 8),
+                     .n_steps = sqlite3_column_int64(q, 9),
+                     .loss = column_double_bits(q, 10)},
+    };
+}
+
+int reader_find_run(struct reader *r, const char *name, struct run_record *out) {
+    sqlite3_stmt *q = connection_statement(&r->c, SQL_FIND_RUN);
+    if (!q) {
+        return -1;
+    }
+    bind_text(q, 1, name);
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW) {
+        fill_run(q, out);
+    }
+    return finish(r, q, rc) ? -1 : rc == SQLITE_ROW;
+}
+
+int64_t reader_runs(struct reader *r, const struct run_filter *filter, int64_t limit,
+                    run_row_fn *row, void *context) {
+    sqlite3_stmt *q = connection_statement(&r->c, SQL_RUNS);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, filter->before_id);
+    bind_text(q, 2, filter->project);
+    if (filter->status) {
+        sqlite3_bind_int(q, 3, (int)*filter->status);
+    }
+    sqlite3_bind_int64(q, 4, limit);
+    int64_t n = 0;
+    int rc;
+    bool more = true;
+    while (more && (rc = sqlite3_step(q)) == SQLITE_ROW) {
+        struct run_record run;
+        fill_run(q, &run);
+        more = row(context, &run);
+        run_record_free(&run);
+        n++;
+    }
+    return finish(r, q, rc) ? -1 : n;
+}
+
+int reader_attempts(struct reader *r, int64_t run, struct attempt_record **out, size_t *n) {
+    *out = NULL;
+    *n = 0;
+    sqlite3_stmt *q = connection_statement(&r->c, SQL_ATTEMPTS);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, run);
+    size_t cap = 0;
+    int rc;
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+        if (*n == cap) {
+            cap = cap ? 2 * cap : 4;
+            struct attempt_record *grown = realloc(*out, cap * sizeof *grown);
+            CHECK(grown != NULL);
+            *out = grown;
+        }
+        (*out)[(*n)++] = (struct attempt_record){.id = sqlite3_column_int64(q, 0),
+                                                 .run = sqlite3_column_int64(q, 1),
+                                                 .rewind_step = sqlite3_column_int64(q, 2),
+                                                 .is_rewind = sqlite3_column_int(q, 3) != 0,
+                                                 .started = sqlite3_column_double(q, 4),
+                                                 .facts = column_copy(q, 5)};
+    }
+    return finish(r, q, rc);
+}
+
+int64_t reader_events(struct reader *r, int64_t run, const struct event_filter *filter,
+                      int64_t limit, event_row_fn *row, void *context) {
+    sqlite3_stmt *q = connection_statement(&r->c, SQL_EVENTS);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, run);
+    sqlite3_bind_int64(q, 2, filter->after_id);
+    sqlite3_bind_int64(q, 3, filter->from);
+    sqlite3_bind_int64(q, 4, filter->to);
+    sqlite3_bind_int64(q, 5, limit);
+    int64_t n = 0;
+    int rc;
+    bool more = true;
+    while (more && (rc = sqlite3_step(q)) == SQLITE_ROW) {
+        struct event_record e = {.id = sqlite3_column_int64(q, 0),
+                                 .run = sqlite3_column_int64(q, 1),
+                                 .attempt = sqlite3_column_int64(q, 2),
+                                 .step = sqlite3_column_int64(q, 3),
+                                 .after_step = sqlite3_column_int64(q, 4),
+                                 .time = sqlite3_column_double(q, 5),
+                                 .name = column_copy(q, 6),
+                                 .data = column_copy(q, 7)};
+        more = row(context, &e);
+        event_record_free(&e);
+        n++;
+    }
+    return finish(r, q, rc) ? -1 : n;
+}
+
+static void fill_alert(sqlite3_stmt *q, struct alert_record *out) {
+    *out = (struct alert_record){.id = sqlite3_column_int64(q, 0),
+                                 .run = sqlite3_column_int64(q, 1),
+                                 .attempt = sqlite3_column_int64(q, 2),
+                                 .run_name = column_copy(q, 3),
+                                 .project = column_copy(q, 4),
+                                 .rule = column_copy(q, 5),
+                                 .layer = column_copy(q, 6),
+                                 .severity = sqlite3_column_int(q, 7),
+                                 .state = sqlite3_column_int(q, 8),
+                                 .since = sqlite3_column_int64(q, 9),
+                                 .step = sqlite3_column_int64(q, 10),
+                                 .started = sqlite3_column_double(q, 11),
+                                 .fired = sqlite3_column_double(q, 12),
+                                 .resolved = sqlite3_column_double(q, 13),
+                                 .changed = sqlite3_column_double(q, 14),
+                                 .value = column_double_bits(q, 15),
+                                 .threshold = column_double_bits(q, 16),
+                                 .group = sqlite3_column_int64(q, 17),
+                                 .summary = column_copy(q, 18),
+                                 .acknowledged = sqlite3_column_double(q, 19)};
+    if (out->layer && !*out->layer) {
+        free(out->layer);
+        out->layer = NULL;
+    }
+}
+
+int64_t reader_alerts(struct reader *r, const struct alert_filter *filter, int64_t limit,
+                      alert_row_fn *row, void *context) {
+    sqlite3_stmt *q = connection_statement(&r->c, SQL_ALERTS);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, filter->before_id);
+    sqlite3_bind_int64(q, 2, filter->run);
+    sqlite3_bind_int(q, 3, filter->state);
+    sqlite3_bind_int(q, 4, filter->severity);
+    sqlite3_bind_int64(q, 5, limit);
+    int64_t n = 0;
+    int rc;
+    bool more = true;
+    while (more && (rc = sqlite3_step(q)) == SQLITE_ROW) {
+        struct alert_record a;
+        fill_alert(q, &a);
+        more = row(context, &a);
+        alert_record_free(&a);
+        n++;
+    }
+    return finish(r, q, rc) ? -1 : n;
+}
+
+int reader_alert_counts(struct reader *r, int64_t run, int64_t counts[3]) {
+    counts[0] = counts[1] = counts[2] = 0;
+    sqlite3_stmt *q = connection_statement(&r->c, SQL_ALERT_COUNTS);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, run);
+    int rc;
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+        int state = sqlite3_column_int(q, 0);
+        if (state >= 0 && state < 3) {
+            counts[state] = sqlite3_column_int64(q, 1);
+        }
+    }
+    return finish(r, q, rc);
+}
+
+int reader_checkpoint(struct reader *r, int64_t run, int64_t *attempt, int64_t *step, void **bytes,
+                      size_t *size) {
+    *bytes = NULL;
+    sqlite3_stmt *q = connection_statement(&r->c, SQL_CHECKPOINT);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, run);
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW) {
+        *attempt = sqlite3_column_int64(q, 0);
+        *step = sqlite3_column_int64(q, 1);
+        *size = (size_t)sqlite3_column_bytes(q, 2);
+        *bytes = malloc(*size + 1);
+        CHECK(*bytes != NULL);
+        if (*size) {
+            memcpy(*bytes, sqlite3_column_blob(q, 2), *size);
+        }
+    }
+    return finish(r, q, rc) ? -1 : rc == SQLITE_ROW;
+}
+
+struct step_cursor {
+    struct reader *reader;
+    sqlite3_stmt *q;
+};
+
+// A statement of its own, since several cursors may be open at once.
+static int cursor_open(struct step_cursor **out, struct reader *r, const char *sql, int64_t attempt,
+                       int64_t from, int64_t to) {
+    sqlite3_stmt *q = NULL;
+    *out = NULL;
+    if (sqlite3_prepare_v2(r->c.db, sql, -1, &q, NULL) != SQLITE_OK) {
+        return connection_fail(&r->c);
+    }
+    from = from < 0 ? 0 : from;
+    to = to > STEP_MAX ? STEP_MAX : to;
+    sqlite3_bind_int64(q, 1, schema_key(attempt, from));
+    sqlite3_bind_int64(q, 2, to < from ? -1 : schema_key(attempt, to));
+    struct step_cursor *c = NEW(struct step_cursor);
+    c->reader = r;
+    c->q = q;
+    *out = c;
+    return 0;
+}
+
+int step_cursor_open(struct step_cursor **out, struct reader *r, int64_t attempt, int64_t from,
+                     int64_t to) {
+    return cursor_open(out, r,
+                       "SELECT key, columns FROM step WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
+                       attempt, from, to);
+}
+
+int scalars_cursor_open(struct step_cursor **out, struct reader *r, int64_t attempt, int64_t from,
+                        int64_t to) {
+    return cursor_open(
+        out, r, "SELECT key, columns FROM scalars WHERE key BETWEEN ?1 AND ?2 ORDER BY key, id",
+        attempt, from, to);
+}
+
+int step_cursor_next(struct step_cursor *c, struct step *out) {
+    int rc = sqlite3_step(c->q);
+    if (rc == SQLITE_DONE) {
+        return 0;
+    }
+    if (rc != SQLITE_ROW) {
+        return connection_fail(&c->reader->c);
+    }
+    int64_t step = schema_key_step(sqlite3_column_int64(c->q, 0));
+    const void *blob = sqlite3_column_blob(c->q, 1);
+    if (!blob || !blob_decode(blob, (size_t)sqlite3_column_bytes(c->q, 1), out)) {
+        snprintf(c->reader->c.error, sizeof c->reader->c.error, "step %lld is damaged in the store",
+                 (long long)step);
+        return -1;
+    }
+    out->step = step;
+    return 1;
+}
+
+void step_cursor_close(struct step_cursor *c) {
+    if (c) {
+        sqlite3_finalize(c->q);
+        free(c);
+    }
+}

@@ -1,0 +1,74 @@
+// What the store keeps, as plain structs. Strings are borrowed on the way in and owned on the way
+// out (record_free functions); NULL where there is none.
+#ifndef STORAGE_RECORD_H
+#define STORAGE_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum run_status { RUN_RUNNING, RUN_STALLED, RUN_COMPLETED, RUN_FAILED, RUN_STOPPED };
+
+// "running" and so on; run_status_find: false when there is no such status.
+const char *run_status_name(enum run_status s);
+bool run_status_find(const char *name, enum run_status *s);
+// Completed, failed or stopped.
+bool run_status_is_end(enum run_status s);
+
+// What changes with every step; written once a transaction.
+struct run_progress {
+    int64_t run;
+    enum run_status status;
+    double last_seen;                       // seconds since the epoch
+    int64_t first_step, last_step, n_steps; // of the history in force; -1, -1, 0 before the first
+    double loss;                            // the newest
+    double end_time;                        // 0 while it has not ended
+};
+
+struct run_record {
+    int64_t id;
+    char *name, *project;
+    double started; // seconds since the epoch
+    char *facts;    // the newest hello's, JSON
+    struct run_progress progress;
+};
+
+// A run's stretch between rewinds (or changes of its facts). Steps of earlier attempts behind
+// `rewind_step` are superseded: kept, exported, but not part of the history in force.
+struct attempt_record {
+    int64_t id, run;
+    int64_t rewind_step; // last step of the earlier attempts that stays
+    bool is_rewind;      // the job asked for it; else its facts changed and nothing was superseded
+    double started;
+    char *facts;
+};
+
+struct event_record {
+    int64_t id, run, attempt;
+    int64_t step;       // -1: the job did not say; then after_step orders it
+    int64_t after_step; // the newest step when it came, -1 before the first
+    double time;
+    char *name, *data; // data: JSON text or NULL
+};
+
+struct alert_record {
+    int64_t id, run, attempt;
+    char *run_name, *project; // on the way out
+    char *rule, *layer;       // layer NULL: the whole run
+    int severity, state;      // enum severity, enum alert_state
+    int64_t since, step;
+    double started, fired, resolved, changed; // seconds since the epoch; 0: not yet
+    double value, threshold;
+    int64_t group;                  // the id of the first alert of its cause, or its own
+    char *group_rule, *group_layer; // on the way in: names that first alert, with group_since
+    int64_t group_since;
+    char *summary;
+    double acknowledged; // 0: nobody has it
+};
+
+void run_record_free(struct run_record *r);
+void attempt_record_free(struct attempt_record *a);
+void event_record_free(struct event_record *e);
+void alert_record_free(struct alert_record *a);
+
+#endif

@@ -1,0 +1,91 @@
+#include "storage/statement.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUSY_TIMEOUT_MS 5000
+
+int connection_open(struct connection *c, const char *path, int flags, const char *const *sql,
+                    size_t n, struct buf *error) {
+    *c = (struct connection){.sql = sql, .n = n};
+    int rc =
+        sqlite3_open_v2(path, &c->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    if (rc != SQLITE_OK) {
+        buf_printf(error, "%s: %s", path, c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc));
+        sqlite3_close(c->db);
+        c->db = NULL;
+        return -1;
+    }
+    sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
+    c->prepared = must_alloc(n * sizeof(sqlite3_stmt *));
+    return 0;
+}
+
+void connection_close(struct connection *c) {
+    for (size_t i = 0; i < c->n && c->prepared; i++) {
+        sqlite3_finalize(c->prepared[i]);
+    }
+    free(c->prepared);
+    sqlite3_close(c->db);
+    *c = (struct connection){0};
+}
+
+int connection_fail(struct connection *c) {
+    snprintf(c->error, sizeof c->error, "%s (SQLite %d)", sqlite3_errmsg(c->db),
+             sqlite3_extended_errcode(c->db));
+    return -1;
+}
+
+sqlite3_stmt *connection_statement(struct connection *c, size_t which) {
+    CHECK(which < c->n);
+    if (!c->prepared[which] &&
+        sqlite3_prepare_v3(c->db, c->sql[which], -1, SQLITE_PREPARE_PERSISTENT, &c->prepared[which],
+                           NULL) != SQLITE_OK) {
+        connection_fail(c);
+        return NULL;
+    }
+    sqlite3_reset(c->prepared[which]);
+    sqlite3_clear_bindings(c->prepared[which]);
+    return c->prepared[which];
+}
+
+int connection_run(struct connection *c, sqlite3_stmt *q) {
+    int rc;
+    do {
+        rc = sqlite3_step(q);
+    } while (rc == SQLITE_ROW);
+    int result = rc == SQLITE_DONE ? 0 : connection_fail(c);
+    sqlite3_reset(q);
+    return result;
+}
+
+int connection_exec(struct connection *c, const char *sql) {
+    return sqlite3_exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : connection_fail(c);
+}
+
+void bind_double_bits(sqlite3_stmt *q, int at, const double *x) {
+    sqlite3_bind_blob(q, at, x, sizeof *x, SQLITE_TRANSIENT);
+}
+
+double column_double_bits(sqlite3_stmt *q, int at) {
+    double x = 0;
+    if (sqlite3_column_bytes(q, at) == sizeof x) {
+        memcpy(&x, sqlite3_column_blob(q, at), sizeof x);
+    }
+    return x;
+}
+
+void bind_text(sqlite3_stmt *q, int at, const char *text) {
+    sqlite3_bind_text(q, at, text, -1, SQLITE_STATIC);
+}
+
+char *column_copy(sqlite3_stmt *q, int at) {
+    const char *text = (const char *)sqlite3_column_text(q, at);
+    if (!text) {
+        return NULL;
+    }
+    char *copy = strdup(text);
+    CHECK(copy != NULL);
+    return copy;
+}

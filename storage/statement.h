@@ -1,0 +1,41 @@
+// Prepared statements: one table of SQL a connection, prepared when first used, kept until it
+// closes.
+#ifndef STORAGE_STATEMENT_H
+#define STORAGE_STATEMENT_H
+
+#include "base/buf.h"
+#include "base/check.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct connection {
+    sqlite3 *db;
+    const char *const *sql; // the table
+    sqlite3_stmt **prepared;
+    size_t n;
+    char error[320];
+};
+
+// flags: those of sqlite3_open_v2. `sql` must outlive the connection.
+int connection_open(struct connection *c, const char *path, int flags, const char *const *sql,
+                    size_t n, struct buf *error) WARN_UNUSED;
+void connection_close(struct connection *c);
+// The statement, reset and unbound, or NULL with c->error.
+sqlite3_stmt *connection_statement(struct connection *c, size_t which);
+// Runs a statement to its end; what it returns is ignored. Resets it.
+int connection_run(struct connection *c, sqlite3_stmt *q) WARN_UNUSED;
+int connection_exec(struct connection *c, const char *sql) WARN_UNUSED;
+// Keeps SQLite's message; returns -1.
+int connection_fail(struct connection *c);
+
+// Doubles as their eight bytes, because a REAL column turns NaN into NULL and -0.0 into 0.
+void bind_double_bits(sqlite3_stmt *q, int at, const double *x);
+double column_double_bits(sqlite3_stmt *q, int at);
+void bind_text(sqlite3_stmt *q, int at,
+               const char *text);           // NULL binds NULL; borrowed until the step
+char *column_copy(sqlite3_stmt *q, int at); // the caller's; NULL for NULL
+
+#endif

@@ -1,0 +1,343 @@
+#include "storage/store.h"
+
+#include "storage/lock.h"
+#include "storage/schema.h"
+#include "storage/statement.h"
+#include "storage/store_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_PUT_RUN,
+    SQL_PUT_PROGRESS,
+    SQL_PUT_ATTEMPT,
+    SQL_PUT_STEP,
+    SQL_PUT_SCALARS,
+    SQL_PUT_EVENT,
+    SQL_PUT_CHECKPOINT,
+    SQL_DELETE_STEPS,
+    SQL_DELETE_SCALARS,
+    SQL_ATTEMPTS_OF_RUN,
+    SQL_DELETE_RUN,
+    SQL_NEXT_RUN,
+    SQL_NEXT_ATTEMPT,
+    SQL_ACKNOWLEDGE,
+    SQL_COUNT
+};
+
+static const char *const statements[SQL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_PUT_RUN] =
+        "INSERT INTO run (id, name, project, status, started, last_seen, end_time, "
+        "first_step, last_step, n_steps, loss, facts) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) "
+        "ON CONFLICT (id) DO UPDATE SET project=?3, status=?4, last_seen=?6, end_time=?7, "
+        "first_step=?8, last_step=?9, n_steps=?10, loss=?11, facts=?12",
+    [SQL_PUT_PROGRESS] = "UPDATE run SET status=?2, last_seen=?3, end_time=?4, first_step=?5, "
+                         "last_step=?6, n_steps=?7, loss=?8 WHERE id=?1",
+    [SQL_PUT_ATTEMPT] = "INSERT INTO attempt (id, run, rewind_step, is_rewind, started, facts) "
+                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
+    [SQL_PUT_STEP] = "INSERT INTO step (key, columns) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING",
+    [SQL_PUT_SCALARS] = "INSERT INTO scalars (key, columns) VALUES (?1, ?2)",
+    [SQL_PUT_EVENT] = "INSERT INTO event (run, attempt, step, after_step, time, name, data) "
+                      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_PUT_CHECKPOINT] = "INSERT OR REPLACE INTO checkpoint (run, attempt, step, state) "
+                           "VALUES (?1, ?2, ?3, ?4)",
+    [SQL_DELETE_STEPS] = "DELETE FROM step WHERE key BETWEEN ?1 AND ?2",
+    [SQL_DELETE_SCALARS] = "DELETE FROM scalars WHERE key BETWEEN ?1 AND ?2",
+    [SQL_ATTEMPTS_OF_RUN] = "SELECT id FROM attempt WHERE run=?1",
+    [SQL_DELETE_RUN] = "DELETE FROM run WHERE id=?1",
+    [SQL_NEXT_RUN] = "SELECT coalesce(max(id), 0) + 1 FROM run",
+    [SQL_NEXT_ATTEMPT] = "SELECT coalesce(max(id), 0) + 1 FROM attempt",
+    [SQL_ACKNOWLEDGE] = "UPDATE alert SET acknowledged=?2 WHERE id=?1 AND acknowledged=0",
+};
+
+struct store {
+    struct connection c;
+    int lock;
+    bool unclean;
+    char *wal_path;
+};
+
+static int make_directory(const char *path, struct buf *error) {
+    char *partial = strdup(path);
+    CHECK(partial != NULL);
+    int rc = 0;
+    for (char *p = partial + 1; rc == 0; p++) {
+        if (*p != '/' && *p != '\0') {
+            continue;
+        }
+        char was = *p;
+        *p = '\0';
+        if (mkdir(partial, 0700) != 0 && errno != EEXIST) {
+            buf_printf(error, "%s: cannot make the directory: %s", partial, strerror(errno));
+            rc = -1;
+        }
+        *p = was;
+        if (was == '\0') {
+            break;
+        }
+    }
+    free(partial);
+    return rc;
+}
+
+static int set_up(struct store *s, bool durable, struct buf *error) {
+    static const char pragmas[] =
+        "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
+        "PRAGMA wal_autocheckpoint=1000; PRAGMA journal_size_limit=67108864;"
+        "PRAGMA foreign_keys=ON; PRAGMA cache_size=-8000;"
+        "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
+    if (connection_exec(&s->c, pragmas) ||
+        connection_exec(&s->c, durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL")) {
+        buf_printf(error, "cannot set up the store " STORE_FILE ": %s", s->c.error);
+        return -1;
+    }
+    return schema_migrate(s->c.db, error);
+}
+
+int store_open(struct store **out, const char *directory, bool durable, struct buf *error) {
+    *out = NULL;
+    struct store *s = NEW(struct store);
+    s->lock = -1;
+    struct buf path;
+    buf_init(&path, 8192);
+    buf_printf(&path, "%s/" STORE_FILE, directory);
+    if (make_directory(directory, error) ||
+        (s->lock = lock_acquire(directory, &s->unclean, error)) < 0 ||
+        connection_open(&s->c, buf_str(&path), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                        statements, SQL_COUNT, error) ||
+        set_up(s, durable, error)) {
+        buf_free(&path);
+        store_close(s);
+        return -1;
+    }
+    buf_puts(&path, "-wal");
+    s->wal_path = strdup(buf_str(&path));
+    buf_free(&path);
+    *out = s;
+    return 0;
+}
+
+void store_close(struct store *s) {
+    if (!s) {
+        return;
+    }
+    if (s->c.db) {
+        sqlite3_wal_checkpoint_v2(s->c.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        connection_close(&s->c);
+    }
+    if (s->lock >= 0) {
+        lock_release(s->lock);
+    }
+    free(s->wal_path);
+    free(s);
+}
+
+bool store_was_unclean(const struct store *s) {
+    return s->unclean;
+}
+
+const char *store_error(const struct store *s) {
+    return s->c.error;
+}
+
+static int run_statement(struct store *s, size_t which) {
+    sqlite3_stmt *q = connection_statement(&s->c, which);
+    return q ? connection_run(&s->c, q) : -1;
+}
+
+int store_begin(struct store *s) {
+    return run_statement(s, SQL_BEGIN);
+}
+
+int store_commit(struct store *s) {
+    return run_statement(s, SQL_COMMIT);
+}
+
+void store_rollback(struct store *s) {
+    // The reason for the rollback is what the caller wants to tell, not how the rollback went.
+    char error[sizeof s->c.error];
+    memcpy(error, s->c.error, sizeof error);
+    if (!sqlite3_get_autocommit(s->c.db) && run_statement(s, SQL_ROLLBACK)) {
+        s->c.error[0] = '\0';
+    }
+    memcpy(s->c.error, error, sizeof error);
+}
+
+int store_put_run(struct store *s, const struct run_record *run) {
+    sqlite3_stmt *q = connection_statement(&s->c, SQL_PUT_RUN);
+    if (!q) {
+        return -1;
+    }
+    const struct run_progress *p = &run->progress;
+    sqlite3_bind_int64(q, 1, run->id);
+    bind_text(q, 2, run->name);
+    bind_text(q, 3, run->project);
+    sqlite3_bind_int(q, 4, (int)p->status);
+    sqlite3_bind_double(q, 5, run->started);
+    sqlite3_bind_double(q, 6, p->last_seen);
+    sqlite3_bind_double(q, 7, p->end_time);
+    sqlite3_bind_int64(q, 8, p->first_step);
+    sqlite3_bind_int64(q, 9, p->last_step);
+    sqlite3_bind_int64(q, 10, p->n_steps);
+    bind_double_bits(q, 11, &p->loss);
+    bind_text(q, 12, run->facts);
+    return connection_run(&s->c, q);
+}
+
+int store_put_progress(struct store *s, const struct run_progress *p) {
+    sqlite3_stmt *q = connection_statement(&s->c, SQL_PUT_PROGRESS);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, p->run);
+    sqlite3_bind_int(q, 2, (int)p->status);
+    sqlite3_bind_double(q, 3, p->last_seen);
+    sqlite3_bind_double(q, 4, p->end_time);
+    sqlite3_bind_int64(q, 5, p->first_step);
+    sqlite3_bind_int64(q, 6, p->last_step);
+    sqlite3_bind_int64(q, 7, p->n_steps);
+    bind_double_bits(q, 8, &p->loss);
+    return connection_run(&s->c, q);
+}
+
+int store_put_attempt(struct store *s, const struct attempt_record *a) {
+    sqlite3_stmt *q = connection_statement(&s->c, SQL_PUT_ATTEMPT);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, a->id);
+    sqlite3_bind_int64(q, 2, a->run);
+    sqlite3_bind_int64(q, 3, a->rewind_step);
+    sqlite3_bind_int(q, 4, a->is_rewind);
+    sqlite3_bind_double(q, 5, a->started);
+    bind_text(q, 6, a->facts);
+    return connection_run(&s->c, q);
+}
+
+static int put_columns(struct store *s, size_t which, int64_t key, const void *blob, size_t size) {
+    sqlite3_stmt *q = connection_statement(&s->c, which);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, key);
+    sqlite3_bind_blob64(q, 2, blob, size, SQLITE_STATIC);
+    return connection_run(&s->c, q);
+}
+
+int store_put_step(struct store *s, int64_t attempt, int64_t step, const void *blob, size_t size) {
+    return put_columns(s, SQL_PUT_STEP, schema_key(attempt, step), blob, size);
+}
+
+int store_put_scalars(struct store *s, int64_t attempt, int64_t step, const void *blob,
+                      size_t size) {
+    return put_columns(s, SQL_PUT_SCALARS, schema_key(attempt, step), blob, size);
+}
+
+int store_put_event(struct store *s, const struct event_record *e) {
+    sqlite3_stmt *q = connection_statement(&s->c, SQL_PUT_EVENT);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, e->run);
+    sqlite3_bind_int64(q, 2, e->attempt);
+    sqlite3_bind_int64(q, 3, e->step);
+    sqlite3_bind_int64(q, 4, e->after_step);
+    sqlite3_bind_double(q, 5, e->time);
+    bind_text(q, 6, e->name);
+    bind_text(q, 7, e->data);
+    return connection_run(&s->c, q);
+}
+
+int store_put_checkpoint(struct store *s, int64_t run, int64_t attempt, int64_t step,
+                         const void *bytes, size_t size) {
+    sqlite3_stmt *q = connection_statement(&s->c, SQL_PUT_CHECKPOINT);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, run);
+    sqlite3_bind_int64(q, 2, attempt);
+    sqlite3_bind_int64(q, 3, step);
+    sqlite3_bind_blob64(q, 4, bytes, size, SQLITE_STATIC);
+    return connection_run(&s->c, q);
+}
+
+static int delete_range(struct store *s, size_t which, int64_t attempt) {
+    sqlite3_stmt *q = connection_statement(&s->c, which);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, schema_key(attempt, 0));
+    sqlite3_bind_int64(q, 2, schema_key(attempt + 1, 0) - 1);
+    return connection_run(&s->c, q);
+}
+
+int store_delete_run(struct store *s, int64_t run) {
+    sqlite3_stmt *attempts = connection_statement(&s->c, SQL_ATTEMPTS_OF_RUN);
+    if (!attempts) {
+        return -1;
+    }
+    sqlite3_bind_int64(attempts, 1, run);
+    int rc;
+    while ((rc = sqlite3_step(attempts)) == SQLITE_ROW) {
+        int64_t attempt = sqlite3_column_int64(attempts, 0);
+        if (delete_range(s, SQL_DELETE_STEPS, attempt) ||
+            delete_range(s, SQL_DELETE_SCALARS, attempt)) {
+            sqlite3_reset(attempts);
+            return -1;
+        }
+    }
+    if (rc != SQLITE_DONE) {
+        return connection_fail(&s->c);
+    }
+    sqlite3_reset(attempts);
+    sqlite3_stmt *q = connection_statement(&s->c, SQL_DELETE_RUN);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, run);
+    return connection_run(&s->c, q);
+}
+
+int store_acknowledge_alert(struct store *s, int64_t id, double now) {
+    sqlite3_stmt *q = connection_statement(&s->c, SQL_ACKNOWLEDGE);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, id);
+    sqlite3_bind_double(q, 2, now);
+    return connection_run(&s->c, q);
+}
+
+static int one_integer(struct store *s, size_t which, int64_t *value) {
+    sqlite3_stmt *q = connection_statement(&s->c, which);
+    if (!q || sqlite3_step(q) != SQLITE_ROW) {
+        return connection_fail(&s->c);
+    }
+    *value = sqlite3_column_int64(q, 0);
+    sqlite3_reset(q);
+    return 0;
+}
+
+int store_next_ids(struct store *s, int64_t *run, int64_t *attempt) {
+    return one_integer(s, SQL_NEXT_RUN, run) || one_integer(s, SQL_NEXT_ATTEMPT, attempt) ? -1 : 0;
+}
+
+int64_t store_wal_bytes(const struct store *s) {
+    struct stat st;
+    return stat(s->wal_path, &st) == 0 ? (int64_t)st.st_size : 0;
+}
+
+struct connection *store_connection(struct store *s) {
+    return &s->c;
+}

@@ -1,0 +1,66 @@
+// The store's writing side: one SQLite database in WAL mode, behind one seam.
+//
+// Exactly one connection of one process writes, commits and checkpoints; every other one is
+// read-only (storage/reader.h). That is a matter of correctness: SQLite before 3.51.3, Debian's
+// among them, can lose committed data when two connections write or checkpoint one WAL at the same
+// instant. A lock on the directory keeps other processes out.
+//
+// A struct store belongs to one thread at a time. Functions return 0, or -1 with the reason in
+// store_error(); a failed write leaves the transaction to be rolled back by the caller.
+#ifndef STORAGE_STORE_H
+#define STORAGE_STORE_H
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "storage/record.h"
+
+#include <stdbool.h>
+
+#define STORE_FILE "pyrometer.db"
+
+struct store;
+
+// Creates the directory and the database where they are not there, migrates an older one.
+// `durable`: synchronous=FULL, a commit survives a power cut; else NORMAL, it survives only the
+// process. -1 with a message for people: locked by another daemon, not ours, made by a newer
+// version, damaged.
+int store_open(struct store **out, const char *directory, bool durable,
+               struct buf *error) WARN_UNUSED;
+// Checkpoints the WAL and closes. store_close(NULL) is fine.
+void store_close(struct store *s);
+const char *store_error(const struct store *s);
+// The last daemon on this directory did not close it.
+bool store_was_unclean(const struct store *s);
+
+int store_begin(struct store *s) WARN_UNUSED;
+int store_commit(struct store *s) WARN_UNUSED;
+void store_rollback(struct store *s);
+
+// Each of these belongs into a transaction. Ids are the caller's, from store_next_ids().
+int store_put_run(struct store *s, const struct run_record *run) WARN_UNUSED; // insert or replace
+int store_put_progress(struct store *s, const struct run_progress *p) WARN_UNUSED;
+int store_put_attempt(struct store *s, const struct attempt_record *a) WARN_UNUSED;
+// A step that is there already stays as it is.
+int store_put_step(struct store *s, int64_t attempt, int64_t step, const void *blob,
+                   size_t size) WARN_UNUSED;
+int store_put_scalars(struct store *s, int64_t attempt, int64_t step, const void *blob,
+                      size_t size) WARN_UNUSED;
+int store_put_event(struct store *s, const struct event_record *e) WARN_UNUSED;
+// Inserts, or brings up to date the alert of the same (run, attempt, rule, layer, since); *id is
+// its number. With `cancelled` it is deleted.
+int store_put_alert(struct store *s, const struct alert_record *a, bool cancelled,
+                    int64_t *id) WARN_UNUSED;
+// Replaces the run's checkpoint: the state of its instruments behind `step`.
+int store_put_checkpoint(struct store *s, int64_t run, int64_t attempt, int64_t step,
+                         const void *bytes, size_t size) WARN_UNUSED;
+// Marks the alert as somebody's, once.
+int store_acknowledge_alert(struct store *s, int64_t id, double now) WARN_UNUSED;
+// With all its steps, events and alerts.
+int store_delete_run(struct store *s, int64_t run) WARN_UNUSED;
+
+// The first run and attempt ids that are free.
+int store_next_ids(struct store *s, int64_t *run, int64_t *attempt) WARN_UNUSED;
+// Size of the write-ahead log in bytes.
+int64_t store_wal_bytes(const struct store *s);
+
+#endif

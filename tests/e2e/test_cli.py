@@ -1,0 +1,134 @@
+"""The command for people, and the demonstration's trainer."""
+
+import gzip
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+from harness import DATA, SLOW, Job, SharedDaemonCase, TestCase, comparable, eventually, recording, replay, run_program
+
+
+class Command(SharedDaemonCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        replay(cls.shared, recording("nan-gradient"))
+        with Job(cls.shared) as job:
+            job.hello("other", project="elsewhere")
+            job.step(0)
+            job.wait_ack(0)
+        eventually(lambda: cls.shared.alerts(run="nan-gradient"), "an alert")
+
+    def pyrometer(self, *args, expect=0):
+        done = run_program("pyrometer", "--url", "http://%s:%d" % self.shared.http, *args)
+        self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
+        return done.stdout if expect == 0 else done.stderr
+
+    def test_runs(self):
+        text = self.pyrometer("runs")
+        self.assertIn("nan-gradient", text)
+        self.assertIn("elsewhere", text)
+        self.assertNotIn("\x1b", text)  # no colours where nobody sees them
+        runs = json.loads(self.pyrometer("--json", "runs"))
+        self.assertIn("nan-gradient", json.dumps(runs))
+
+    def test_show(self):
+        text = self.pyrometer("show", "nan-gradient")
+        for word in ("nan-gradient", "c2", "kinetic"):
+            self.assertIn(word, text)
+        shown = json.loads(self.pyrometer("--json", "show", "nan-gradient"))
+        self.assertIn("nan-gradient", json.dumps(shown))
+
+    def test_alerts(self):
+        self.assertIn("loss_nonfinite", self.pyrometer("alerts"))
+        self.assertIn("loss_nonfinite", json.dumps(json.loads(self.pyrometer("--json", "alerts"))))
+
+    def test_unknown_run(self):
+        self.assertIn("nobody", self.pyrometer("show", "nobody", expect=1))
+        self.assertIn("nobody", self.pyrometer("export", "nobody", expect=1))
+
+    def test_export_and_replay(self):
+        exported = self.pyrometer("export", "nan-gradient")
+        self.assertEqual(exported.encode(), self.shared.export("nan-gradient"))
+        other = self.daemon()
+        ingest = "%s:%d" % other.ingest[0]
+        with tempfile.TemporaryDirectory() as home:
+            plain, packed = Path(home) / "a.ndjson", Path(home) / "b.ndjson.gz"
+            plain.write_text(exported)
+            packed.write_bytes(gzip.compress(exported.encode()))
+            for path, run in ((plain, "plain"), (packed, "packed")):
+                done = run_program("pyrometer", "--url", "http://%s:%d" % other.http, "replay", path, "--ingest",
+                                   ingest,
+                                   "--run", run, "--speed", "max")
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        wanted = comparable(self.shared.reading_at("nan-gradient", 482))
+        for run in ("plain", "packed"):
+            self.assertEqual(comparable(other.reading_at(run, 482)), wanted)
+
+    def test_replay_of_several_files(self):
+        other = self.daemon()
+        files = [DATA / f"{name}.ndjson.gz" for name in ("sgd-momentum", "adamw")]
+        done = run_program("pyrometer", "replay", *files, "--ingest", "%s:%d" % other.ingest[0], "--speed", "max")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for name in ("sgd-momentum", "adamw"):
+            self.assertEqual(other.run(name)["steps"], 800)
+
+    def test_replay_of_what_is_none(self):
+        with tempfile.TemporaryDirectory() as home:
+            path = Path(home) / "bad.ndjson"
+            path.write_text("this is no recording\n")
+            for name in (path, Path(home) / "absent.ndjson", Path(home)):
+                done = run_program("pyrometer", "replay", name, "--ingest", "%s:%d" % self.shared.ingest[0])
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(name.name, done.stderr)
+
+    def test_nobody_there(self):
+        done = run_program("pyrometer", "--url", "http://127.0.0.1:1", "runs")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("127.0.0.1:1", done.stderr)
+
+    def test_bad_usage(self):
+        for args in ([], ["nonsense"], ["show"], ["--nonsense", "runs"], ["--url"], ["replay"]):
+            with self.subTest(args=args):
+                done = run_program("pyrometer", *args)
+                self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+                self.assertTrue(done.stderr)
+
+    def test_help_and_version(self):
+        text = run_program("pyrometer", "--help").stdout
+        for word in ("runs", "show", "watch", "alerts", "replay", "export"):
+            self.assertIn(word, text)
+        self.assertRegex(run_program("pyrometer", "--version").stdout, r"\d+\.\d+\.\d+")
+
+
+class Demo(TestCase):
+    @unittest.skipIf(SLOW, "a whole training run; it is run on the plain build")
+    def test_ramp_is_seen_before_the_failure(self):
+        """The trainer of the demonstration drives its learning rate up; `unstable` fires before the loss gives way."""
+        daemon = self.daemon()
+        done = run_program("pyrometer-demo", "--ramp", "--server", "%s:%d" % daemon.ingest[0], "--run", "ramp",
+                           timeout=240,
+                           cwd=DATA.parent.parent)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        losses = daemon.series("ramp", "loss", points=100000)["series"][0]
+        failure = self.failure(losses["step"], losses["value"])
+        alerts = [a for a in daemon.alerts(run="ramp", limit=1000) if a["rule"] == "unstable"]
+        fired = [a["step"] for a in alerts if a["state"] != "pending"]
+        self.assertTrue(fired, alerts)
+        self.assertLess(min(fired), failure)
+        self.assertEqual(daemon.run("ramp")["status"], "failed")
+
+    def failure(self, steps, losses):
+        """The step at which the smoothed loss passes three times its minimum."""
+        smooth = lowest = float(losses[0])
+        for step, loss in zip(steps, map(float, losses)):
+            smooth += 0.02 * (loss - smooth)
+            lowest = min(lowest, smooth)
+            if not smooth <= 3 * lowest:
+                return step
+        self.fail("the ramp did not break the training")
+
+
+if __name__ == "__main__":
+    unittest.main()
