@@ -100,8 +100,12 @@ static bool print_item(struct export *x, const struct walk *w, enum walk_item it
 
 static bool print_last(struct export *x) {
     struct run_record run;
-    if (reader_find_run(x->api->reader, x->run, &run) != 1) {
-        return false;
+    int found = reader_find_run(x->api->reader, x->run, &run);
+    if (found != 1) {
+        // A live run whose hello is not on disk yet has nothing to export; one that was there is
+        // gone.
+        x->done = true;
+        return found == 0 && x->attempt == 0;
     }
     bool same = run.id == x->id;
     if (same && run_status_is_end(run.progress.status)) {

@@ -26,6 +26,12 @@ struct cli {
     const char *speed;
     const char *output;
     bool once;
+    const char *loss;
+    const char *init;
+    const char *data;
+    const char *entropy;
+    const char *target;
+    bool no_intercept;
 };
 
 // Each takes the words behind the command's name and returns an exit status; what went wrong has
@@ -36,6 +42,7 @@ int command_watch(const struct cli *cli, int count, char **words);
 int command_alerts(const struct cli *cli, int count, char **words);
 int command_replay(const struct cli *cli, int count, char **words);
 int command_export(const struct cli *cli, int count, char **words);
+int command_reference(const struct cli *cli, int count, char **words);
 
 // "pyrometer: ..." and a newline on standard error. Returns CLI_FAILED, so that a command can end
 // with it.

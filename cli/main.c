@@ -13,7 +13,16 @@
 #include "cli/term.h"
 #include "cli/text.h"
 
-enum { EVERY = 0, RUNS = 1, SHOW = 2, WATCH = 4, ALERTS = 8, REPLAY = 16, EXPORT = 32 };
+enum {
+    EVERY = 0,
+    RUNS = 1,
+    SHOW = 2,
+    WATCH = 4,
+    ALERTS = 8,
+    REPLAY = 16,
+    EXPORT = 32,
+    REFERENCE = 64
+};
 
 struct command {
     const char *name;
@@ -45,6 +54,11 @@ static const struct command commands[] = {
      "was acknowledged, that is, is on the daemon's disk."},
     {"export", EXPORT, 1, 1, command_export, "RUN", "write a run as NDJSON that replay reads",
      "Goes to standard output without --output."},
+    {"reference", REFERENCE, 0, 0, command_reference, "",
+     "the transition temperature of a linear model, from its data",
+     "Computed, not measured; asks no daemon. --init takes normal:MEAN,STD, uniform:LOW,HIGH,\n"
+     "constant:VALUE, mixed:SHARE*PART+SHARE*PART (a mixture) or blocks:COUNT*PART+COUNT*PART.\n"
+     "A column of ones (the intercept) stands before the file's columns."},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
@@ -72,6 +86,15 @@ static const struct option_spec specs[] = {
     {"speed", 0, "X", FIELD(speed), REPLAY, "X times the recorded pace, or max (the default)"},
     {"output", 'o', "FILE", FIELD(output), EXPORT,
      "the file to write; compressed when it ends in .gz"},
+    {"loss", 0, "L", FIELD(loss), REFERENCE, "mse, mae or cross_entropy"},
+    {"init", 0, "I", FIELD(init), REFERENCE, "how the parameters were drawn, such as normal:0,1"},
+    {"data", 0, "FILE.csv", FIELD(data), REFERENCE,
+     "numbers, with or without a line of names; - is standard input"},
+    {"entropy", 0, "E", FIELD(entropy), REFERENCE,
+     "the convention: sampling (the default), layer or quantum:EPSILON"},
+    {"target", 0, "COLUMN", FIELD(target), REFERENCE,
+     "its name, or number where there are no names (the last)"},
+    {"no-intercept", 0, NULL, FIELD(no_intercept), REFERENCE, "no column of ones"},
     {"once", 0, NULL, FIELD(once), WATCH, "draw one frame and end"},
     {"url", 0, "URL", FIELD(url), EVERY, "the daemon ($PYROMETER_URL, http://127.0.0.1:27316)"},
     {"token", 0, "T", FIELD(token), EVERY, "its token, or @FILE that holds it ($PYROMETER_TOKEN)"},

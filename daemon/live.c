@@ -13,7 +13,7 @@
 // what is written, and at most this many steps to observe again after a crash.
 #define CHECKPOINT_STEPS 1024
 #define CHECKPOINT_SHARE 8
-#define CHECKPOINT_BYTES_MAX (1u << 30)
+#define CHECKPOINT_BYTES_MAX 900000000u // SQLite takes values of up to 10^9 bytes
 // While steps keep coming a run's reading is published this often, or less often where it costs
 // more than a tenth of the time; when the last step is durable it is published at once.
 #define PUBLISH_INTERVAL_NS UINT64_C(50000000)

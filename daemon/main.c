@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -298,7 +299,8 @@ static int start(struct app *app, struct buf *error) {
         store_close(store);
         return -1;
     }
-    app->writer = writer_start(store, app->figures, wake_written, &app->written);
+    app->writer = writer_start(store, app->config.ingest.ack_interval_ms, app->figures,
+                               wake_written, &app->written);
     if (reader_open(&app->reader, app->config.data, error) || live_restore_all(app, error) ||
         ingest_listen(app, error) || start_api(app, error)) {
         return -1;
@@ -383,6 +385,17 @@ static int run(struct app *app) {
     return code;
 }
 
+// A job is a descriptor: take as many as the system lets this user have.
+static void raise_file_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+            log_debug("the limit of open files stays at %llu", (unsigned long long)limit.rlim_cur);
+        }
+    }
+}
+
 int main(int argc, char **argv) {
     struct options options;
     if (!options_parse(argc, argv, &options)) {
@@ -393,6 +406,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     signal(SIGPIPE, SIG_IGN);
+    raise_file_limit();
     umask(077); // losses and layers are nobody else's business
     log_set_level(options.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
     struct app *app = NEW(struct app);

@@ -17,6 +17,7 @@ struct writer {
     pthread_t thread;
     struct store *store;
     struct board_figures *figures;
+    uint64_t group_ns; // the longest a transaction is kept open for more to join it
     void (*wake)(void *);
     void *context;
 
@@ -101,7 +102,10 @@ static int apply(struct writer *w, struct op *op) {
     return -1;
 }
 
-static int write_batch(struct writer *w, struct op *batch) {
+// One transaction of the batch's ops, or of as many as can be written before the first has waited
+// its time. *last: the last one in it.
+static int write_batch(struct writer *w, struct op *batch, struct op **last) {
+    uint64_t until = clock_monotonic_ns() + w->group_ns;
     w->n_runs = 0;
     if (store_begin(w->store)) {
         return -1;
@@ -109,6 +113,10 @@ static int write_batch(struct writer *w, struct op *batch) {
     for (struct op *op = batch; op; op = op->next) {
         if (apply(w, op)) {
             return -1;
+        }
+        *last = op;
+        if (clock_monotonic_ns() > until) {
+            break;
         }
     }
     for (size_t i = 0; i < w->n_runs; i++) {
@@ -215,40 +223,55 @@ static void drop(struct op *batch) {
     }
 }
 
+// Tries until it is written. False when stopping does not allow another try.
+static bool write_surely(struct writer *w, struct op *batch, struct op **last) {
+    while (write_batch(w, batch, last)) {
+        store_rollback(w->store);
+        w->figures->commit_failures++;
+        if (!w->in_trouble) {
+            log_error("cannot store, nothing is acknowledged until it works again: %s",
+                      store_error(w->store));
+        }
+        w->in_trouble = true;
+        if (!wait_to_retry(w)) {
+            return false;
+        }
+    }
+    if (w->in_trouble) {
+        log_info("storing works again");
+    }
+    w->in_trouble = false;
+    return true;
+}
+
 static void *run_writer(void *argument) {
     struct writer *w = argument;
     struct op *batch;
     while ((batch = take_batch(w))) {
-        uint64_t before = clock_monotonic_ns();
-        while (write_batch(w, batch)) {
-            store_rollback(w->store);
-            w->figures->commit_failures++;
-            if (!w->in_trouble) {
-                log_error("cannot store, nothing is acknowledged until it works again: %s",
-                          store_error(w->store));
-            }
-            w->in_trouble = true;
-            if (!wait_to_retry(w)) {
+        while (batch) {
+            struct op *last = batch;
+            uint64_t before = clock_monotonic_ns();
+            if (!write_surely(w, batch, &last)) {
                 drop(batch);
                 return NULL;
             }
+            count_commit(w->figures, clock_monotonic_ns() - before);
+            w->figures->wal_bytes = (uint64_t)store_wal_bytes(w->store);
+            struct op *rest = last->next;
+            last->next = NULL;
+            report(w, batch);
+            batch = rest;
         }
-        if (w->in_trouble) {
-            log_info("storing works again");
-        }
-        w->in_trouble = false;
-        count_commit(w->figures, clock_monotonic_ns() - before);
-        w->figures->wal_bytes = (uint64_t)store_wal_bytes(w->store);
-        report(w, batch);
     }
     return NULL;
 }
 
-struct writer *writer_start(struct store *store, struct board_figures *figures,
+struct writer *writer_start(struct store *store, uint64_t group_ms, struct board_figures *figures,
                             void (*wake)(void *), void *context) {
     struct writer *w = NEW(struct writer);
     w->store = store;
     w->figures = figures;
+    w->group_ns = group_ms * UINT64_C(1000000);
     w->wake = wake;
     w->context = context;
     w->tail = &w->head;

@@ -28,8 +28,9 @@ struct written {
     char *trouble; // why the last commit failed; NULL: it did not
 };
 
-// `wake` is called on the writer's thread after each commit or failure. Takes over the store.
-struct writer *writer_start(struct store *store, struct board_figures *figures,
+// group_ms: the longest that an op waits for others to be written with it. `wake` is called on the
+// writer's thread after each commit or failure. Takes over the store.
+struct writer *writer_start(struct store *store, uint64_t group_ms, struct board_figures *figures,
                             void (*wake)(void *), void *context);
 // Loop thread. Takes over the op; returns its sequence number.
 uint64_t writer_push(struct writer *w, struct op *op);

@@ -95,34 +95,37 @@ void json_put_string(struct buf *out, const char *text, size_t len) {
     buf_putc(out, '"');
 }
 
+// Bytes of the bare non-finite token at p, 0 when there is none.
+static size_t nonfinite_token(const char *p, size_t left) {
+    size_t n = 0;
+    if (*p == 'N') {
+        n = strlen("NaN");
+    } else if (*p == 'I') {
+        n = strlen("Infinity");
+    } else if (*p == '-' && left > 1 && p[1] == 'I') {
+        n = strlen("-Infinity");
+    }
+    return n < left ? n : left;
+}
+
 void json_quote_nonfinite(const char *text, size_t len, struct buf *out) {
     bool in_string = false;
     for (size_t i = 0; i < len;) {
-        size_t word = 0;
-        if (in_string && text[i] == '\\') {
-            word = len - i < 2 ? len - i : 2;
-            buf_put(out, text + i, word);
-            i += word;
-            continue;
-        }
-        if (text[i] == '"') {
+        size_t token = in_string ? 0 : nonfinite_token(text + i, len - i);
+        size_t n = token ? token : 1;
+        if (in_string && text[i] == '\\' && len - i > 1) {
+            n = 2; // the escaped character may be a quote
+        } else if (text[i] == '"') {
             in_string = !in_string;
-        } else if (!in_string && text[i] == 'N') {
-            word = strlen("NaN");
-        } else if (!in_string && text[i] == 'I') {
-            word = strlen("Infinity");
-        } else if (!in_string && text[i] == '-' && i + 1 < len && text[i + 1] == 'I') {
-            word = strlen("-Infinity");
         }
-        word = word < len - i ? word : len - i;
-        if (word) {
+        if (token) {
             buf_putc(out, '"');
-            buf_put(out, text + i, word);
-            buf_putc(out, '"');
-            i += word;
-        } else {
-            buf_putc(out, text[i++]);
         }
+        buf_put(out, text + i, n);
+        if (token) {
+            buf_putc(out, '"');
+        }
+        i += n;
     }
 }
 

@@ -74,23 +74,27 @@ static double parse_whole(const char *text) {
     return x;
 }
 
+// In loops of millions an assertion that is only reached when it fails: libcheck's take their time.
 static void assert_round_trip(double x) {
-    char text[NUM_TEXT_MAX];
+    char text[NUM_TEXT_MAX], short_text[NUM_TEXT_MAX];
     size_t n = num_format(text, x);
-    ck_assert_uint_eq(n, strlen(text));
-    if (isfinite(x)) {
-        ck_assert_msg(bits_of(parse_whole(text)) == bits_of(x), "%a became %s", x, text);
-        // The shortest that does: one digit less reads as another number.
-        char shorter[NUM_TEXT_MAX];
-        snprintf(shorter, sizeof shorter, "%.15g", x);
-        ck_assert_msg(strtod(shorter, NULL) != x || strlen(text) <= strlen(shorter) || x == 0,
-                      "%s for %s", text, shorter);
+    if (!isfinite(x)) {
+        return;
+    }
+    double back = 0;
+    if (n != strlen(text) || num_parse(text, text + n, &back) != n || bits_of(back) != bits_of(x)) {
+        ck_abort_msg("%a became %s, that is %a", x, text, back);
+    }
+    // Where 15 digits say it no more are written.
+    snprintf(short_text, sizeof short_text, "%.15g", x);
+    if (strtod(short_text, NULL) == x && n > strlen(short_text) && x != 0) {
+        ck_abort_msg("%s where %s is enough", text, short_text);
     }
 }
 
 START_TEST(test_random_bit_patterns) {
     uint64_t seed = 1;
-    for (int i = 0; i < 300000; i++) {
+    for (int i = 0; i < 100000; i++) {
         assert_round_trip(from_bits(random_next(&seed)));
         assert_round_trip((double)(float)random_unit(&seed));
         assert_round_trip((double)(int64_t)random_next(&seed));
@@ -183,9 +187,8 @@ START_TEST(test_parse_is_strtod) {
     for (int i = 0; i < 1000000; i++) {
         random_decimal(&seed, text);
         size_t n = strlen(text);
-        double x;
-        ck_assert_msg(num_parse(text, text + n, &x) == n, "%s", text);
-        if (bits_of(x) != bits_of(strtod(text, NULL))) {
+        double x = 0;
+        if (num_parse(text, text + n, &x) != n || bits_of(x) != bits_of(strtod(text, NULL))) {
             ck_abort_msg("%s became %a", text, x);
         }
     }

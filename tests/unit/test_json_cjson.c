@@ -14,12 +14,20 @@ static bool accepts_bytes(const char *text, size_t n) {
     return ok;
 }
 
+// Reached only when they fail: libcheck's own assertions would take most of the time here.
+#define SAME(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            ck_abort_msg("%s is false at byte %zu of %.*s", #condition, json_offset(j),            \
+                         (int)(j->end - j->start), j->start);                                      \
+        }                                                                                          \
+    } while (0)
+
 static void assert_same_value(struct json *j, const cJSON *item);
 
-static void assert_same_text(struct slice raw, const char *text) {
+static void assert_same_text(const struct json *j, struct slice raw, const char *text) {
     struct buf plain = new_buf();
-    ck_assert(json_unescape(raw, &plain));
-    ck_assert_str_eq(buf_str(&plain), text);
+    SAME(json_unescape(raw, &plain) && strcmp(buf_str(&plain), text) == 0);
     buf_free(&plain);
 }
 
@@ -27,20 +35,20 @@ static void assert_same_container(struct json *j, const cJSON *item) {
     struct slice key;
     const cJSON *child = item->child;
     if (cJSON_IsObject(item)) {
-        ck_assert(json_object(j));
+        SAME(json_object(j));
         for (; json_key(j, &key); child = child->next) {
-            ck_assert_ptr_nonnull(child);
-            assert_same_text(key, child->string);
+            SAME(child != NULL);
+            assert_same_text(j, key, child->string);
             assert_same_value(j, child);
         }
     } else {
-        ck_assert(json_array(j));
+        SAME(json_array(j));
         for (; json_element(j); child = child->next) {
-            ck_assert_ptr_nonnull(child);
+            SAME(child != NULL);
             assert_same_value(j, child);
         }
     }
-    ck_assert_ptr_null(child);
+    SAME(child == NULL);
 }
 
 static void assert_same_value(struct json *j, const cJSON *item) {
@@ -48,19 +56,17 @@ static void assert_same_value(struct json *j, const cJSON *item) {
     double x;
     enum json_kind kind = json_peek(j);
     if (kind == JSON_OBJECT || kind == JSON_ARRAY) {
-        ck_assert_int_eq(kind == JSON_OBJECT, cJSON_IsObject(item));
+        SAME((kind == JSON_OBJECT) == cJSON_IsObject(item));
         assert_same_container(j, item);
     } else if (kind == JSON_STRING) {
-        ck_assert(cJSON_IsString(item) && json_string(j, &raw));
-        assert_same_text(raw, item->valuestring);
+        SAME(cJSON_IsString(item) && json_string(j, &raw));
+        assert_same_text(j, raw, item->valuestring);
     } else if (kind == JSON_NUMBER) {
-        ck_assert(cJSON_IsNumber(item) && json_number(j, &x));
-        ASSERT_SAME_BITS(x, item->valuedouble);
+        SAME(cJSON_IsNumber(item) && json_number(j, &x));
+        SAME(bits_of(x) == bits_of(item->valuedouble));
     } else {
-        ck_assert(json_skip(j, &raw));
-        ck_assert(slice_is(raw, cJSON_IsTrue(item)    ? "true"
-                                : cJSON_IsFalse(item) ? "false"
-                                                      : "null"));
+        SAME(json_skip(j, &raw));
+        SAME(slice_is(raw, cJSON_IsTrue(item) ? "true" : cJSON_IsFalse(item) ? "false" : "null"));
     }
 }
 
@@ -86,7 +92,9 @@ static void compare(const char *text, size_t n, bool both_ways) {
         struct json j;
         json_init(&j, text, n);
         assert_same_value(&j, root);
-        ck_assert(json_at_end(&j));
+        if (!json_at_end(&j)) {
+            ck_abort_msg("more is left of %.*s", (int)n, text);
+        }
     }
     cJSON_Delete(root);
 }

@@ -16,8 +16,9 @@ enum values {
 
 // Often one of those that are something special.
 static inline double random_value_of(uint64_t *seed, enum values values) {
-    const double special[] = {0.0,  -0.0,          (double)NAN, (double)INFINITY, -(double)INFINITY,
-                              1e38, num_missing(), 0x1p-149,    1.0,              -17};
+    const double special[] = {
+        0.0,      -0.0, (double)NAN, (double)INFINITY, -(double)INFINITY, 1e38, num_missing(),
+        0x1p-149, 1.0,  -17};
     if (random_below(seed, 4) == 0) {
         return special[random_below(seed, COUNT(special))];
     }

@@ -27,7 +27,7 @@ static inline struct buf new_buf(void) {
 // address sanitizer and by valgrind.
 static inline char *exact_copy(const void *bytes, size_t n) {
     char *copy = malloc(n ? n : 1);
-    ck_assert_ptr_nonnull(copy);
+    CHECK(copy != NULL);
     if (n) {
         memcpy(copy, bytes, n);
     }
