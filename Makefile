@@ -63,6 +63,9 @@ $(BIN)/libpyrometer.so: $(CLIENT_OBJECTS)
 $(BIN)/pyrometer-demo: $(BUILD)/examples/digits.o $(BIN)/libpyrometer.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+$(BIN)/calibrate: $(call objects,tests/calibrate) $(BIN)/libpyrometer.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(DAEMON_PARTS) $(ROOM_OBJECTS) $(BIN)/libpyrometer.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
@@ -82,18 +85,22 @@ demo: ## the main job: a daemon, a real training run, its temperatures and alert
 check: ## every test, plain and under ASan+UBSan; ends with 'N passed, N failed'
 	@scripts/deps.sh
 	@tests/run.sh
-unit-tests: $(UNIT_TESTS)
+unit-tests: $(UNIT_TESTS) $(BIN)/calibrate
 check-valgrind: ## the C unit tests and one whole daemon run under valgrind
 	@scripts/deps.sh
 	@tests/run.sh valgrind
 bench: all ## speed and memory, measured on this machine
 	@python3 bench/ingest.py
+calibrate: all $(BIN)/calibrate ## simulated systems of known temperature against the readings: docs/calibration.md
+	@python3 tests/calibrate/calibrate.py $(ARGS)
+ramps: all ## does the stability fraction lead failing learning rates? part of docs/calibration.md
+	@python3 tests/calibrate/ramps.py $(ARGS)
 fuzz: ## libFuzzer over the parsers for SECONDS each (60)
 	@tests/fuzz/run.sh $(SECONDS)
 lint: ## budgets (function <= 60 lines, complexity <= 15, file <= 600 lines), banned calls, cppcheck
 	@scripts/lint.sh
 format: ## clang-format every C file
-	clang-format -i $(wildcard $(addsuffix /*.[ch],$(ROOMS) daemon cli clients/c examples tests/unit bench))
+	clang-format -i $(wildcard $(addsuffix /*.[ch],$(ROOMS) daemon cli clients/c examples tests/unit tests/calibrate bench))
 install: all ## honours DESTDIR and PREFIX
 	install -D -m 755 $(BIN)/pyrometerd $(DESTDIR)$(PREFIX)/bin/pyrometerd
 	install -D -m 755 $(BIN)/pyrometer $(DESTDIR)$(PREFIX)/bin/pyrometer
@@ -110,6 +117,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps demo check unit-tests check-valgrind bench fuzz lint format install clean help
+.PHONY: all deps demo check unit-tests check-valgrind bench calibrate ramps fuzz lint format install clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

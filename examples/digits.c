@@ -37,7 +37,6 @@ static const float momentum = 0.9F;
 static const double smoothing = 0.02; // weight of a new loss in the smoothed loss
 static const double failed_ratio = 3; // of the smoothed loss to its minimum
 static const double label_smoothing = 0.1;
-static const double start_lr = 0.05;
 static const double ramp_factor = 1.002; // of the learning rate, a step
 
 struct options {
@@ -46,6 +45,7 @@ struct options {
     const char *data;
     int64_t steps;
     uint64_t seed;
+    double lr; // at the start
     bool ramp;
     double steps_per_second; // 0: as fast as it goes
 };
@@ -355,7 +355,7 @@ static struct pyrometer *open_client(const struct options *o, const struct netwo
         .run = o->run,
         .project = "demo",
         .loss = "cross_entropy",
-        .optimizer = {.name = "sgd", .lr = start_lr, .momentum = 0.9},
+        .optimizer = {.name = "sgd", .lr = o->lr, .momentum = 0.9},
         .batch_size = BATCH,
         .dataset_size = train_count,
         .layers = layers,
@@ -426,10 +426,10 @@ static void wait_until(const struct timespec *start, double seconds) {
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
 }
 
-static double learning_rate(bool ramp, int64_t step) {
-    return ramp && step > HEALTHY_STEPS
-               ? start_lr * pow(ramp_factor, (double)(step - HEALTHY_STEPS))
-               : start_lr;
+static double learning_rate(const struct options *o, int64_t step) {
+    return o->ramp && step > HEALTHY_STEPS
+               ? o->lr * pow(ramp_factor, (double)(step - HEALTHY_STEPS))
+               : o->lr;
 }
 
 static void train_step(struct network *net, const struct images *set, struct pyrometer *p,
@@ -468,7 +468,7 @@ static bool train(const struct options *o, struct network *net, const struct ima
             printf("ramp from step %" PRId64 ": the learning rate grows by %.2f%% a step\n", step,
                    100 * (ramp_factor - 1));
         }
-        train_step(net, set, p, step, learning_rate(o->ramp, step), &verdict);
+        train_step(net, set, p, step, learning_rate(o, step), &verdict);
         if (verdict.failed) {
             printf("failed at step %" PRId64 ": smoothed loss %.4f, minimum %.4f\n", step,
                    verdict.smoothed, verdict.minimum);
@@ -502,6 +502,7 @@ static const char usage[] =
     "  --data FILE            the images (default examples/data/digits.csv)\n"
     "  --steps N              at most so many steps (default 3000; with --ramp 6000)\n"
     "  --seed N               of the random numbers (default 1)\n"
+    "  --lr X                 learning rate (default 0.05)\n"
     "  --ramp                 after 1000 steps let the learning rate grow until the training "
     "fails\n"
     "  --steps-per-second N   pace (default: as fast as it goes)\n"
@@ -525,11 +526,12 @@ static struct options parse_options(int argc, char **argv) {
                                           {"data", required_argument, NULL, 'd'},
                                           {"steps", required_argument, NULL, 'n'},
                                           {"seed", required_argument, NULL, 'x'},
+                                          {"lr", required_argument, NULL, 'l'},
                                           {"steps-per-second", required_argument, NULL, 'p'},
                                           {"ramp", no_argument, NULL, 'R'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
-    struct options o = {.run = "digits", .data = "examples/data/digits.csv", .seed = 1};
+    struct options o = {.run = "digits", .data = "examples/data/digits.csv", .seed = 1, .lr = 0.05};
     int flag, index = 0;
     while ((flag = getopt_long(argc, argv, "", flags, &index)) != -1) {
         const char *name = flag == '?' ? "" : flags[index].name;
@@ -548,6 +550,9 @@ static struct options parse_options(int argc, char **argv) {
             break;
         case 'x':
             o.seed = (uint64_t)parse_number(name, optarg, 0, 1e15);
+            break;
+        case 'l':
+            o.lr = parse_number(name, optarg, 1e-9, 1e3);
             break;
         case 'R':
             o.ramp = true;

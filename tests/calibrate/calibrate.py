@@ -1,0 +1,288 @@
+#!/usr/bin/env python3
+"""Streams systems of known temperature through a daemon and sets its readings against the truth.
+
+Stationary systems run twice: ten copies for --steps steps, whose errors are reported, and --repetitions shorter copies
+(--short steps), whose intervals are counted. Copies are layers of one run, each with random numbers of its own.
+Systems that pass from one state to another run ten times with little noise in what they stream, for the errors, and
+--repetitions times with more.
+Writes the tables of docs/calibration.md and the plots in docs/calibration/, unless --only or --dry is given.
+"""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import os
+import statistics
+import subprocess
+import sys
+import time
+import zlib
+
+import report  # first: it finds the harness
+
+import exact
+import harness
+import plots
+
+SIMULATE = str(harness.BIN / "calibrate")
+ERROR_GOAL = 2  # percent; points for what is a share already
+SHARES = ("stability", "drift")
+COPIES = 10
+PASSAGE_STEPS = 256
+
+
+@dataclasses.dataclass
+class System:
+    label: str
+    kind: str
+    settings: dict
+    truth: dict  # thermometer: value
+    precise: dict = None  # settings of the ten runs of a system that passes from one state to another
+
+
+@dataclasses.dataclass
+class Row:
+    """One thermometer on one system."""
+    label: str
+    thermometer: str
+    truth: float
+    long: list  # (value, low, high) of the copies whose error is reported
+    short: list  # of the repetitions
+
+    def errors(self):
+        scale = 100 if self.thermometer in SHARES else 100 / abs(self.truth)
+        return [abs(value - self.truth) * scale for value, _, _ in self.long if value is not None]
+
+    def covered(self):
+        intervals = [(low, high) for _, low, high in self.short if low is not None]
+        return sum(low <= self.truth <= high for low, high in intervals), len(intervals)
+
+    def bias(self):
+        """Of the mean of the repetitions, with its standard error."""
+        values = [value for value, _, _ in self.short if value is not None]
+        if len(values) < 2:
+            return float("nan"), float("nan")
+        scale = 100 if self.thermometer in SHARES else 100 / abs(self.truth)
+        error = statistics.stdev(values) / len(values) ** 0.5
+        return (statistics.fmean(values) - self.truth) * scale, error * scale
+
+    def misses(self):
+        hits, count = self.covered()
+        missed = []
+        if not self.errors() or max(self.errors()) > ERROR_GOAL:
+            missed.append("error")
+        if not count or exact.binomial_interval(hits, count)[1] < 0.95:
+            missed.append("coverage")
+        return missed
+
+    def verdict(self):
+        hits, count = self.covered()
+        if self.misses():
+            return "missed: " + ", ".join(self.misses())
+        return "met, wide" if exact.binomial_interval(hits, count)[0] > 0.95 else "met"
+
+    def cells(self):
+        hits, count = self.covered()
+        low, high = exact.binomial_interval(hits, count) if count else (0, 0)
+        value, bottom, top = self.long[0]
+        bias, error = self.bias()
+        unit = " points" if self.thermometer in SHARES else "%"
+        return [self.label, f"`{self.thermometer}`", f"{self.truth:.6g}", number(value),
+                f"{number(bottom)} to {number(top)}" if bottom is not None else "none",
+                f"{statistics.median(self.errors()):.2f}, {max(self.errors()):.2f}{unit}" if self.errors() else "none",
+                f"{bias:+.2f} ± {error:.2f}{unit}",
+                f"{100 * hits / count:.1f}% of {count} ({100 * low:.1f} to {100 * high:.1f})" if count else "none",
+                self.verdict()]
+
+
+HEAD = ["system", "reading", "truth", "first copy", "its 95% interval", "error: median, worst", "bias", "coverage",
+        "goal"]
+
+
+def number(x):
+    return "none" if x is None else f"{x:.4g}"
+
+
+def sgd_system(eta, curvature, noise, momentum, curvature2=0):
+    settings = dict(eta=eta, curvature=curvature, noise=noise, momentum=momentum, curvature2=curvature2)
+    name = "heavy ball" if momentum else "plain SGD"
+    modes = f"{curvature:g} and {curvature2:g}" if curvature2 else f"{curvature:g}"
+    label = f"{name}, η={eta:g} h={modes} s²={noise:g}" + (f" μ={momentum:g}" if momentum else "")
+    return System(label, "sgd", settings, exact.sgd(**settings))
+
+
+def ladder_system(label, kind, state, first, last, precise, **settings):
+    settings = dict(settings, temperature=first, temperature_to=last)
+    truth = exact.ladder(state, first, last, PASSAGE_STEPS)
+    return System(f"{label}, T {first:g} to {last:g}", kind, settings, truth, precise)
+
+
+def systems():
+    stationary = [sgd_system(*row) for row in ((.1, 1, 1, 0), (.01, 2, 4, 0), (.1, 1, 1, .9), (.01, 2, 4, .9),
+                                               (.5, 3, .25, .5), (.1, 1, 1, .9, 10))]
+    quadratic, well = dict(temperature=.3, curvature=2), dict(temperature=.5, barrier=1)
+    stationary += [
+        System("SGLD, quadratic, η=0.1 h=2, bath 0.3", "langevin", dict(eta=.1, **quadratic),
+               exact.langevin(.1, **quadratic)),
+        System("SGLD, double well, η=0.005, bath 0.5", "langevin", dict(eta=.005, **well),
+               exact.langevin(.005, **well)),
+        System("underdamped, quadratic, Δt=0.2 h=2, bath 0.3", "underdamped", dict(eta=.2, **quadratic),
+               {"configurational": .3, "drift": 0}),
+        System("underdamped, double well, Δt=0.1, bath 0.5", "underdamped", dict(eta=.1, **well),
+               {"configurational": .5, "drift": 0})]
+    size = 1000
+    passing = [ladder_system("4×4 Ising", "ising", exact.ising, middle * 1.25, middle * .75, dict(sweeps=2000))
+               for middle in (1.8, 2.269185, 4)]
+    passing += [ladder_system("Boltzmann ensemble", "ensemble", lambda t: exact.ensemble(t, size), *ends,
+                              dict(size=100 * size), size=size, curvature=1) for ends in ((2, 1), (.5, .05))]
+    return stationary + passing
+
+
+class Laboratory:
+    """A daemon and the simulations that stream to it."""
+
+    def __init__(self):
+        self.daemon = harness.Daemon().start()
+        self.server = "{}:{}".format(*self.daemon.ingest[0])
+
+    def simulate(self, run, kind, **settings):
+        arguments = [f"{k}={v!r}" for k, v in settings.items()]
+        done = subprocess.run([SIMULATE, kind, self.server, run, *arguments], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"{kind} {' '.join(arguments)}: {done.stderr.strip()}")
+
+    def reading(self, run, steps):
+        reading = self.daemon.reading_at(run, steps - 1)
+        self.daemon.call("DELETE", f"/api/v1/runs/{run}")
+        return reading
+
+    def close(self):
+        self.daemon.close()
+
+
+def take(where, thermometer):
+    """(value, low, high) of a thermometer of a run or of a layer."""
+    if thermometer in SHARES:
+        return where[thermometer], *where["intervals"].get(thermometer, (None, None))
+    reading = where.get("global", where)[thermometer]
+    return reading["value"], reading.get("low"), reading.get("high")
+
+
+def seed_of(options, *names):
+    """Systems must not share random numbers, or one unlucky draw shows in all of them."""
+    return zlib.crc32("/".join([str(options.seed), *names]).encode())
+
+
+def measure_stationary(laboratory, system, name, options):
+    wheres = []
+    for part, steps, layers in (("long", options.steps, COPIES), ("short", options.short, options.repetitions)):
+        laboratory.simulate(f"{name}-{part}", system.kind, seed=seed_of(options, name, part), steps=steps, layers=layers,
+                            size=32, burn=3000, **system.settings)
+        wheres.append(laboratory.reading(f"{name}-{part}-0", steps)["layers"])
+    return wheres
+
+
+def measure_passage(laboratory, system, name, options):
+    readings = []
+    for part, repeat, more in (("long", COPIES, system.precise), ("short", options.repetitions, {})):
+        laboratory.simulate(f"{name}-{part}", system.kind, seed=seed_of(options, name, part), steps=PASSAGE_STEPS,
+                            repeat=repeat, **{**system.settings, **more})
+        readings.append([laboratory.reading(f"{name}-{part}-{i}", PASSAGE_STEPS) for i in range(repeat)])
+    return readings
+
+
+def measure(laboratory, system, name, options):
+    began = time.monotonic()
+    wheres = (measure_passage if system.precise else measure_stationary)(laboratory, system, name, options)
+    rows = [Row(system.label, thermometer, truth, *([take(where, thermometer) for where in part] for part in wheres))
+            for thermometer, truth in system.truth.items()]
+    for row in rows:
+        print(" | ".join(row.cells()), flush=True)
+    print(f"  {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return rows
+
+
+def measure_flow(laboratory, dry):
+    """Gradient flow has no noise: its readings are wrong only by the window's lag."""
+    size, rows = 1000, []
+    step, steps = 1e-5, 256  # the run's middle lies at time 0
+    laboratory.simulate("moment", "flow", eta=step, steps=steps, size=size, begin=-step * (steps - 1) / 2)
+    reading = laboratory.reading("moment-0", steps)["global"]
+    rows.append(["at its known moment", "`differential`", exact.flow_temperature(0), reading["differential"]["value"]])
+    step, steps = 1e-5, 100001
+    laboratory.simulate("flow", "flow", eta=step, steps=steps, size=size)
+    drawn = laboratory.daemon.series("flow-0", "temperature.differential,temperature.transition", points=400)["series"]
+    reading = laboratory.reading("flow-0", steps)["global"]
+    chord = exact.passage([exact.flow(0, size), exact.flow(step * (steps - 1), size)])["transition"]
+    rows.append(["from time 0 to 1", "`transition`", chord, reading["transition"]["value"]])
+    points = [(k * step, value) for k, value in zip(drawn[0]["step"], drawn[0]["value"])]
+    later = [(t, value) for t, value in points if t >= .1]
+    when, value = max(later, key=lambda p: abs(p[1] / exact.flow_temperature(p[0]) - 1))
+    rows.append([f"worst between times 0.1 and 1 (at {when:.2f})", "`differential`", exact.flow_temperature(when), value])
+    if not dry:
+        truth = [(t / 100, exact.flow_temperature(t / 100)) for t in range(101)]
+        title = "Gradient flow: dE/dS read from the stream (blue) on the closed form (red)"
+        report.write_plot("flow.svg", plots.lines(title, "time", "temperature", [("truth", truth), ("dots", points[::8])],
+                                                  (0, 1), (0, 1.2)))
+    cells = [[name, thermometer, f"{truth:.6g}", f"{value:.6g}", f"{100 * (value / truth - 1):+.3f}%",
+              "met" if abs(value / truth - 1) <= ERROR_GOAL / 100 else "missed: error"]
+             for name, thermometer, truth, value in rows]
+    print(*(" | ".join(row) for row in cells), sep="\n")
+    return report.table(["gradient flow", "reading", "truth", "read", "error", "goal"], cells), \
+        sum(row[-1] != "met" for row in cells)
+
+
+def draw(rows, name, title, reach):
+    chosen = [(f"{r.label}: {r.thermometer}"[-60:],
+               [tuple(None if x is None else x / r.truth for x in reading) for reading in r.long
+                if reading[0] is not None])
+              for r in rows if r.thermometer not in SHARES and r.thermometer != "velocity"]
+    if chosen:
+        report.write_plot(name, plots.forest(title, chosen, reach))
+
+
+def publish(stationary, passing, flow, options):
+    missed = sum(bool(row.misses()) for row in stationary + passing)
+    command = (f"Made by `make calibrate` with {options.steps} steps for the errors of {COPIES} copies, {options.short} "
+               f"steps and {options.repetitions} repetitions for bias and coverage, seed {options.seed}. "
+               f"{missed} of {len(stationary + passing)} rows miss a goal.")
+    report.replace_part("calibrate", [command, "", *report.table(HEAD, [r.cells() for r in stationary]), "",
+                                      *report.table(HEAD, [r.cells() for r in passing]), "", *flow])
+    draw(stationary, "stationary.svg", f"Stationary systems after {options.steps} steps, ten copies each", .2)
+    draw(passing, "passages.svg", "dE/dS of systems that pass between two temperatures, ten runs each", .1)
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=100000)
+    parser.add_argument("--short", type=int, default=3000)
+    parser.add_argument("--repetitions", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", help="systems whose name has this in it; writes nothing")
+    parser.add_argument("--dry", action="store_true", help="print, write nothing")
+    parser.add_argument("--strict", action="store_true", help="exit 1 when a goal is missed")
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    options.dry = options.dry or bool(options.only)
+    chosen = [s for s in systems() if not options.only or options.only in s.label]
+    laboratory = Laboratory()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+            done = list(pool.map(lambda i: measure(laboratory, chosen[i], f"system{i}", options), range(len(chosen))))
+        flow, flow_missed = measure_flow(laboratory, options.dry)
+    finally:
+        laboratory.close()
+    stationary = [row for system, rows in zip(chosen, done) if not system.precise for row in rows]
+    passing = [row for system, rows in zip(chosen, done) if system.precise for row in rows]
+    if not options.dry:
+        publish(stationary, passing, flow, options)
+    missed = flow_missed + sum(bool(row.misses()) for row in stationary + passing)
+    print(f"{missed} rows miss a goal")
+    return 1 if options.strict and missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""What the simulated systems must read: closed forms and enumeration, without code of the simulation or the daemon."""
+
+import functools
+import math
+
+
+def sgd(eta, curvature, noise, momentum, curvature2=0):
+    """Stationary heavy ball on a noisy quadratic; with a second curvature half of the coordinates have that one."""
+    modes = [curvature, curvature2] if curvature2 else [curvature]
+    edge = 2 * (1 + momentum)
+    variance = [eta * noise * (1 + momentum) / (h * (1 - momentum) * (edge - eta * h)) for h in modes]
+    temperature = sum(h * v for h, v in zip(modes, variance)) / len(modes)
+    power = [2 * h * v / ((1 + momentum) * eta) for h, v in zip(modes, variance)]  # of the momentum's buffer
+    if momentum:
+        stability = sum(b * eta * h / edge for b, h in zip(power, modes)) / sum(power)
+    else:  # -<g g'>/<g^2>, the gradient's power as weights
+        stability = sum(b * eta * h / 2 for b, h in zip(power, modes)) / sum(power)
+    return {"kinetic": temperature, "configurational": temperature, "velocity": eta**2 * sum(power) / len(modes) / 2,
+            "stability": stability, "drift": 0}
+
+
+def boltzmann_mean(function, potential, temperature, reach=6.0, cells=20000):
+    total = weight = 0
+    for i in range(cells):
+        w = reach * (2 * (i + 0.5) / cells - 1)
+        p = math.exp(-potential(w) / temperature)
+        total += p * function(w)
+        weight += p
+    return total / weight
+
+
+def langevin(eta, temperature, curvature=0, barrier=0):
+    """SGLD: <w U'> = T + eta <U'^2> / 2. Exact on the quadratic, to first order in eta on the double well."""
+    if barrier:
+        slope2 = boltzmann_mean(lambda w: (4 * barrier * w * (w * w - 1)) ** 2, lambda w: barrier * (w * w - 1) ** 2,
+                                temperature, reach=3)
+        value = temperature + eta / 2 * slope2
+    else:
+        value = temperature / (1 - eta * curvature / 2)
+    return {"kinetic": value, "configurational": value, "drift": 0}
+
+
+@functools.cache
+def ising_states(side=4):
+    """{energy: number of states}, by transfer from row to row."""
+    rows = range(1 << side)
+    within = [sum(1 if (r >> i ^ r >> (i + 1) % side) & 1 else -1 for i in range(side)) for r in rows]
+    between = [[2 * (a ^ b).bit_count() - side for b in rows] for a in rows]
+    total = {}
+    for first in rows:
+        front = {(first, within[first]): 1}
+        for _ in range(side - 1):
+            following = {}
+            for (row, energy), count in front.items():
+                for b in rows:
+                    key = b, energy + between[row][b] + within[b]
+                    following[key] = following.get(key, 0) + count
+            front = following
+        for (row, energy), count in front.items():
+            closed = energy + between[row][first]
+            total[closed] = total.get(closed, 0) + count
+    return total
+
+
+def ising(temperature):
+    """Energy and entropy of the 4 x 4 lattice."""
+    states = ising_states()
+    ground = min(states)
+    weights = {e: n * math.exp(-(e - ground) / temperature) for e, n in states.items()}
+    z = sum(weights.values())
+    energy = sum(e * w for e, w in weights.items()) / z
+    return energy, math.log(z) + (energy - ground) / temperature
+
+
+def ensemble(temperature, size):
+    """Energy and entropy of a Boltzmann ensemble on w^2 / 2."""
+    return size * temperature / 2, size / 2 * math.log(2 * math.pi * math.e * temperature)
+
+
+def ladder(state, first, last, steps):
+    """The chord and the least-squares slope dE/dS while the temperature goes evenly from first to last."""
+    points = [state(first + (last - first) * k / (steps - 1)) for k in range(steps)]
+    return passage(points)
+
+
+def passage(points):
+    (e0, s0), (e1, s1) = points[0], points[-1]
+    mean_e = sum(e for e, _ in points) / len(points)
+    mean_s = sum(s for _, s in points) / len(points)
+    slope = sum((e - mean_e) * (s - mean_s) for e, s in points) / sum((s - mean_s) ** 2 for _, s in points)
+    return {"transition": (e1 - e0) / (s1 - s0), "differential": slope}
+
+
+FLOW = ((1, 0.5, 0.3), (4, 0.25, -0.2))  # curvature, variance and mean at time 0
+
+
+def flow_temperature(time):
+    heat = sum(a * a * (v + m * m) * math.exp(-2 * a * time) for a, v, m in FLOW)
+    return heat / sum(a for a, _, _ in FLOW)
+
+
+def flow(time, size):
+    energy = size * sum(a * (v + m * m) * math.exp(-2 * a * time) / 2 for a, v, m in FLOW)
+    entropy = size * sum(math.log(2 * math.pi * math.e * v) / 2 - a * time for a, v, _ in FLOW)
+    return energy, entropy
+
+
+def binomial_interval(hits, count, z=1.959964):
+    """Wilson's 95% interval of a share."""
+    share = hits / count
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return max(0.0, centre - half), min(1.0, centre + half)
