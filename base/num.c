@@ -41,10 +41,9 @@ static bool is_digit(const char *p, const char *end) {
 }
 
 struct decimal {
-    uint64_t mantissa;
-    int exponent; // of ten
+    uint64_t mantissa; // its first digits; above 2^53 when there are more
+    int exponent;      // of ten
     bool negative;
-    bool inexact; // more digits than the mantissa holds
 };
 
 static const char *scan_digits(const char *p, const char *end, struct decimal *d, int shift) {
@@ -53,7 +52,6 @@ static const char *scan_digits(const char *p, const char *end, struct decimal *d
             d->mantissa = d->mantissa * 10 + (uint64_t)(*p - '0');
             d->exponent += shift;
         } else {
-            d->inexact = true;
             d->exponent += shift + 1;
         }
     }
@@ -125,7 +123,7 @@ size_t num_parse(const char *text, const char *end, double *x) {
         return 0;
     }
     size_t n = (size_t)(p - text);
-    if (!d.inexact && d.mantissa <= (UINT64_C(1) << 53) && d.exponent >= -22 && d.exponent <= 22) {
+    if (d.mantissa <= (UINT64_C(1) << 53) && d.exponent >= -22 && d.exponent <= 22) {
         double m = (double)d.mantissa;
         m = d.exponent < 0 ? m / exact_powers[-d.exponent] : m * exact_powers[d.exponent];
         *x = d.negative ? -m : m;

@@ -39,6 +39,17 @@ static void truncate_both(int64_t last) {
     }
 }
 
+// A set that was saved and loaded is the same.
+static void reload(void) {
+    struct buf bytes = new_buf();
+    struct stepset loaded = {0};
+    stepset_save(&set, &bytes);
+    ck_assert_uint_eq(stepset_load(&loaded, bytes.data, bytes.len), bytes.len);
+    stepset_free(&set);
+    set = loaded;
+    buf_free(&bytes);
+}
+
 static void start(void) {
     stepset_free(&set);
     n_list = 0;
@@ -102,6 +113,7 @@ START_TEST(test_truncate_edges) {
             add(step);
         }
         truncate_both(lasts[i]);
+        reload();
         assert_same(&set);
         // What remains can be added to: a range of one step takes any stride.
         add(50);
