@@ -10,6 +10,8 @@
 void body_begin_segment(struct body *b) {
     ledger_clear(&b->ledger);
     ewma_pair_reset(&b->lag);
+    b->lag_scatter = 0;
+    b->lag_judged = 0;
     ewma_pair_reset(&b->activation);
     b->work = (struct neumaier){0};
     b->work_noise = 0;
@@ -137,9 +139,12 @@ static void observe_variance(struct body *b, const struct sample *s) {
 
 void body_observe(struct body *b, const struct run *run, double n, const struct sample *s,
                   const double row[COLUMN_COUNT]) {
-    ledger_add(&b->ledger, row);
+    enum ledger_event event = ledger_add(&b->ledger, row);
     if (!isnan(row[COLUMN_LAG_DEN])) {
         ewma_pair_add(&b->lag, EWMA_ALPHA, row[COLUMN_LAG_NUM], row[COLUMN_LAG_DEN]);
+    }
+    if (event != LEDGER_ADDED) {
+        coherence_learn(b, run, event == LEDGER_BROKE);
     }
     if (!isnan(s->out2) && !isnan(s->in2)) {
         ewma_pair_add(&b->activation, EWMA_ALPHA, s->out2, s->in2);
@@ -153,9 +158,13 @@ void body_observe(struct body *b, const struct run *run, double n, const struct 
     b->nonfinite_run = 0;
 }
 
+void body_pass(struct body *b) {
+    b->weight2 = b->update2 = num_missing();
+}
+
 void body_skip(struct body *b, bool weights_finite) {
     b->nonfinite++;
-    b->weight2 = b->update2 = num_missing(); // no difference is taken across it
+    body_pass(b);
     if (!weights_finite) {
         b->nonfinite_run = BODY_DIVERGED_STEPS;
     } else if (b->nonfinite_run < BODY_DIVERGED_STEPS) {

@@ -15,6 +15,7 @@
 struct body {
     struct ledger ledger;
     struct ewma_pair lag;        // the columns of the same name, with exponential forgetting
+    double lag_scatter;          // mean square of its distance from the window's, see coherence.h
     struct ewma_pair activation; // mean squares behind and before the activation
     struct neumaier work;        // sum of g.dw of the steps that led to the newest state
     double work_noise;           // variance of that sum
@@ -25,6 +26,7 @@ struct body {
     double variance_work;        // when the work began to be summed
     uint32_t seen;               // bits of enum need
     uint32_t nonfinite;          // steps that were not used because something was not finite
+    uint8_t lag_judged;          // how often that distance was taken, at most 255
     uint8_t nonfinite_run;       // the same, in a row
     uint8_t frozen_run;          // steps in a row without gradient and update, at most 255
     uint8_t dead_run;            // steps in a row without gradient, at most 255
@@ -49,6 +51,8 @@ struct run {
     uint32_t state;
     uint8_t optimizer;
     bool nesterov;
+    bool passed;      // the newest step was one that the optimizer did not take
+    uint32_t skipped; // how many of those there were
 };
 
 void body_clear(struct body *b);         // before the first step
@@ -62,6 +66,8 @@ void body_observe(struct body *b, const struct run *run, double n, const struct 
                   const double row[COLUMN_COUNT]);
 // A step that could not be used.
 void body_skip(struct body *b, bool weights_finite);
+// A step that the optimizer did not take: nothing is taken from it, nor across it.
+void body_pass(struct body *b);
 
 // The sum of g.dw up to the newest state, and whether any of it is known.
 bool body_works(const struct body *b);

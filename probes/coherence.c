@@ -5,6 +5,10 @@
 
 #include <math.h>
 
+#define LEARN_STEPS 512     // of the window, from which on the average's distance from it tells
+#define LEARNT_MIN 16       // distances
+#define LEARNT_CORRELATED 3 // that many, taken every 32 steps, count for one
+
 enum filter coherence_filter(const struct run *run) {
     switch ((enum optimizer)run->optimizer) {
     case OPTIMIZER_SGD:
@@ -96,20 +100,63 @@ static const char *why_no_ratio(const struct body *b, const struct run *run) {
     }
 }
 
-// The ledger tells how uncertain the ratio is over its window of W steps; the weighted average
-// looks back over fewer and is more uncertain by the square root.
+// The ratio's distance from the window's: of logarithms for R, which is positive.
+static double distance(double ratio, double window, bool positive) {
+    return positive ? log(ratio / window) : ratio - window;
+}
+
+static bool is_positive(const struct run *run) {
+    return coherence_filter(run) != FILTER_NONE;
+}
+
+void coherence_learn(struct body *b, const struct run *run, bool anew) {
+    double window;
+    bool known = ledger_ratio(&b->ledger, COLUMN_LAG_NUM, COLUMN_LAG_DEN, &window);
+    if (anew) {
+        b->lag_scatter = 0;
+        b->lag_judged = 0;
+    }
+    if (!known || !(b->lag.den > 0) || ledger_steps(&b->ledger) < LEARN_STEPS) {
+        return;
+    }
+    double ratio = b->lag.num / b->lag.den;
+    bool positive = is_positive(run);
+    if (!isfinite(ratio) || (positive && (!(ratio > 0) || !(window > 0)))) {
+        return;
+    }
+    double d = distance(ratio, window, positive);
+    b->lag_judged = (uint8_t)(b->lag_judged + (b->lag_judged < UINT8_MAX));
+    b->lag_scatter += (d * d - b->lag_scatter) / b->lag_judged;
+}
+
+// Standard error and degrees of freedom. Once known, the scatter around the window and the window's
+// own error; before, the window's over its W steps, widened as if steps were independent.
+static double error_of(const struct body *b, double window, struct spread spread, bool positive,
+                       unsigned *freedom) {
+    double own = positive ? spread.error / window : spread.error;
+    *freedom = spread.groups - 1;
+    if (b->lag_judged < LEARNT_MIN) {
+        double steps = ledger_steps(&b->ledger);
+        return own * sqrt(fmax(1, steps / ewma_window(EWMA_ALPHA)));
+    }
+    *freedom = b->lag_judged / LEARNT_CORRELATED;
+    return sqrt(b->lag_scatter + own * own);
+}
+
 static void add_interval(const struct body *b, bool positive, struct lag_ratio *r) {
     struct spread spread = ledger_spread(&b->ledger, COLUMN_LAG_NUM, COLUMN_LAG_DEN);
-    double window, steps = ledger_steps(&b->ledger);
+    double window;
+    unsigned freedom;
     if (spread.groups < LEDGER_GROUPS_MIN ||
         !ledger_ratio(&b->ledger, COLUMN_LAG_NUM, COLUMN_LAG_DEN, &window)) {
         r->no_interval = NO_INTERVAL_BLOCKS;
         return;
     }
-    double scale = sqrt(fmax(1, steps / ewma_window(EWMA_ALPHA)));
-    double half = student_t975(spread.groups - 1) * spread.error * scale;
-    if (positive && r->value > 0 && window > 0) {
-        double factor = exp(fmin(half / window, 100));
+    bool factors = positive && r->value > 0 && window > 0;
+    double error = error_of(b, window, spread, factors, &freedom);
+    double half = student_t975(freedom) * error;
+    if (factors) {
+        double factor = exp(fmin(half, 100));
         r->low = r->value / factor;
         r->high = r->value * factor;
     } else {
@@ -136,7 +183,7 @@ struct lag_ratio coherence_ratio(const struct body *b, const struct run *run, bo
         if (!isfinite(r.value)) {
             r.reason = "undefined: the updates are too small to divide by";
         } else if (interval) {
-            add_interval(b, coherence_filter(run) != FILTER_NONE, &r);
+            add_interval(b, is_positive(run), &r);
         }
     }
     return r;

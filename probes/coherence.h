@@ -38,6 +38,11 @@ struct lag_ratio {
 };
 struct lag_ratio coherence_ratio(const struct body *b, const struct run *run, bool interval);
 
+// How far the weighted average strays from the window's, learnt whenever fresh steps join the
+// window (anew when it began anew): that, not a formula, tells its error, however correlated the
+// steps are.
+void coherence_learn(struct body *b, const struct run *run, bool anew);
+
 // y = (R - (1 - mu^2)) / mu, x = y / (2 (1 + mu)), with R = (1 - mu)^2 / coherence.
 double coherence_stability(double coherence, double mu);
 

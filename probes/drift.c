@@ -14,7 +14,7 @@ void drift_read(const struct view *v, struct reading *r) {
     } else if (ledger_ratio(&v->body->ledger, COLUMN_PATH, COLUMN_WEIGHT2, &share) &&
                share <= RESOLVED_SHARE) {
         reading_none(r, "indeterminate: the updates are too small beside the weights");
-    } else if (!read_window(v, COLUMN_CLIMB, COLUMN_PATH, 1, r)) {
+    } else if (!read_balance(v, COLUMN_CLIMB, COLUMN_PATH, 0, 1, r)) {
         read_missing(v, r, STAT_W_VAR, STAT_W_MEAN, STAT_U_VAR, STAT_U_MEAN);
     }
 }

@@ -18,14 +18,17 @@ static void from_drift(const struct view *v, struct reading *r) {
     }
 }
 
+bool equilibrium_is_exact(const struct run *run) {
+    enum filter filter = coherence_filter(run);
+    return (filter == FILTER_NONE || filter == FILTER_HEAVY_BALL) && !(fabs(run->weight_decay) > 0);
+}
+
 void equilibrium_read(const struct view *v, struct reading *r) {
-    enum filter filter = coherence_filter(v->run);
-    bool exact =
-        (filter == FILTER_NONE || filter == FILTER_HEAVY_BALL) && !(fabs(v->run->weight_decay) > 0);
     double mu = coherence_memory(v->run);
     if (body_is_frozen(v->body)) {
         reading_none(r, REASON_FROZEN);
-    } else if (!exact || !read_window(v, COLUMN_GW, COLUMN_KINETIC, 2 / (1 + mu), r)) {
+    } else if (!equilibrium_is_exact(v->run) ||
+               !read_balance(v, COLUMN_GW, COLUMN_KINETIC, (1 + mu) / 2, 2 / (1 + mu), r)) {
         from_drift(v, r);
     }
 }

@@ -51,6 +51,11 @@ void reading_around(struct reading *r, double half);
 bool read_window(const struct view *v, enum column num, enum column den, double scale,
                  struct reading *r);
 
+// The same for a ratio whose numerator balances `expected` times its denominator when stationary
+// (ledger_balance).
+bool read_balance(const struct view *v, enum column num, enum column den, double expected,
+                  double scale, struct reading *r);
+
 // "needs u_var": the first of the keys that the body never got.
 #define read_missing(v, r, ...)                                                                    \
     do {                                                                                           \
@@ -61,6 +66,10 @@ bool read_window(const struct view *v, enum column num, enum column den, double 
 
 // The same for what needs both energy and entropy in the window.
 void read_missing_energy_or_entropy(const struct view *v, struct reading *r);
+
+// SGD, plain or heavy ball, that nothing but the gradient moves: configurational and kinetic
+// temperature are then equal when stationary.
+bool equilibrium_is_exact(const struct run *run);
 
 void configurational_read(const struct view *v, struct reading *r);
 void coherence_read(const struct view *v, struct reading *r);

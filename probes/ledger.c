@@ -1,173 +1,200 @@
 #include "probes/ledger.h"
 
+#include "base/num.h"
 #include "probes/jackknife.h"
+#include "probes/steady.h"
 
 #include <math.h>
 #include <string.h>
+
+#define BALANCE_ERRORS 4.5
+
+static void clear_sums(struct ledger *l) {
+    memset(l->row[l->rows], 0, sizeof l->row[l->rows]);
+    memset(l->count, 0, sizeof l->count);
+    l->filled = 0;
+}
+
+static void clear_fresh(struct ledger *l) {
+    memset(l->fresh, 0, sizeof l->fresh);
+    memset(l->fresh_count, 0, sizeof l->fresh_count);
+    l->fresh_filled = 0;
+}
 
 void ledger_clear(struct ledger *l) {
     memset(l, 0, sizeof *l);
     l->block = 1;
 }
 
-static void merge_rows(struct ledger *l, size_t to, size_t from) {
-    for (size_t c = 0; c < COLUMN_COUNT; c++) {
-        l->sum[to][c] += l->sum[from][c];
-        l->count[to][c] = (uint8_t)(l->count[to][c] + l->count[from][c]);
+static double average(double sum, double count) {
+    return count > 0 ? sum / count : num_missing();
+}
+
+static double average_of_both(double a, double b) {
+    if (isnan(a) || isnan(b)) {
+        return isnan(a) ? b : a;
     }
+    return a / 2 + b / 2;
 }
 
-static void move_row(struct ledger *l, size_t to, size_t from) {
-    memcpy(l->sum[to], l->sum[from], sizeof l->sum[to]);
-    memcpy(l->count[to], l->count[from], sizeof l->count[to]);
-}
-
-static void clear_row(struct ledger *l, size_t row) {
-    memset(l->sum[row], 0, sizeof l->sum[row]);
-    memset(l->count[row], 0, sizeof l->count[row]);
-}
-
-// The number of rows is odd: the last one is left alone and becomes half of a new block.
-static void double_block(struct ledger *l) {
-    for (size_t r = 0; 2 * r < LEDGER_ROWS; r++) {
-        if (r > 0) {
-            move_row(l, r, 2 * r);
-        }
-        if (2 * r + 1 < LEDGER_ROWS) {
-            merge_rows(l, r, 2 * r + 1);
+static void merge_neighbours(struct ledger *l) {
+    for (size_t r = 0; r < LEDGER_ROWS / 2; r++) {
+        for (size_t c = 0; c < COLUMN_COUNT; c++) {
+            l->row[r][c] = average_of_both(l->row[2 * r][c], l->row[2 * r + 1][c]);
         }
     }
-    l->rows = (LEDGER_ROWS + 1) / 2;
-    l->filled = l->block;
-    l->block = (uint8_t)(2 * l->block);
+    l->rows = LEDGER_ROWS / 2;
+    l->block *= 2;
 }
 
 static void drop_oldest(struct ledger *l) {
-    memmove(l->sum[0], l->sum[1], sizeof l->sum - sizeof l->sum[0]);
-    memmove(l->count[0], l->count[1], sizeof l->count - sizeof l->count[0]);
+    memmove(l->row[0], l->row[1], sizeof l->row - sizeof l->row[0]);
     l->rows--;
 }
 
-static void make_room(struct ledger *l) {
-    if (l->rows > 0 && l->filled < l->block) {
-        return;
+static void complete_block(struct ledger *l) {
+    double *row = l->row[l->rows];
+    for (size_t c = 0; c < COLUMN_COUNT; c++) {
+        row[c] = average(row[c], l->count[c]);
     }
-    if (l->rows == LEDGER_ROWS && l->block < LEDGER_BLOCK_MAX) {
-        double_block(l);
-        return;
-    }
-    if (l->rows == LEDGER_ROWS) {
-        drop_oldest(l);
-    }
-    clear_row(l, l->rows);
     l->rows++;
-    l->filled = 0;
+    if (l->rows == LEDGER_ROWS) {
+        bool may_grow = l->block < LEDGER_BLOCK_MAX;
+        if (may_grow && (l->block < LEDGER_FRESH || steady_may_merge(l))) {
+            merge_neighbours(l);
+        } else {
+            drop_oldest(l);
+        }
+    }
+    clear_sums(l);
 }
 
-void ledger_add(struct ledger *l, const double row[COLUMN_COUNT]) {
-    make_room(l);
-    double *sum = l->sum[l->rows - 1];
-    uint8_t *count = l->count[l->rows - 1];
+static void begin_anew(struct ledger *l) {
+    l->rows = 0;
+    l->block = LEDGER_FRESH;
+    memset(l->judged, 0, sizeof l->judged);
+    memset(l->scatter, 0, sizeof l->scatter);
+    clear_sums(l);
+}
+
+static enum ledger_event fold_fresh(struct ledger *l) {
+    bool broke = l->block >= LEDGER_FRESH && steady_breaks(l);
+    if (broke) {
+        begin_anew(l);
+    }
+    double *sum = l->row[l->rows];
+    for (size_t c = 0; c < COLUMN_COUNT; c++) {
+        sum[c] += l->fresh[c];
+        l->count[c] += l->fresh_count[c];
+    }
+    l->filled += l->fresh_filled;
+    clear_fresh(l);
+    if (l->filled >= l->block) {
+        complete_block(l);
+    }
+    return broke ? LEDGER_BROKE : LEDGER_FOLDED;
+}
+
+enum ledger_event ledger_add(struct ledger *l, const double row[COLUMN_COUNT]) {
     for (size_t c = 0; c < COLUMN_COUNT; c++) {
         bool measured = !isnan(row[c]);
-        sum[c] += measured ? row[c] : 0;
-        count[c] = (uint8_t)(count[c] + measured);
+        l->fresh[c] += measured ? row[c] : 0;
+        l->fresh_count[c] = (uint8_t)(l->fresh_count[c] + measured);
     }
-    l->filled++;
+    l->fresh_filled++;
+    if (l->fresh_filled < LEDGER_FRESH && l->fresh_filled < l->block) {
+        return LEDGER_ADDED;
+    }
+    return fold_fresh(l);
 }
 
 void ledger_clear_column(struct ledger *l, enum column column) {
-    for (size_t r = 0; r < LEDGER_ROWS; r++) {
-        l->sum[r][column] = 0;
-        l->count[r][column] = 0;
+    for (size_t r = 0; r < l->rows; r++) {
+        l->row[r][column] = num_missing();
     }
+    l->row[l->rows][column] = l->fresh[column] = 0;
+    l->count[column] = 0;
+    l->fresh_count[column] = 0;
+}
+
+// Steps that are not yet a complete block.
+static unsigned tail_steps(const struct ledger *l) {
+    return l->filled + l->fresh_filled;
 }
 
 unsigned ledger_steps(const struct ledger *l) {
-    return l->rows == 0 ? 0 : (unsigned)(l->rows - 1) * l->block + l->filled;
+    return l->rows * l->block + tail_steps(l);
+}
+
+// Parts are the complete blocks, and the tail behind them when there is one.
+static size_t parts(const struct ledger *l) {
+    return (size_t)l->rows + (tail_steps(l) > 0 ? 1 : 0);
+}
+
+static double part_average(const struct ledger *l, size_t part, enum column c) {
+    if (part < l->rows) {
+        return l->row[part][c];
+    }
+    return average(l->row[part][c] + l->fresh[c], (double)l->count[c] + l->fresh_count[c]);
 }
 
 struct totals {
-    double num, den;
-    unsigned num_count, den_count;
+    double num, den, steps;
 };
 
-static bool row_has(const struct ledger *l, size_t row, enum column num, enum column den) {
-    return l->count[row][num] > 0 && (den == COLUMN_NONE || l->count[row][den] > 0);
-}
-
-static void add_row(const struct ledger *l, size_t row, enum column num, enum column den,
-                    struct totals *t) {
-    if (!row_has(l, row, num, den)) {
-        return;
-    }
-    t->num += l->sum[row][num];
-    t->num_count += l->count[row][num];
-    if (den != COLUMN_NONE) {
-        t->den += l->sum[row][den];
-        t->den_count += l->count[row][den];
+static void add_part(const struct ledger *l, size_t part, enum column num, enum column den,
+                     struct totals *t) {
+    double x = part_average(l, part, num);
+    double y = den == COLUMN_NONE ? 1 : part_average(l, part, den);
+    double steps = part < l->rows ? l->block : tail_steps(l);
+    if (!isnan(x) && !isnan(y)) {
+        t->num += steps * x;
+        t->den += steps * y;
+        t->steps += steps;
     }
 }
 
-static bool quotient(const struct totals *t, enum column den, double *value) {
-    if (t->num_count == 0) {
+static bool quotient(const struct totals *t, double *value) {
+    if (!(t->steps > 0) || !(fabs(t->den) > 0)) {
         return false;
     }
-    double ratio = t->num / t->num_count;
-    if (den != COLUMN_NONE) {
-        double mean = t->den / t->den_count;
-        if (!(fabs(mean) > 0)) {
-            return false;
-        }
-        ratio /= mean;
-    }
-    *value = ratio;
-    return isfinite(ratio);
+    *value = t->num / t->den;
+    return isfinite(*value);
 }
 
 bool ledger_ratio(const struct ledger *l, enum column num, enum column den, double *value) {
     struct totals t = {0};
-    for (size_t r = 0; r < l->rows; r++) {
-        add_row(l, r, num, den, &t);
+    for (size_t p = 0; p < parts(l); p++) {
+        add_part(l, p, num, den, &t);
     }
-    return quotient(&t, den, value);
+    return quotient(&t, value);
 }
 
-static size_t group_count(const struct ledger *l) {
-    bool incomplete = l->rows > 1 && l->filled < l->block;
-    return (size_t)l->rows - (incomplete ? 1 : 0);
-}
-
-static size_t group_of(const struct ledger *l, size_t row) {
-    size_t last = group_count(l) - 1;
-    return row < last ? row : last;
-}
-
-static void group_totals(const struct ledger *l, enum column num, enum column den,
-                         struct totals groups[LEDGER_ROWS]) {
+static size_t group_totals(const struct ledger *l, enum column num, enum column den,
+                           struct totals groups[LEDGER_ROWS]) {
+    bool joined = l->rows > 0 && 2 * tail_steps(l) < l->block;
     memset(groups, 0, LEDGER_ROWS * sizeof *groups);
-    for (size_t r = 0; r < l->rows; r++) {
-        add_row(l, r, num, den, &groups[group_of(l, r)]);
+    for (size_t p = 0; p < parts(l); p++) {
+        add_part(l, p, num, den, &groups[joined && p == l->rows ? p - 1 : p]);
     }
+    return joined ? l->rows : parts(l);
 }
 
 struct spread ledger_spread(const struct ledger *l, enum column num, enum column den) {
     struct totals groups[LEDGER_ROWS];
     double left_out[LEDGER_ROWS];
-    size_t used = 0;
-    group_totals(l, num, den, groups);
-    for (size_t skip = 0; skip < l->rows; skip++) {
-        if (groups[skip].num_count == 0) {
+    size_t used = 0, n = group_totals(l, num, den, groups);
+    for (size_t skip = 0; skip < n; skip++) {
+        if (!(groups[skip].steps > 0)) {
             continue;
         }
         struct totals rest = {0};
-        for (size_t g = 0; g < l->rows; g++) {
+        for (size_t g = 0; g < n; g++) {
             rest.num += g == skip ? 0 : groups[g].num;
             rest.den += g == skip ? 0 : groups[g].den;
-            rest.num_count += g == skip ? 0 : groups[g].num_count;
-            rest.den_count += g == skip ? 0 : groups[g].den_count;
+            rest.steps += g == skip ? 0 : groups[g].steps;
         }
-        if (!quotient(&rest, den, &left_out[used])) {
+        if (!quotient(&rest, &left_out[used])) {
             return (struct spread){0};
         }
         used++;
@@ -175,15 +202,34 @@ struct spread ledger_spread(const struct ledger *l, enum column num, enum column
     return (struct spread){jackknife_error(left_out, used), (unsigned)used};
 }
 
+bool ledger_balance(const struct ledger *l, enum column num, enum column den, double expected,
+                    struct spread *spread) {
+    struct totals groups[LEDGER_ROWS];
+    double sum = 0, squares = 0, all = 0;
+    size_t used = 0, n = group_totals(l, num, den, groups);
+    for (size_t g = 0; g < n; g++) {
+        double rest = groups[g].num - expected * groups[g].den;
+        sum += rest;
+        squares += rest * rest;
+        all += groups[g].den;
+        used += groups[g].steps > 0;
+    }
+    if (used < LEDGER_GROUPS_MIN || !(fabs(all) > 0)) {
+        return false;
+    }
+    double error = sqrt(squares / (double)used);
+    *spread = (struct spread){error / fabs(all), (unsigned)used};
+    return fabs(sum) <= BALANCE_ERRORS * error;
+}
+
 size_t ledger_pairs(const struct ledger *l, enum column x, enum column y, double xs[LEDGER_ROWS],
                     double ys[LEDGER_ROWS]) {
     struct totals groups[LEDGER_ROWS];
-    size_t n = 0;
-    group_totals(l, x, y, groups);
-    for (size_t g = 0; g < l->rows; g++) {
-        if (groups[g].num_count > 0) {
-            xs[n] = groups[g].num / groups[g].num_count;
-            ys[n] = groups[g].den / groups[g].den_count;
+    size_t n = 0, all = group_totals(l, x, y, groups);
+    for (size_t g = 0; g < all; g++) {
+        if (groups[g].steps > 0) {
+            xs[n] = groups[g].num / groups[g].steps;
+            ys[n] = groups[g].den / groups[g].steps;
             n++;
         }
     }
@@ -191,6 +237,6 @@ size_t ledger_pairs(const struct ledger *l, enum column x, enum column y, double
 }
 
 bool ledger_is_valid(const struct ledger *l) {
-    return l->rows <= LEDGER_ROWS && l->block >= 1 && l->block <= LEDGER_BLOCK_MAX &&
-           l->filled <= l->block;
+    return l->rows < LEDGER_ROWS && l->block >= 1 && l->block <= LEDGER_BLOCK_MAX &&
+           l->filled < l->block && l->fresh_filled < LEDGER_FRESH;
 }

@@ -1,13 +1,16 @@
-// The window of one layer, or of the whole run: per-step quantities summed over blocks of steps.
+// The window of one layer, or of the whole run: per-step quantities averaged over blocks of steps.
 //
-// A block holds one step at first. Whenever all rows are full, neighbours are merged and blocks
-// hold twice as many, up to LEDGER_BLOCK_MAX; from then on the oldest block is dropped. So there is
-// a window from the first step on, and later it covers the last 257 to 288 steps. Blocks, not
-// steps, because steps are correlated: what differs between blocks gives intervals that may be
-// believed.
+// A block holds one step at first; whenever eight are complete, neighbours are merged and blocks
+// hold twice as many. From LEDGER_FRESH steps on that goes on only while the blocks look steady
+// (steady.h); else the oldest is dropped and the window moves on. So there is a window from the
+// first step on, it is some 250 steps long while the run changes, and ever longer, and its averages
+// ever sharper, while nothing does. When the newest LEDGER_FRESH steps break with the window, it
+// begins anew with them. Blocks, not steps, because steps are correlated: what differs between
+// blocks gives intervals that may be believed once blocks are longer than the memory of the steps.
 //
-// Every quantity is averaged over the steps that have it; a ratio is one of averages, over the
-// blocks that have both, and never an average of ratios.
+// Every quantity is averaged over the steps of a block that have it, and blocks weigh by their
+// steps; a ratio is one of averages, over the blocks that have both, and never an average of
+// ratios.
 #ifndef PROBES_LEDGER_H
 #define PROBES_LEDGER_H
 
@@ -15,9 +18,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LEDGER_ROWS 9 // eight complete blocks and the one being filled
-#define LEDGER_BLOCK_MAX 32
+#define LEDGER_ROWS 8   // complete blocks at most; with the eighth the window merges or moves on
+#define LEDGER_FRESH 32 // the newest steps, kept apart from longer blocks until they are so many
+#define LEDGER_BLOCK_MAX (UINT32_C(1) << 20)
 #define LEDGER_GROUPS_MIN 4 // fewer give no interval
+#define LEDGER_WATCHED 2    // columns in which a break with the window shows
 
 // All but the first two are per parameter, so that layers of different sizes can be averaged.
 enum column {
@@ -37,29 +42,47 @@ enum column {
 };
 
 struct ledger {
-    double sum[LEDGER_ROWS][COLUMN_COUNT];
-    uint8_t count[LEDGER_ROWS][COLUMN_COUNT];
-    uint8_t rows;   // in use; the newest, and the only one that may be incomplete, is rows - 1
-    uint8_t block;  // steps of a complete row
-    uint8_t filled; // steps in the newest row
+    double row[LEDGER_ROWS][COLUMN_COUNT]; // averages of complete blocks, NaN where not measured,
+                                           // then the sums of the block being filled
+    double fresh[COLUMN_COUNT];            // sums over the newest steps
+    double scatter[LEDGER_WATCHED];        // see steady.h
+    uint32_t count[COLUMN_COUNT];          // steps behind the sums of the block being filled
+    uint32_t block;                        // steps of a complete block
+    uint32_t filled;                       // of the block being filled, without the fresh ones
+    uint8_t fresh_count[COLUMN_COUNT];
+    uint8_t fresh_filled;
+    uint8_t rows; // complete blocks
+    uint8_t judged[LEDGER_WATCHED];
 };
 
 void ledger_clear(struct ledger *l);
+// What a step did to the window: nothing more than that it was added; it completed the fresh steps;
+// they broke with the window, which begins anew with them.
+enum ledger_event { LEDGER_ADDED, LEDGER_FOLDED, LEDGER_BROKE };
 // NaN stands for 'not measured'; everything else must be finite.
-void ledger_add(struct ledger *l, const double row[COLUMN_COUNT]);
+enum ledger_event ledger_add(struct ledger *l, const double row[COLUMN_COUNT]);
 void ledger_clear_column(struct ledger *l, enum column column);
 unsigned ledger_steps(const struct ledger *l);
 
 // Average of num over average of den (or plain average for COLUMN_NONE). False when there is none.
 bool ledger_ratio(const struct ledger *l, enum column num, enum column den, double *value);
 
-// The jackknife's standard error of that ratio and the groups of steps it rests on; an incomplete
-// newest block belongs to the group before it. error is valid from LEDGER_GROUPS_MIN groups on.
+// The jackknife's standard error of that ratio and the groups of steps it rests on: blocks, of
+// which an incomplete one belongs to the group before it until it is half full. error is valid from
+// LEDGER_GROUPS_MIN groups on.
 struct spread {
     double error;
     unsigned groups;
 };
 struct spread ledger_spread(const struct ledger *l, enum column num, enum column den);
+
+// Of a ratio that is `expected` when stationary because num - expected * den then adds up to the
+// change of something that stays bounded: what a group puts in the next takes out, so that the sum
+// over the window is as uncertain as that over one group, and the jackknife, which takes groups for
+// independent, would give several times too much. False when the window's sum is larger than that
+// allows, or when there are too few groups; error is the ratio's.
+bool ledger_balance(const struct ledger *l, enum column num, enum column den, double expected,
+                    struct spread *spread);
 
 // The averages of two columns in every group that has both, oldest first. Returns how many.
 size_t ledger_pairs(const struct ledger *l, enum column x, enum column y, double xs[LEDGER_ROWS],

@@ -102,7 +102,8 @@ static double figure(double own, double fact) {
 static void begin_step(struct run *run, const struct thermo_step *step) {
     run->dt = run->segment_steps > 0 ? (double)((uint64_t)step->step - (uint64_t)run->step)
                                      : num_missing();
-    run->eta_prev = run->eta;
+    run->eta_prev = run->passed ? num_missing() : run->eta;
+    run->passed = false;
     run->eta = figure(step->lr, run->lr);
     run->batch = figure(step->batch_size, run->batch_size);
     run->step = step->step;
@@ -239,6 +240,39 @@ static void observe_whole(struct thermo *t, double loss, const struct sums *sums
     body_observe(whole(t), &t->run, n, &s, row);
 }
 
+static bool is_set(const double *column, size_t layer) {
+    return column && !num_is_missing(column[layer]);
+}
+
+// Loss scaling that overflowed: some gradient is not finite, and the optimizer moved nothing at
+// all.
+static bool is_not_taken(const struct thermo *t, const struct thermo_step *step) {
+    const double *mean = step->stat[STAT_U_MEAN], *variance = step->stat[STAT_U_VAR];
+    bool still = false, overflowed = false;
+    for (size_t i = 0; i < t->n_layers; i++) {
+        if ((is_set(mean, i) && !(fabs(mean[i]) <= 0)) ||
+            (is_set(variance, i) && !(fabs(variance[i]) <= 0))) {
+            return false;
+        }
+        still = still || (is_set(mean, i) && is_set(variance, i));
+        for (enum statistic g = STAT_G_MEAN; g <= STAT_G_VAR; g++) {
+            overflowed = overflowed || (is_set(step->stat[g], i) && !isfinite(step->stat[g][i]));
+        }
+        if (is_set(step->stat[STAT_W_VAR], i) && !isfinite(step->stat[STAT_W_VAR][i])) {
+            return false; // the weights themselves are gone
+        }
+    }
+    return still && overflowed;
+}
+
+static void pass_step(struct thermo *t) {
+    t->run.passed = true;
+    t->run.skipped++;
+    for (size_t i = 0; i <= t->n_layers; i++) {
+        body_pass(&t->bodies[i]);
+    }
+}
+
 void thermo_observe(struct thermo *t, const struct thermo_step *step) {
     struct sums sums = {.entropy_complete = true, .finite = true, .weights_finite = true};
     bool loss_known = !num_is_missing(step->loss);
@@ -246,6 +280,10 @@ void thermo_observe(struct thermo *t, const struct thermo_step *step) {
         begin_segment(t); // a step again: what follows does not continue the windows
     }
     begin_step(&t->run, step);
+    if (is_not_taken(t, step)) {
+        pass_step(t);
+        return;
+    }
     observe_layers(t, step, &sums);
     if (!sums.finite || (loss_known && !(fabs(step->loss) <= LOSS_MAX))) {
         body_skip(whole(t), sums.weights_finite);
@@ -264,6 +302,10 @@ unsigned thermo_state(const struct thermo *t) {
 
 int64_t thermo_step_seen(const struct thermo *t) {
     return t->run.step;
+}
+
+uint32_t thermo_skipped(const struct thermo *t) {
+    return t->run.skipped;
 }
 
 static void not_measured(const struct view *v, struct reading *r) {

@@ -41,7 +41,9 @@ struct thermo *thermo_create(const struct thermo_facts *facts, size_t n_layers,
 void thermo_destroy(struct thermo *t);
 
 // Steps come in increasing order of step within a segment; one that repeats or goes back begins a
-// new segment. What is not finite is not used: neither by its layer nor by the whole run.
+// new segment. What is not finite is not used: neither by its layer nor by the whole run. A step
+// whose gradient overflowed and that moved nothing was not taken by the optimizer (loss scaling):
+// it counts as skipped, not towards divergence.
 void thermo_observe(struct thermo *t, const struct thermo_step *step);
 // The data was refreshed: a state of type II begins with the next step: transition and
 // heat start anew from it.
@@ -58,6 +60,9 @@ size_t thermo_layers(const struct thermo *t);
 unsigned thermo_state(const struct thermo *t);
 // The newest step seen, -1 before the first.
 int64_t thermo_step_seen(const struct thermo *t);
+
+// Steps that the optimizer did not take.
+uint32_t thermo_skipped(const struct thermo *t);
 
 // The full reading with its interval. Costs some microseconds a layer: for publishing, not each
 // step.
