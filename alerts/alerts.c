@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define GROUP_STEPS 20    // alerts that begin this soon after a group's first belong to it
-#define BATCH_ALPHA 0.1   // an odd batch now and then is no change of the batch size
+#define BATCH_STEPS 5     // in a row: an odd batch now and then is no change of the batch size
 #define BATCH_CHANGE 0.25 // of its logarithm
 
 // Where changes go while one step is judged.
@@ -44,7 +44,7 @@ void alerts_set_rules(struct alerts *a, const struct rule rules[RULE_COUNT]) {
 static void watch_clear(struct watch *w) {
     memset(w, 0, sizeof *w);
     w->step = w->group_fired = -1;
-    w->batch = w->batch_usual = num_missing();
+    w->batch = num_missing();
     w->pace.lr = num_missing();
 }
 
@@ -167,7 +167,7 @@ static void tell(const struct teller *to, enum rule_id rule, size_t layer, struc
 static void live(const struct teller *to, enum rule_id rule, size_t index, struct life *l,
                  const struct finding *f) {
     bool idle = l->phase == LIFE_IDLE && !f->fire;
-    if (!idle) {
+    if (!idle && !f->unknown) {
         struct alerts *a = to->a;
         int64_t step = a->watch.step;
         enum life_event event =
@@ -217,12 +217,12 @@ static void follow_batch(struct alerts *a, double batch_size) {
     }
     double x = log(batch_size);
     if (isnan(w->batch)) {
-        w->batch = w->batch_usual = x;
-        return;
+        w->batch = x;
     }
-    w->batch += BATCH_ALPHA * (x - w->batch);
-    if (fabs(w->batch - w->batch_usual) > BATCH_CHANGE) {
-        w->batch = w->batch_usual = x;
+    w->batch_steps = fabs(x - w->batch) > BATCH_CHANGE ? w->batch_steps + 1 : 0;
+    if (w->batch_steps >= BATCH_STEPS) {
+        w->batch = x;
+        w->batch_steps = 0;
         for (size_t i = 0; i < a->n_layers; i++) {
             memset(&a->scopes[i].movement, 0, sizeof a->scopes[i].movement);
         }
@@ -247,6 +247,10 @@ static void observe_layer(struct alerts *a, const struct thermo *t, const struct
     double weight2 = mean_square(step, STAT_W_MEAN, STAT_W_VAR, layer);
     bool open = s->lives[LAYER_OVERHEATING].phase != LIFE_IDLE ||
                 w->lives[LAYER_OVERHEATING].phase != LIFE_IDLE;
+    if (w->batch_steps > 0) {
+        findings[LAYER_OVERHEATING] = (struct finding){.unknown = true};
+        return;
+    }
     overheating_observe(s, overheating, mean_square(step, STAT_U_MEAN, STAT_U_VAR, layer),
                         weight2 > 0 ? weight2 : 0, w->pace.lr, w->seen > overheating->warmup_steps,
                         open, &findings[LAYER_OVERHEATING]);

@@ -4,6 +4,9 @@
 #define CROWD_CLEAR 4 // it holds until not more than one layer in four is still concerned
 
 void crowd_add(struct crowd *c, const struct finding *f) {
+    if (f->unknown) {
+        return;
+    }
     c->layers++;
     c->warm += !f->clear;
     if (f->fire) {
@@ -18,6 +21,7 @@ struct finding crowd_finding(const struct crowd *c, const struct rule *rule) {
     bool fire = c->hot >= CROWD_MIN && 2 * c->hot > c->layers;
     return (struct finding){
         .fire = fire,
+        .unknown = c->layers == 0,
         .clear = CROWD_CLEAR * c->warm <= c->layers,
         .severity = fire ? (enum severity)c->severity : rule->severity,
         .value = c->value,

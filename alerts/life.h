@@ -29,8 +29,9 @@ struct life {
 };
 
 // What a rule finds at a step. Between fire and clear nothing changes: that is the hysteresis.
+// Unknown: the step says nothing, and is to the alert as if it had not been.
 struct finding {
-    bool fire, clear;
+    bool fire, clear, unknown;
     enum severity severity;
     double value, threshold;
 };

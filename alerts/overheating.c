@@ -28,7 +28,8 @@ void overheating_observe(struct scope *s, const struct rule *rule, double update
     struct movement *m = &s->movement;
     *f = (struct finding){.severity = rule->severity, .threshold = rule->fire_above};
     if (!can_measure(update2, weight2, lr)) {
-        return; // nothing measured, nothing said: an open alert stays as it is
+        f->clear = true;
+        return;
     }
     bool first = !(m->lr2 > 0);
     m->update2 = smooth(m->update2, update2, first);

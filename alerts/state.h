@@ -73,7 +73,8 @@ struct watch {
     bool signed_loss; // a loss was not above zero: losses are judged as they are, not by logarithm
     uint32_t spike_steps; // since the spike's alert fired
     struct pace pace;
-    double batch, batch_usual; // logarithms: recent, and in the windows
+    double batch;         // logarithm of the batch size in the windows
+    uint32_t batch_steps; // with another batch size, in a row
     // The newest group of alerts: its first one and the step at which that fired.
     uint32_t group_rule;
     uint64_t group_layer;
@@ -87,8 +88,7 @@ struct alerts {
     size_t n_layers;
     char **names;
     struct rule rules[RULE_COUNT];
-    uint8_t
-        *applies; // a layer's bit 1 << rule: its name matches the rule's glob; [n_layers]: whole
+    uint8_t *applies; // bit 1 << rule: the rule is for this layer; [n_layers]: for the whole run
     struct watch watch;
     struct scope *scopes;     // of the layers
     struct finding *findings; // scratch: LAYER_RULES a layer

@@ -136,7 +136,7 @@ static void emit_plains(struct emit *e, const struct reading r[METRIC_COUNT], co
     }
 }
 
-static void emit_thermometer(struct emit *e, const char *name, const struct reading *r) {
+void reading_emit_value(struct emit *e, const char *name, const struct reading *r) {
     emit_object(e, name);
     if (r->reason) {
         emit_null(e, "value");
@@ -156,7 +156,7 @@ static void emit_thermometer(struct emit *e, const char *name, const struct read
 
 static void emit_thermometers(struct emit *e, const struct reading r[METRIC_COUNT]) {
     for (size_t i = 0; i < COUNT(temperatures); i++) {
-        emit_thermometer(e, metric_name(temperatures[i]), &r[temperatures[i]]);
+        reading_emit_value(e, metric_name(temperatures[i]), &r[temperatures[i]]);
     }
 }
 

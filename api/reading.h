@@ -16,6 +16,8 @@ void reading_cache_destroy(struct reading_cache *c);
 struct snapshot *reading_snapshot(struct api *a, const struct found *run);
 // The reading as JSON, serialised once a snapshot; a reference. NULL when it is too large.
 struct body *reading_body(struct api *a, const struct snapshot *s);
+// One value with its interval, or its reason.
+void reading_emit_value(struct emit *e, const char *key, const struct reading *r);
 // The reading, with its layers or without.
 void reading_emit(struct emit *e, const char *key, const struct snapshot *s, bool with_layers);
 

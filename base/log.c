@@ -27,7 +27,8 @@ __attribute__((format(printf, 2, 0))) static void write_line(enum log_level leve
         len = sizeof line - 2;
     }
     for (size_t i = (size_t)n; i < len; i++) {
-        line[i] = line[i] == '\n' || line[i] == '\r' ? ' ' : line[i];
+        line[i] =
+            (unsigned char)line[i] < 0x20 || line[i] == 0x7F ? ' ' : line[i]; // jobs' bytes too
     }
     line[len++] = '\n';
     ssize_t written = write(STDERR_FILENO, line, len);

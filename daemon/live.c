@@ -206,8 +206,8 @@ struct live_run *live_create(struct app *app, struct hello *hello) {
 
 void live_begin_attempt(struct live_run *l, struct hello *hello, int64_t rewind_step,
                         bool is_rewind) {
-    run_begin_attempt(l->run, l->app->next_attempt++, hello, rewind_step, is_rewind, l->app->rules,
-                      push_alert, l);
+    run_begin_attempt(l->run, l->app->next_attempt++, hello, rewind_step, l->app->rules, push_alert,
+                      l);
     int64_t last = stepset_last(&l->run->steps);
     l->durable_step = l->durable_step < last ? l->durable_step : last;
     push_run(l);

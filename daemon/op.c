@@ -42,8 +42,34 @@ void op_destroy(struct op *op) {
     free(op);
 }
 
+static size_t text_bytes(const char *text) {
+    return text ? strlen(text) + 1 : 0;
+}
+
+// The long texts; what they leave out is bounded by names' lengths.
+static size_t record_bytes(const struct op *op) {
+    switch (op->type) {
+    case OP_RUN:
+        return text_bytes(op->run_row.facts);
+    case OP_ATTEMPT:
+        return text_bytes(op->attempt_row.facts);
+    case OP_EVENT:
+        return text_bytes(op->event.name) + text_bytes(op->event.data);
+    case OP_ALERT:
+        return text_bytes(op->alert.summary);
+    case OP_ACKNOWLEDGE:
+    case OP_STEP:
+    case OP_SCALARS:
+    case OP_CHECKPOINT:
+    case OP_PROGRESS:
+    case OP_DELETE_RUN:
+        return 0;
+    }
+    return 0;
+}
+
 size_t op_bytes(const struct op *op) {
-    return sizeof *op + op->blob_size;
+    return sizeof *op + op->blob_size + record_bytes(op);
 }
 
 char *op_text(const char *text) {

@@ -13,6 +13,8 @@ struct history {
     struct thermo *thermo; // NULL without instruments
     bool with_instruments;
     int64_t from, to;
+    history_state_fn *on_refresh;
+    void *context;
 };
 
 int history_open(struct history **out, struct reader *r, const struct run_record *run, int64_t from,
@@ -83,6 +85,9 @@ int history_next(struct history *h, const struct step **step, const struct therm
         }
         if (item == WALK_EVENT && h->thermo &&
             strcmp(walk_event(h->walk)->name, "data_refresh") == 0) {
+            if (h->on_refresh) {
+                h->on_refresh(h->context, h->thermo);
+            }
             thermo_begin_state(h->thermo);
         }
         if (item != WALK_STEP) {
@@ -100,6 +105,11 @@ int history_next(struct history *h, const struct step **step, const struct therm
         }
     }
     return 0;
+}
+
+void history_on_refresh(struct history *h, history_state_fn *ended, void *context) {
+    h->on_refresh = ended;
+    h->context = context;
 }
 
 const struct hello *history_hello(const struct history *h) {

@@ -58,7 +58,7 @@ static int enter_attempt(struct run *r, const struct attempt_record *a,
     if (parse_facts(a->facts, &hello)) {
         return -1;
     }
-    run_begin_attempt(r, a->id, &hello, a->rewind_step, a->is_rewind, rules, ignore_change, NULL);
+    run_begin_attempt(r, a->id, &hello, a->rewind_step, rules, ignore_change, NULL);
     return 0;
 }
 
@@ -75,6 +75,9 @@ static int catch_up(struct run *r, struct reader *reader, bool from_the_start,
     enum walk_item item;
     int rc = 0;
     while (rc == 0 && (item = walk_next(w)) != WALK_END) {
+        if (item == WALK_STEP && run_place(r, walk_step(w)->step) != RUN_STEP_NEW) {
+            continue; // no daemon stores such a step; a damaged store may have it
+        }
         if (item == WALK_STEP) {
             run_observe(r, walk_step(w), ignore_change, NULL);
         } else if (item == WALK_EVENT) {

@@ -136,12 +136,11 @@ static void ignore_change(void *context, const struct alert_change *change) {
 }
 
 void run_begin_attempt(struct run *r, int64_t attempt, struct hello *hello, int64_t rewind_step,
-                       bool is_rewind, const struct rule rules[RULE_COUNT],
-                       alert_change_fn *changed, void *context) {
+                       const struct rule rules[RULE_COUNT], alert_change_fn *changed,
+                       void *context) {
     bool same_layers = hello_same_layers(&r->hello, hello);
-    if (is_rewind || !same_layers) {
-        alerts_end(r->alerts, r->time, changed ? changed : ignore_change, context);
-    }
+    // Before the attempt's number changes: an alert is known by the attempt in which it began.
+    alerts_end(r->alerts, r->time, changed ? changed : ignore_change, context);
     r->attempt = attempt;
     stepset_truncate(&r->steps, rewind_step);
     update_progress(r);

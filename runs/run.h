@@ -36,11 +36,11 @@ enum run_join {
 };
 // *rewind_step: with a new attempt, the last step that stays.
 enum run_join run_join(const struct run *r, const struct hello *hello, int64_t *rewind_step);
-// Begins the attempt: later steps are superseded, windows are dropped, alerts resolved where the
-// history went back. Takes over *hello.
+// Begins the attempt: later steps are superseded, windows are dropped, open alerts are
+// closed. Takes over *hello.
 void run_begin_attempt(struct run *r, int64_t attempt, struct hello *hello, int64_t rewind_step,
-                       bool is_rewind, const struct rule rules[RULE_COUNT],
-                       alert_change_fn *changed, void *context);
+                       const struct rule rules[RULE_COUNT], alert_change_fn *changed,
+                       void *context);
 
 // Where a step belongs.
 enum run_place {

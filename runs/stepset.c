@@ -1,6 +1,7 @@
 #include "runs/stepset.h"
 
 #include "base/check.h"
+#include "wire/step.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -85,9 +86,12 @@ static bool ranges_are_sound(const struct stepset *s) {
     int64_t before = -1;
     for (size_t i = 0; i < s->n; i++) {
         const struct step_range *r = &s->ranges[i];
+        if (r->first <= before || r->last < r->first || r->last > STEP_MAX) {
+            return false;
+        }
         bool single = r->stride == 0 && r->first == r->last;
         bool several = r->stride > 0 && r->last > r->first && (r->last - r->first) % r->stride == 0;
-        if (r->first <= before || !(single || several)) {
+        if (!single && !several) {
             return false;
         }
         before = r->last;

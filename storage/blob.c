@@ -2,6 +2,7 @@
 
 #include "base/num.h"
 #include "config/limits.h"
+#include "wire/json.h"
 
 #include <float.h>
 #include <math.h>
@@ -39,7 +40,9 @@ static bool to_float(double x, float *f) {
         return false;
     }
     *f = (float)x;
-    return bits_of((double)*f) == bits_of(x);
+    uint32_t bits;
+    memcpy(&bits, f, sizeof bits);
+    return bits_of((double)*f) == bits_of(x) && bits != MISSING_FLOAT;
 }
 
 static bool column_fits_float(const double *values, size_t n) {
@@ -112,15 +115,18 @@ static bool get(struct source *from, void *to, size_t n) {
     return true;
 }
 
-static bool get_name(struct source *from, const char **name, size_t *len) {
+// A name of min to max bytes; what is none comes from a damaged store and would damage what is
+// printed.
+static bool get_name(struct source *from, size_t min, size_t max, const char **name, size_t *len) {
     uint8_t n;
-    if (!get(from, &n, 1) || (size_t)(from->end - from->p) < n) {
+    size_t bad;
+    if (!get(from, &n, 1) || (size_t)(from->end - from->p) < n || n < min || n > max) {
         return false;
     }
     *name = from->p;
     *len = n;
     from->p += n;
-    return true;
+    return !memchr(*name, '\0', n) && utf8_valid(*name, n, &bad);
 }
 
 static bool get_float(struct source *from, double *value) {
@@ -139,12 +145,14 @@ static bool get_column_heads(struct source *from, size_t n, bool *wide, struct s
         uint8_t id;
         const char *name;
         size_t len;
-        if (!get(from, &id, 1) || !get_name(from, &name, &len)) {
+        if (!get(from, &id, 1)) {
             return false;
         }
         wide[i] = id & FLOAT64;
         id &= (uint8_t)~FLOAT64;
-        if (id >= STAT_COUNT || !step_add_column(out, (enum statistic)id, name, len)) {
+        size_t min = id == STAT_NONE ? 1 : 0, max = id == STAT_NONE ? LIMIT_STAT_NAME : 0;
+        if (id >= STAT_COUNT || !get_name(from, min, max, &name, &len) ||
+            !step_add_column(out, (enum statistic)id, name, len)) {
             return false;
         }
     }
@@ -156,8 +164,8 @@ static bool get_scalars(struct source *from, size_t n, struct step *out) {
         const char *name;
         size_t len;
         double value;
-        if (!get_name(from, &name, &len) || !get(from, &value, sizeof value) ||
-            !step_add_scalar(out, name, len, value)) {
+        if (!get_name(from, 1, LIMIT_SCALAR_NAME, &name, &len) ||
+            !get(from, &value, sizeof value) || !step_add_scalar(out, name, len, value)) {
             return false;
         }
     }
@@ -181,7 +189,8 @@ bool blob_decode(const void *bytes, size_t size, struct step *out) {
     struct head head;
     bool wide[STAT_COUNT + LIMIT_CUSTOM_STATS];
     if (!get(&from, &head, sizeof head) || head.version != VERSION || head.layers > LIMIT_LAYERS ||
-        head.columns > STAT_COUNT - 1 + LIMIT_CUSTOM_STATS || head.scalars > LIMIT_SCALARS ||
+        (head.columns && !head.layers) || head.columns > STAT_COUNT - 1 + LIMIT_CUSTOM_STATS ||
+        head.scalars > LIMIT_SCALARS ||
         // No column is shorter than this: a damaged head must not make us reserve what is not
         // there.
         (size_t)head.columns * head.layers > size / sizeof(float) + 1) {

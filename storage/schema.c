@@ -105,23 +105,32 @@ static int apply(sqlite3 *db, int version, struct buf *error) {
     return rc == SQLITE_OK ? 0 : -1;
 }
 
-int schema_migrate(sqlite3 *db, struct buf *error) {
-    int application_id, version, tables;
+int schema_check(sqlite3 *db, int *version, struct buf *error) {
+    int application_id, tables;
     if (read_pragma(db, "PRAGMA application_id", &application_id) ||
-        read_pragma(db, "PRAGMA user_version", &version) ||
+        read_pragma(db, "PRAGMA user_version", version) ||
         read_pragma(db, "SELECT count(*) FROM sqlite_schema", &tables)) {
-        buf_printf(error, "cannot read the store: %s", sqlite3_errmsg(db));
+        buf_printf(error, "cannot read the store %s: %s", sqlite3_db_filename(db, "main"),
+                   sqlite3_errmsg(db));
         return -1;
     }
     if (application_id != SCHEMA_APPLICATION_ID && tables > 0) {
         buf_puts(error, "the database is another program's; name another data directory");
         return -1;
     }
-    if (version > N_MIGRATIONS) {
+    if (*version > N_MIGRATIONS) {
         buf_printf(error,
                    "the store has version %d, made by a newer pyrometerd; this one knows "
                    "versions up to %d and leaves it alone",
-                   version, N_MIGRATIONS);
+                   *version, N_MIGRATIONS);
+        return -1;
+    }
+    return 0;
+}
+
+int schema_migrate(sqlite3 *db, struct buf *error) {
+    int version;
+    if (schema_check(db, &version, error)) {
         return -1;
     }
     while (version < N_MIGRATIONS) {

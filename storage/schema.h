@@ -30,7 +30,10 @@ static inline int64_t schema_key_step(int64_t key) {
 }
 
 int schema_version_newest(void);
-// 0, or -1 with the reason: another program's database, a newer version, a failed migration.
+// Reads only. 0 and the version (0: empty), or -1 with the reason: another program's database, a
+// newer version.
+int schema_check(sqlite3 *db, int *version, struct buf *error) WARN_UNUSED;
+// Brings what schema_check() has let pass to the newest version. 0, or -1 with the reason.
 int schema_migrate(sqlite3 *db, struct buf *error) WARN_UNUSED;
 
 #endif

@@ -97,6 +97,10 @@ static int set_up(struct store *s, bool durable, struct buf *error) {
         "PRAGMA wal_autocheckpoint=1000; PRAGMA journal_size_limit=67108864;"
         "PRAGMA foreign_keys=ON; PRAGMA cache_size=-8000;"
         "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
+    int version;
+    if (schema_check(s->c.db, &version, error)) {
+        return -1; // before the pragmas, which would write to what is not ours
+    }
     if (connection_exec(&s->c, pragmas) ||
         connection_exec(&s->c, durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL")) {
         buf_printf(error, "cannot set up the store " STORE_FILE ": %s", s->c.error);

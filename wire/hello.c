@@ -277,7 +277,18 @@ static int parse_fields(const cJSON *root, struct hello *h, struct wire_error *e
                : 0;
 }
 
-// The members of the line but for the secret and what only this connection asks for, as they came.
+// Whether a member stays out of the facts: the secret, and what only this connection asks for. A
+// key may be written with escapes.
+static bool is_of_connection(struct slice key) {
+    struct buf plain;
+    buf_init(&plain, key.len + 1);
+    bool is = json_unescape(key, &plain) &&
+              (strcmp(buf_str(&plain), "token") == 0 || strcmp(buf_str(&plain), "resume") == 0);
+    buf_free(&plain);
+    return is;
+}
+
+// The other members of the line, as they came.
 static char *facts_of(const char *line, size_t len) {
     struct buf out;
     buf_init(&out, len + 16);
@@ -287,7 +298,7 @@ static char *facts_of(const char *line, size_t len) {
     buf_putc(&out, '{');
     json_object(&j);
     while (json_key(&j, &key) && json_skip(&j, &value)) {
-        if (slice_is(key, "token") || slice_is(key, "resume")) {
+        if (is_of_connection(key)) {
             continue;
         }
         buf_puts(&out, out.len > 1 ? ",\"" : "\"");

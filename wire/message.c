@@ -137,6 +137,9 @@ int event_parse(struct event *out, const char *line, size_t len, struct wire_err
     while (rc == 0 && json_key(&j, &key)) {
         rc = event_member(&j, key, out, error);
     }
+    if (rc == 0 && !json_at_end(&j)) {
+        rc = bad_json(&j, error);
+    }
     if (rc == 0 && !out->name) {
         rc = wire_fail(error, WIRE_BAD_VALUE, "the event has no name; dropped");
     }

@@ -68,8 +68,18 @@ static const char *keep_name(struct step *s, const char *name, size_t len) {
     return s->names.failed ? NULL : s->names.data + at;
 }
 
+// Whether another column is within the limits: one of each known statistic, and so many of the
+// job's.
+static bool has_room(const struct step *s, enum statistic stat) {
+    size_t same_kind = 0;
+    for (size_t i = 0; i < s->n_columns; i++) {
+        same_kind += (s->columns[i].stat == STAT_NONE) == (stat == STAT_NONE);
+    }
+    return same_kind < (stat == STAT_NONE ? LIMIT_CUSTOM_STATS : STAT_COUNT - 1);
+}
+
 double *step_add_column(struct step *s, enum statistic stat, const char *name, size_t name_len) {
-    if (s->n_columns == COLUMNS_MAX || !reserve_values(s)) {
+    if (!has_room(s, stat) || !reserve_values(s)) {
         return NULL;
     }
     const char *kept = stat ? stat_name(stat) : keep_name(s, name, name_len);
@@ -202,6 +212,7 @@ static int scan_column(struct json *j, struct step *s, struct slice key, struct 
         }
         name = plain->data;
         len = plain->len;
+        stat = stat_find(name, len); // it may have been written with escapes
     }
     if (has_column(s, stat, name, len)) {
         return wire_fail(error, WIRE_BAD_VALUE,

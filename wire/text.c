@@ -100,8 +100,9 @@ void json_quote_nonfinite(const char *text, size_t len, struct buf *out) {
     for (size_t i = 0; i < len;) {
         size_t word = 0;
         if (in_string && text[i] == '\\') {
-            buf_put(out, text + i, 2);
-            i += 2;
+            word = len - i < 2 ? len - i : 2;
+            buf_put(out, text + i, word);
+            i += word;
             continue;
         }
         if (text[i] == '"') {
@@ -113,6 +114,7 @@ void json_quote_nonfinite(const char *text, size_t len, struct buf *out) {
         } else if (!in_string && text[i] == '-' && i + 1 < len && text[i + 1] == 'I') {
             word = strlen("-Infinity");
         }
+        word = word < len - i ? word : len - i;
         if (word) {
             buf_putc(out, '"');
             buf_put(out, text + i, word);

@@ -51,13 +51,14 @@ static inline void sim_destroy(struct sim *s) {
     alerts_destroy(s->alerts);
 }
 
-// |g|^2 is noisy, and |dw|^2 follows from it and the stability fraction that is to be read; heat
-// multiplies both, which changes no stability.
+// |g|^2 is noisy, and |dw|^2 follows from it and the stability fraction that is to be read, about;
+// heat multiplies both, which changes no stability.
 static inline void sim_layer(struct sim *s, size_t i) {
     double ratio = s->x[i] * 2 * (1 + SIM_MU) * SIM_MU + 1 - SIM_MU * SIM_MU;
     double g2 = s->gradient * s->heat[i] * exp(0.3 * dice_normal(&s->dice));
     feed_weights(&s->feed, i, 1);
     feed_gradient(&s->feed, i, g2);
+    ratio *= exp(0.1 * dice_normal(&s->dice));
     feed_update(&s->feed, i, s->lr * s->lr * g2 / ratio);
 }
 

@@ -69,46 +69,47 @@ static inline double random_unit(uint64_t *state) {
 }
 
 // -- files ---------------------------------------------------------------------------------------
+// These may stand outside of a test, where libcheck's assertions may not.
 
 // A new directory for one test. The path is the caller's: remove_directory().
 static inline char *make_directory(void) {
     const char *tmp = getenv("TMPDIR");
     struct buf path = new_buf();
     buf_printf(&path, "%s/pyrometer-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(path.data));
+    CHECK(mkdtemp(path.data) != NULL);
     return path.data;
 }
 
 // With its files, which are all it may hold.
 static inline void remove_directory(char *path) {
     DIR *d = opendir(path);
-    ck_assert_ptr_nonnull(d);
+    CHECK(d != NULL);
     for (struct dirent *e; (e = readdir(d));) {
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-            ck_assert_int_eq(unlinkat(dirfd(d), e->d_name, 0), 0);
+            CHECK(unlinkat(dirfd(d), e->d_name, 0) == 0);
         }
     }
     closedir(d);
-    ck_assert_int_eq(rmdir(path), 0);
+    CHECK(rmdir(path) == 0);
     free(path);
 }
 
 static inline void write_file(const char *path, const void *bytes, size_t size) {
     FILE *f = fopen(path, "w");
-    ck_assert_msg(f != NULL, "%s cannot be opened", path);
-    ck_assert_uint_eq(fwrite(bytes, 1, size, f), size);
-    ck_assert_int_eq(fclose(f), 0);
+    CHECK(f != NULL);
+    CHECK(fwrite(bytes, 1, size, f) == size);
+    CHECK(fclose(f) == 0);
 }
 
 static inline struct buf read_file(const char *path) {
     struct buf bytes = new_buf();
     FILE *f = fopen(path, "r");
-    ck_assert_msg(f != NULL, "%s cannot be opened: run at the top of the checkout", path);
+    CHECK(f != NULL);
     char piece[4096];
     for (size_t n; (n = fread(piece, 1, sizeof piece, f)) > 0;) {
         buf_put(&bytes, piece, n);
     }
-    ck_assert(!ferror(f));
+    CHECK(!ferror(f));
     fclose(f);
     return bytes;
 }
