@@ -61,7 +61,8 @@ struct config {
         uint64_t ack_interval_ms;
         uint64_t max_connections;
         uint64_t queue_bytes; // read but not yet stored; at least max_message_bytes
-        char *token_file;     // NULL: no token is wanted
+        uint64_t rank_wait_ms;
+        char *token_file; // NULL: no token is wanted
     } ingest;
     struct {
         char *listen; // HOST:PORT, never a Unix socket

@@ -23,6 +23,12 @@
 #define LIMIT_QUEUE_BYTES_MIN (UINT64_C(1) << 20)       // waiting for the disk, all runs together
 #define LIMIT_QUEUE_BYTES_MAX (UINT64_C(16) << 30)
 
+// What the ranks of one run may make the daemon keep (ingest.max_queue bounds the bytes)
+#define LIMIT_RANKS 4096          // ranks of a run
+#define LIMIT_RANK_AHEAD 64       // messages of a rank that wait for the other ranks
+#define LIMIT_RANK_WAIT_MS_MIN 10 // the range of ingest.rank_wait
+#define LIMIT_RANK_WAIT_MS_MAX 3600000
+
 // How many may talk at once
 #define LIMIT_CONNECTIONS 4096     // ingest connections
 #define LIMIT_HTTP_CONNECTIONS 256 // HTTP connections

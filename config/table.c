@@ -150,6 +150,14 @@ const struct setting config_table[] = {
      .max = LIMIT_QUEUE_BYTES_MAX,
      .help = "What may wait in memory for the disk before the daemon stops reading from jobs; at "
              "least max_message."},
+    {.key = "ingest.rank_wait",
+     .type = &type_duration_ms,
+     FIELD(ingest.rank_wait_ms),
+     .initial = "10s",
+     .min = LIMIT_RANK_WAIT_MS_MIN,
+     .max = LIMIT_RANK_WAIT_MS_MAX,
+     .help = "How long a step of a run of shards waits for a rank that is behind or gone before it "
+             "is merged without it."},
     {.key = "ingest.token_file",
      .type = &type_text,
      FIELD(ingest.token_file),

@@ -17,6 +17,7 @@ struct conn;
 struct glob;
 struct listener;
 struct commands;
+struct rank_group;
 
 #define APP_RUN_BUCKETS 1024
 #define APP_READ_BYTES (256 * 1024)
@@ -38,6 +39,9 @@ struct app {
     uint64_t durable; // sequence of the newest durable op
 
     struct live_run *runs[APP_RUN_BUCKETS];
+    struct rank_group *rank_groups; // ranks.c
+    size_t rank_bytes;              // that wait for other ranks
+    bool ranks_moved;               // some of them wait no longer
     struct conn *conns;
     size_t n_conns;
     struct listener *listeners;

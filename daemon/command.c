@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "daemon/conn.h"
 #include "daemon/live.h"
+#include "daemon/ranks.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -95,6 +96,7 @@ static int delete_run(struct app *app, struct pending *p) {
         snprintf(p->message, 256, "there is no run %.128s", p->command->run);
         return 1;
     }
+    ranks_forget(app, l);
     end_connections(app, l);
     log_info("deleting run=%s", p->command->run);
     p->sequence =

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "daemon/live.h"
+#include "daemon/ranks.h"
 #include "daemon/session.h"
 #include "wire/message.h"
 
@@ -37,14 +38,19 @@ static void on_closed(uv_handle_t *handle) {
     free(c);
 }
 
-static void close_conn(struct conn *c) {
-    if (uv_is_closing(&c->handle)) {
-        return;
-    }
+static void leave_run(struct conn *c) {
     if (c->run) {
         c->run->n_conns--;
         c->run = NULL;
     }
+    ranks_leave(c);
+}
+
+static void close_conn(struct conn *c) {
+    if (uv_is_closing(&c->handle)) {
+        return;
+    }
+    leave_run(c);
     uv_close(&c->handle, on_closed);
     uv_close((uv_handle_t *)&c->linger, on_closed);
 }
@@ -131,10 +137,7 @@ void conn_end(struct conn *c) {
     }
     c->ending = true;
     start_reading(c); // what still comes is thrown away; it is the hang-up that is waited for
-    if (c->run) {
-        c->run->n_conns--;
-        c->run = NULL;
-    }
+    leave_run(c);
     if (c->out.len) {
         flush(c);
     } else if (!c->writing) {
@@ -205,11 +208,16 @@ static size_t join_partial(struct conn *c, const char *bytes, size_t n) {
     return n;
 }
 
-// Cuts what was read into lines, in place where they are whole. When the replies pile up the rest
-// is kept until the job has taken them.
+// Whether nothing more may be taken from the job before it has read its replies, or before other
+// ranks have caught up.
+static bool must_wait(const struct conn *c) {
+    return c->out.len > OUT_BYTES_PAUSE || ranks_is_ahead(c);
+}
+
+// Cuts what was read into lines, in place where they are whole. What must wait is kept.
 static void take_bytes(struct conn *c, const char *bytes, size_t n) {
     while (n && !c->ending && !uv_is_closing(&c->handle)) {
-        if (c->out.len > OUT_BYTES_PAUSE) {
+        if (must_wait(c)) {
             buf_put(&c->rest, bytes, n);
             return;
         }
@@ -253,7 +261,8 @@ static void send_ack(struct conn *c) {
 
 // A job that hung up is let go when everything it sent is stored: its events and its end too.
 static void end_when_done(struct conn *c) {
-    if (c->eof && !c->ending && c->rest.len == 0 && c->sequence <= c->app->durable) {
+    if (c->eof && !c->ending && c->rest.len == 0 && c->sequence <= c->app->durable &&
+        ranks_is_idle(c)) {
         conn_end(c);
     }
 }
@@ -312,9 +321,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes) {
         return;
     }
     settle(c);
-    if (!uv_is_closing(&c->handle) && !c->ending && (c->rest.len || c->out.len > OUT_BYTES_PAUSE)) {
+    if (!uv_is_closing(&c->handle) && !c->ending && (c->rest.len || must_wait(c))) {
         stop_reading(c);
     }
+    conn_resume_ranks(c->app);
     conn_apply_pressure(c->app);
 }
 
@@ -325,7 +335,7 @@ static void start_reading(struct conn *c) {
 }
 
 static void resume_reading(struct conn *c) {
-    if (c->app->paused || c->ending || uv_is_closing(&c->handle)) {
+    if (c->app->paused || c->ending || uv_is_closing(&c->handle) || must_wait(c)) {
         return;
     }
     if (c->rest.len) {
@@ -335,8 +345,19 @@ static void resume_reading(struct conn *c) {
         buf_free(&rest);
         settle(c);
     }
-    if (c->rest.len == 0 && !c->ending && !uv_is_closing(&c->handle)) {
+    if (c->rest.len == 0 && !c->ending && !uv_is_closing(&c->handle) && !must_wait(c)) {
         start_reading(c);
+    }
+}
+
+void conn_resume_ranks(struct app *app) {
+    while (app->ranks_moved && !app->paused && !app->draining) { // one may let another go on
+        app->ranks_moved = false;
+        for (struct conn *c = app->conns; c; c = c->next) {
+            if (c->rank && !c->reading) {
+                resume_reading(c);
+            }
+        }
     }
 }
 

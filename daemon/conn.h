@@ -25,7 +25,8 @@ struct conn {
     bool writing, reading, ending, eof;
 
     // The session (session.c).
-    struct live_run *run; // NULL before the hello
+    struct live_run *run; // NULL before the hello; for a rank, before its run began
+    struct rank *rank;    // NULL: not one of several ranks with shards (ranks.c)
     int64_t attempt;      // of the run when the hello came
     int64_t sent_step;    // the highest step that came over this connection, -1 before
     int64_t acked_step;
@@ -43,6 +44,8 @@ void conn_error(struct conn *c, const struct wire_error *error);
 void conn_end(struct conn *c);
 // Acknowledges what has become durable, on every connection; ends those whose job has hung up.
 void conn_acknowledge_all(struct app *app);
+// Reads on from ranks that need not wait for others any longer.
+void conn_resume_ranks(struct app *app);
 // Stops or resumes reading everywhere, by how much is queued for the writer.
 void conn_apply_pressure(struct app *app);
 // On the way out: tells every job, then ends.

@@ -8,6 +8,7 @@
 #include "daemon/live.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "daemon/ranks.h"
 #include "daemon/rules.h"
 
 #include <errno.h>
@@ -53,7 +54,10 @@ static void on_command(uv_async_t *async) {
 }
 
 static void on_publish(uv_timer_t *timer) {
-    live_publish_due(timer->data);
+    struct app *app = timer->data;
+    ranks_tick(app);
+    conn_resume_ranks(app);
+    live_publish_due(app);
 }
 
 // The watchdog is fed only while the other threads get on with their work too.
@@ -322,6 +326,7 @@ static bool stop(struct app *app) {
     if (app->api) {
         api_stop(app->api);
     }
+    ranks_destroy_all(app);
     live_destroy_all(app);
     reader_close(app->reader);
     bool all_written = !app->writer || writer_stop(app->writer, 0);

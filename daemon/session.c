@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/live.h"
+#include "daemon/ranks.h"
 #include "wire/message.h"
 
 #include <string.h>
@@ -17,12 +18,11 @@ static bool same_secret(const char *expected, const char *given) {
     return !differs;
 }
 
-// Connections of the attempt that was left behind must not write into the new one.
-static void end_others(struct conn *c, struct live_run *l) {
+void session_end_others(struct live_run *l) {
     struct conn *next;
-    for (struct conn *other = c->app->conns; other; other = next) {
+    for (struct conn *other = l->app->conns; other; other = next) {
         next = other->next;
-        if (other != c && other->run == l && other->attempt != l->run->attempt) {
+        if (other->run == l && other->attempt != l->run->attempt) {
             struct wire_error error;
             wire_fail(&error, WIRE_STEP_ORDER,
                       "the run was taken up anew over another connection; this "
@@ -33,7 +33,7 @@ static void end_others(struct conn *c, struct live_run *l) {
     }
 }
 
-static int join(struct conn *c, struct live_run *l, struct hello *hello, struct wire_error *error) {
+int session_join(struct live_run *l, struct hello *hello, struct wire_error *error) {
     int64_t rewind_step;
     enum run_join how = run_join(l->run, hello, &rewind_step);
     if (how == RUN_JOIN_REFUSED) {
@@ -46,87 +46,118 @@ static int join(struct conn *c, struct live_run *l, struct hello *hello, struct 
     if (how == RUN_JOIN_NEW_ATTEMPT) {
         bool is_rewind = hello->rewind || !hello_same_layers(&l->run->hello, hello);
         live_begin_attempt(l, hello, rewind_step, is_rewind);
-        end_others(c, l);
     }
     live_resume(l);
     return 0;
 }
 
+static int join_or_create(struct conn *c, struct hello *h, struct wire_error *error) {
+    struct live_run *l = NULL;
+    if (ranks_check_plain(c->app, h, error) || live_load(c->app, h->run, &l, error)) {
+        return -1;
+    }
+    if (!l) {
+        l = live_create(c->app, h);
+    } else if (session_join(l, h, error)) {
+        return -1;
+    }
+    session_attach(c, l);
+    session_end_others(l);
+    session_welcome(c, l->run->record.name, l->durable_step);
+    return 0;
+}
+
+void session_attach(struct conn *c, struct live_run *l) {
+    l->n_conns += c->run != l;
+    c->run = l;
+    c->attempt = l->run->attempt;
+}
+
+void session_welcome(struct conn *c, const char *run, int64_t last_step) {
+    struct buf reply;
+    buf_init(&reply, 1024);
+    welcome_print(run, last_step, &reply);
+    conn_send(c, reply.data, reply.len);
+    buf_free(&reply);
+    log_debug("job connected run=%s last_step=%lld", run, (long long)last_step);
+}
+
 static int hello(struct conn *c, const char *line, size_t len, struct wire_error *error) {
     struct app *app = c->app;
-    if (c->run) {
+    if (c->run || c->rank) {
         return wire_fail(error, WIRE_BAD_HELLO, "a second hello on one connection; open another");
     }
     struct hello h;
     if (hello_parse(&h, line, len, error)) {
         return -1;
     }
-    struct live_run *l = NULL;
-    int rc = 0;
+    int rc;
     if (app->ingest_token && !same_secret(app->ingest_token, h.token)) {
         rc = wire_fail(error, WIRE_UNAUTHORIZED, "the hello's token is %s; the connection closes",
                        *h.token ? "wrong" : "missing");
     } else {
-        rc = live_load(app, h.run, &l, error);
-    }
-    if (rc == 0 && l) {
-        rc = join(c, l, &h, error);
-    } else if (rc == 0) {
-        l = live_create(app, &h);
+        rc = h.shards ? ranks_hello(c, &h, error) : join_or_create(c, &h, error);
     }
     hello_free(&h);
-    if (rc) {
-        return -1;
-    }
-    c->run = l;
-    c->attempt = l->run->attempt;
-    l->n_conns++;
-    struct buf reply;
-    buf_init(&reply, 1024);
-    welcome_print(l->run->record.name, l->durable_step, &reply);
-    conn_send(c, reply.data, reply.len);
-    buf_free(&reply);
-    log_debug("job connected run=%s last_step=%lld", l->run->record.name,
-              (long long)l->durable_step);
-    return 0;
+    return rc;
 }
 
-static int step(struct conn *c, const char *line, size_t len, struct wire_error *error) {
-    struct app *app = c->app;
-    struct step *s = &app->step;
+int session_misplaced(int64_t step, int64_t newest, struct wire_error *error) {
+    return wire_fail(
+        error, WIRE_STEP_ORDER,
+        "step %lld comes after step %lld of this run and is not among its steps; to go "
+        "back to a checkpoint say hello with \"resume\":{\"rewind\":STEP}; the step was "
+        "dropped",
+        (long long)step, (long long)newest);
+}
+
+static size_t layers_of(const struct conn *c) {
+    return c->rank ? ranks_layers(c) : c->run->run->hello.n_layers;
+}
+
+static int take_step(struct conn *c, struct step *s, struct wire_error *error) {
     struct live_run *l = c->run;
-    if (step_parse(s, line, len, l->run->hello.n_layers, error)) {
-        return -1;
-    }
     enum run_place place = run_place(l->run, s->step);
     if (place == RUN_STEP_MISPLACED) {
-        return wire_fail(
-            error, WIRE_STEP_ORDER,
-            "step %lld comes after step %lld of this run and is not among its steps; to go "
-            "back to a checkpoint say hello with \"resume\":{\"rewind\":STEP}; the step was "
-            "dropped",
-            (long long)s->step, (long long)stepset_last(&l->run->steps));
+        return session_misplaced(s->step, stepset_last(&l->run->steps), error);
     }
-    app->figures->steps_received++;
-    app->figures->samples_received += s->n_columns * s->n_layers;
     if (place == RUN_STEP_NEW) {
-        s->time = s->time > 0 ? s->time : clock_wall_s();
         live_step(l, s);
     } else {
-        app->figures->steps_repeated++;
+        c->app->figures->steps_repeated++;
         c->ack_due = true;
     }
     c->sent_step = s->step > c->sent_step ? s->step : c->sent_step;
     return 0;
 }
 
-static int scalars(struct conn *c, const char *line, size_t len, struct wire_error *error) {
-    struct step *s = &c->app->step;
-    if (step_parse(s, line, len, c->run->run->hello.n_layers, error)) {
+static int step(struct conn *c, const char *line, size_t len, struct wire_error *error) {
+    struct app *app = c->app;
+    struct step *s = &app->step;
+    if (step_parse(s, line, len, layers_of(c), error)) {
         return -1;
     }
     s->time = s->time > 0 ? s->time : clock_wall_s();
-    live_scalars(c->run, s);
+    size_t samples = s->n_columns * s->n_layers;
+    if (c->rank ? ranks_step(c, s, error) : take_step(c, s, error)) {
+        return -1;
+    }
+    app->figures->steps_received++;
+    app->figures->samples_received += samples;
+    return 0;
+}
+
+static int scalars(struct conn *c, const char *line, size_t len, struct wire_error *error) {
+    struct step *s = &c->app->step;
+    if (step_parse(s, line, len, layers_of(c), error)) {
+        return -1;
+    }
+    s->time = s->time > 0 ? s->time : clock_wall_s();
+    if (c->rank) {
+        ranks_scalars(c, s);
+    } else {
+        live_scalars(c->run, s);
+    }
     return 0;
 }
 
@@ -136,7 +167,11 @@ static int event(struct conn *c, const char *line, size_t len, struct wire_error
         return -1;
     }
     e.time = e.time > 0 ? e.time : clock_wall_s();
-    live_event(c->run, &e);
+    if (c->rank) {
+        ranks_event(c, &e);
+    } else {
+        live_event(c->run, &e);
+    }
     event_free(&e);
     return 0;
 }
@@ -146,7 +181,11 @@ static int end(struct conn *c, const char *line, size_t len, struct wire_error *
     if (end_parse(&status, line, len, error)) {
         return -1;
     }
-    live_end(c->run, status);
+    if (c->rank) {
+        ranks_end(c, status);
+    } else {
+        live_end(c->run, status);
+    }
     return 0;
 }
 
@@ -160,7 +199,7 @@ static int dispatch(struct conn *c, enum message_type type, const char *line, si
         conn_send(c, pong, sizeof pong - 1);
         return 0;
     }
-    if (!c->run) {
+    if (!c->run && !c->rank) {
         return wire_fail(error, WIRE_NO_HELLO,
                          "the first message must be a hello; the connection closes");
     }

@@ -116,27 +116,40 @@ static int parse_optimizer(const cJSON *root, struct hello *h, struct wire_error
                : 0;
 }
 
-static int parse_layer(const cJSON *item, size_t i, struct hello_layer *layer,
+static int parse_layer_size(const cJSON *layer, size_t i, bool is_shard, double *out,
+                            struct wire_error *error) {
+    const cJSON *n = cJSON_GetObjectItemCaseSensitive(layer, "n");
+    if (is_shard && (!n || cJSON_IsNull(n))) {
+        *out = 0;
+        return 0;
+    }
+    if (!cJSON_IsNumber(n) || !(n->valuedouble >= 1 && n->valuedouble <= 9007199254740992.0) ||
+        n->valuedouble != floor(n->valuedouble)) {
+        return wire_fail(error, WIRE_BAD_HELLO,
+                         "layers[%zu].n is not a whole number of parameters from 1 on%s", i,
+                         is_shard ? ", or null where this rank holds none" : "");
+    }
+    *out = n->valuedouble;
+    return 0;
+}
+
+static int parse_layer(const cJSON *item, size_t i, bool is_shard, struct hello_layer *layer,
                        struct wire_error *error) {
     const char *name = text_of(item, "name");
-    const cJSON *n = cJSON_GetObjectItemCaseSensitive(item, "n");
     if (!name || !*name || strlen(name) > LIMIT_LAYER_NAME) {
         return wire_fail(error, WIRE_BAD_HELLO,
                          "layers[%zu].name is missing or not a string of 1 to "
                          "%d bytes",
                          i, LIMIT_LAYER_NAME);
     }
-    if (!cJSON_IsNumber(n) || !(n->valuedouble >= 1 && n->valuedouble <= 9007199254740992.0) ||
-        n->valuedouble != floor(n->valuedouble)) {
-        return wire_fail(error, WIRE_BAD_HELLO,
-                         "layers[%zu].n is not a whole number of parameters from 1 on", i);
+    if (parse_layer_size(item, i, is_shard, &layer->n, error)) {
+        return -1;
     }
     const cJSON *init = cJSON_GetObjectItemCaseSensitive(item, "init");
     if (init && !cJSON_IsNull(init) && !cJSON_IsObject(init)) {
         return wire_fail(error, WIRE_BAD_HELLO, "layers[%zu].init is not an object", i);
     }
     layer->name = copy(name);
-    layer->n = n->valuedouble;
     return optional_text(item, "kind", LIMIT_LAYER_NAME, &layer->kind, error) ||
                    optional_text(item, "activation", LIMIT_LAYER_NAME, &layer->activation, error)
                ? -1
@@ -174,7 +187,7 @@ static int parse_layers(const cJSON *root, struct hello *h, struct wire_error *e
     h->layers = must_alloc((size_t)n * sizeof *h->layers);
     const cJSON *item;
     cJSON_ArrayForEach(item, layers) {
-        if (parse_layer(item, h->n_layers, &h->layers[h->n_layers], error)) {
+        if (parse_layer(item, h->n_layers, h->shards, &h->layers[h->n_layers], error)) {
             h->n_layers++; // what it has of names is freed with the rest
             return -1;
         }
@@ -214,6 +227,16 @@ static int parse_ranks(const cJSON *root, struct hello *h, struct wire_error *er
         return wire_fail(error, WIRE_BAD_HELLO,
                          "rank and world_size are not whole numbers with "
                          "0 <= rank < world_size");
+    }
+    const cJSON *shards = cJSON_GetObjectItemCaseSensitive(root, "shards");
+    if (shards && !cJSON_IsNull(shards) && !cJSON_IsBool(shards)) {
+        return wire_fail(error, WIRE_BAD_HELLO, "shards is neither true nor false");
+    }
+    h->shards = cJSON_IsTrue(shards) && h->world_size > 1;
+    if (h->shards && h->world_size > LIMIT_RANKS) {
+        return wire_fail(error, WIRE_BAD_HELLO,
+                         "world_size %.15g is more than the %d ranks that a run of shards may have",
+                         h->world_size, LIMIT_RANKS);
     }
     return 0;
 }
@@ -329,13 +352,24 @@ void hello_free(struct hello *h) {
     *h = (struct hello){0};
 }
 
-bool hello_same_layers(const struct hello *a, const struct hello *b) {
+bool hello_same_names(const struct hello *a, const struct hello *b) {
     if (a->n_layers != b->n_layers) {
         return false;
     }
     for (size_t i = 0; i < a->n_layers; i++) {
-        if (strcmp(a->layers[i].name, b->layers[i].name) != 0 || a->layers[i].n < b->layers[i].n ||
-            a->layers[i].n > b->layers[i].n) {
+        if (strcmp(a->layers[i].name, b->layers[i].name) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool hello_same_layers(const struct hello *a, const struct hello *b) {
+    if (!hello_same_names(a, b)) {
+        return false;
+    }
+    for (size_t i = 0; i < a->n_layers; i++) {
+        if (a->layers[i].n < b->layers[i].n || a->layers[i].n > b->layers[i].n) {
             return false;
         }
     }

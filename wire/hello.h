@@ -13,7 +13,7 @@
 
 struct hello_layer {
     char *name;
-    double n;                // number of parameters
+    double n;                // number of parameters; 0: a rank that holds none of them
     char *kind, *activation; // "" where not said
 };
 
@@ -28,6 +28,7 @@ struct hello {
     } optimizer;
     double batch_size, dataset_size; // num_missing() where not said
     double rank, world_size;         // 0 of 1 where not said
+    bool shards; // the rank holds a shard of each layer, one of world_size > 1 (wire/shards.h)
     bool rewind;
     int64_t rewind_step; // with rewind: the last step that stays
     size_t n_layers;
@@ -41,7 +42,8 @@ struct hello {
 int hello_parse(struct hello *out, const char *line, size_t len,
                 struct wire_error *error) WARN_UNUSED;
 void hello_free(struct hello *h);
-// True when names, sizes and order of the layers are the same.
+// True when names and order of the layers are the same; with hello_same_layers the sizes too.
+bool hello_same_names(const struct hello *a, const struct hello *b);
 bool hello_same_layers(const struct hello *a, const struct hello *b);
 // The line that introduces the run again: its facts with `resume` where it rewinds (rewind_step >=
 // -1), with a newline. `facts` as in struct hello. rewind_step HELLO_NO_REWIND: no resume.

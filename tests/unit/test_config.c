@@ -29,6 +29,7 @@ static void assert_defaults(const struct config *c) {
     ck_assert_uint_eq(c->ingest.ack_interval_ms, 100);
     ck_assert_uint_eq(c->ingest.max_connections, 1024);
     ck_assert_uint_eq(c->ingest.queue_bytes, 64 << 20);
+    ck_assert_uint_eq(c->ingest.rank_wait_ms, 10000);
     ck_assert_ptr_null(c->ingest.token_file);
     ck_assert_str_eq(c->http.listen, "127.0.0.1:27316");
     ck_assert_uint_eq(c->http.max_connections, 256);
@@ -112,6 +113,7 @@ static const char everything[] =
     "  ack_interval: 20ms\n"
     "  max_connections: 7\n"
     "  max_queue: 8388608\n"
+    "  rank_wait: 2s\n"
     "  token_file: 'null'\n"
     "http: { listen: \"0.0.0.0:80\", token_file: /t, max_connections: 9, max_points: 500,\n"
     "        tls: { cert: c.pem, key: k.pem } }\n"
@@ -169,6 +171,7 @@ static void assert_everything(const struct config *c) {
     ck_assert_uint_eq(c->ingest.ack_interval_ms, 20);
     ck_assert_uint_eq(c->ingest.max_connections, 7);
     ck_assert_uint_eq(c->ingest.queue_bytes, 8388608);
+    ck_assert_uint_eq(c->ingest.rank_wait_ms, 2000);
     ck_assert_str_eq(c->ingest.token_file, "null");
     ck_assert_str_eq(c->http.listen, "0.0.0.0:80");
     ck_assert_str_eq(c->http.token_file, "/t");
