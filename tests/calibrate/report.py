@@ -1,12 +1,14 @@
 """The generated parts of docs/calibration.md: what stands between <!-- NAME --> and <!-- /NAME -->."""
 
 import re
+import signal
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))  # the harness that starts daemons
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the daemon is stopped on the way out
 PAGE = ROOT / "docs" / "calibration.md"
 PLOTS = ROOT / "docs" / "calibration"
 
