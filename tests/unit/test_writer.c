@@ -33,12 +33,17 @@ static void wait_for_wake(void) {
     pthread_mutex_unlock(&mutex);
 }
 
-static void set_up(void) {
-    store_set_up();
+static void start(uint64_t group_ms) {
     memset(&figures, 0, sizeof figures);
     wakes = 0;
-    writer = writer_start(store, 100, &figures, wake, &wakes);
+    writer = writer_start(store, group_ms, &figures, wake, &wakes);
     store = NULL; // the writer's now
+}
+
+// Groups end by their bytes alone, however slow the machine is.
+static void set_up(void) {
+    store_set_up();
+    start(PATIENCE_S * 1000);
 }
 
 static void tear_down(void) {
@@ -352,6 +357,30 @@ START_TEST(test_groups_are_bounded) {
 }
 END_TEST
 
+// With no time to wait for others every op is a group of its own, in the same order.
+START_TEST(test_groups_end_in_time) {
+    ck_assert(writer_stop(writer, PATIENCE_S));
+    reader_close(reader);
+    open_store();
+    execute_sql("CREATE TRIGGER hold BEFORE INSERT ON run BEGIN SELECT RAISE(ABORT, 'held'); END");
+    start(0);
+    push_run(1, "r");
+    wait_for_wake();
+    uint64_t sequence = push_attempt(10, 1);
+    for (int64_t i = 0; i < 10; i++) {
+        sequence = push_step(1, 10, i);
+    }
+    execute_sql("DROP TRIGGER hold");
+    struct written w = collect_until(sequence);
+    ck_assert_uint_eq(w.n_runs, 10); // a report a commit
+    ck_assert_int_eq(last_durable(&w, 1), 9);
+    written_free(&w);
+    ck_assert_uint_eq(figures.commits, 12);
+    ck_assert_uint_eq(writer_queued_bytes(writer), 0);
+    ck_assert_int_eq(count_steps(10), 10);
+}
+END_TEST
+
 START_TEST(test_queue_counts_texts) {
     struct op *op = op_create(OP_EVENT, 1, 10, 0, NULL, 0);
     size_t bare = op_bytes(op);
@@ -415,6 +444,7 @@ int main(void) {
         test_a_failing_store,
         test_a_full_disk,
         test_groups_are_bounded,
+        test_groups_end_in_time,
         test_queue_counts_texts,
         test_stop_writes_everything,
         test_stop_gives_up_in_time,
