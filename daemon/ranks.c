@@ -261,6 +261,13 @@ static int find_group(struct conn *c, const struct hello *h, struct rank_group *
                          "%zu of rank %zu of run %s; all ranks must name the same layers",
                          h->rank, h->n_layers, g->hello.n_layers, g->hello_rank, h->run);
     }
+    uint64_t most = c->app->config.ingest.max_connections;
+    if (h->world_size > (double)most) {
+        return wire_fail(error, WIRE_BAD_HELLO,
+                         "world_size %.15g is more than the %llu jobs that may be connected "
+                         "(ingest.max_connections); the ranks could never all come",
+                         h->world_size, (unsigned long long)most);
+    }
     *out = g ? g : create(c->app, h);
     return 0;
 }
