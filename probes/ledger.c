@@ -10,7 +10,7 @@
 #define BALANCE_ERRORS 4.5
 
 static void clear_sums(struct ledger *l) {
-    memset(l->row[l->rows], 0, sizeof l->row[l->rows]);
+    memset(l->sum, 0, sizeof l->sum);
     memset(l->count, 0, sizeof l->count);
     l->filled = 0;
 }
@@ -37,34 +37,39 @@ static double average_of_both(double a, double b) {
     return a / 2 + b / 2;
 }
 
+static void keep(struct ledger *l, size_t r, const double row[COLUMN_COUNT]) {
+    for (size_t c = 0; c < COLUMN_COUNT; c++) {
+        l->kept[r][c] = packed_from(row[c]);
+    }
+}
+
 static void merge_neighbours(struct ledger *l) {
+    double row[COLUMN_COUNT];
     for (size_t r = 0; r < LEDGER_ROWS / 2; r++) {
         for (size_t c = 0; c < COLUMN_COUNT; c++) {
-            l->row[r][c] = average_of_both(l->row[2 * r][c], l->row[2 * r + 1][c]);
+            row[c] = average_of_both(ledger_row(l, 2 * r, c), ledger_row(l, 2 * r + 1, c));
         }
+        keep(l, r, row);
     }
     l->rows = LEDGER_ROWS / 2;
     l->block *= 2;
 }
 
-static void drop_oldest(struct ledger *l) {
-    memmove(l->row[0], l->row[1], sizeof l->row - sizeof l->row[0]);
-    l->rows--;
+static void replace_oldest(struct ledger *l) {
+    memmove(l->kept[0], l->kept[1], sizeof l->kept - sizeof l->kept[0]);
+    keep(l, LEDGER_ROWS - 2, l->sum);
 }
 
 static void complete_block(struct ledger *l) {
-    double *row = l->row[l->rows];
     for (size_t c = 0; c < COLUMN_COUNT; c++) {
-        row[c] = average(row[c], l->count[c]);
+        l->sum[c] = average(l->sum[c], l->count[c]);
     }
-    l->rows++;
-    if (l->rows == LEDGER_ROWS) {
-        bool may_grow = l->block < LEDGER_BLOCK_MAX;
-        if (may_grow && (l->block < LEDGER_FRESH || steady_may_merge(l))) {
-            merge_neighbours(l);
-        } else {
-            drop_oldest(l);
-        }
+    if (l->rows < LEDGER_ROWS - 1) {
+        keep(l, l->rows++, l->sum);
+    } else if (l->block < LEDGER_FRESH || (l->block < LEDGER_BLOCK_MAX && steady_may_merge(l))) {
+        merge_neighbours(l);
+    } else {
+        replace_oldest(l);
     }
     clear_sums(l);
 }
@@ -82,9 +87,8 @@ static enum ledger_event fold_fresh(struct ledger *l) {
     if (broke) {
         begin_anew(l);
     }
-    double *sum = l->row[l->rows];
     for (size_t c = 0; c < COLUMN_COUNT; c++) {
-        sum[c] += l->fresh[c];
+        l->sum[c] += l->fresh[c];
         l->count[c] += l->fresh_count[c];
     }
     l->filled += l->fresh_filled;
@@ -110,9 +114,9 @@ enum ledger_event ledger_add(struct ledger *l, const double row[COLUMN_COUNT]) {
 
 void ledger_clear_column(struct ledger *l, enum column column) {
     for (size_t r = 0; r < l->rows; r++) {
-        l->row[r][column] = num_missing();
+        l->kept[r][column] = packed_from(num_missing());
     }
-    l->row[l->rows][column] = l->fresh[column] = 0;
+    l->sum[column] = l->fresh[column] = 0;
     l->count[column] = 0;
     l->fresh_count[column] = 0;
 }
@@ -133,9 +137,9 @@ static size_t parts(const struct ledger *l) {
 
 static double part_average(const struct ledger *l, size_t part, enum column c) {
     if (part < l->rows) {
-        return l->row[part][c];
+        return ledger_row(l, part, c);
     }
-    return average(l->row[part][c] + l->fresh[c], (double)l->count[c] + l->fresh_count[c]);
+    return average(l->sum[c] + l->fresh[c], (double)l->count[c] + l->fresh_count[c]);
 }
 
 struct totals {

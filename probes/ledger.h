@@ -14,6 +14,8 @@
 #ifndef PROBES_LEDGER_H
 #define PROBES_LEDGER_H
 
+#include "probes/packed.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,19 +43,27 @@ enum column {
     COLUMN_NONE = COLUMN_COUNT // the denominator of a plain average
 };
 
+// What every step touches comes first, what only complete blocks touch last.
 struct ledger {
-    double row[LEDGER_ROWS][COLUMN_COUNT]; // averages of complete blocks, NaN where not measured,
-                                           // then the sums of the block being filled
-    double fresh[COLUMN_COUNT];            // sums over the newest steps
-    double scatter[LEDGER_WATCHED];        // see steady.h
-    uint32_t count[COLUMN_COUNT];          // steps behind the sums of the block being filled
-    uint32_t block;                        // steps of a complete block
-    uint32_t filled;                       // of the block being filled, without the fresh ones
+    double fresh[COLUMN_COUNT]; // sums over the newest steps
     uint8_t fresh_count[COLUMN_COUNT];
     uint8_t fresh_filled;
     uint8_t rows; // complete blocks
     uint8_t judged[LEDGER_WATCHED];
+    uint32_t block;                 // steps of a complete block
+    uint32_t filled;                // of the block being filled, without the fresh ones
+    uint32_t count[COLUMN_COUNT];   // steps behind the sums of the block being filled
+    double scatter[LEDGER_WATCHED]; // see steady.h
+    double sum[COLUMN_COUNT];       // of the block being filled, without the fresh steps
+    struct packed kept[LEDGER_ROWS - 1][COLUMN_COUNT]; // averages of complete blocks, NaN where not
+                                                       // measured
 };
+
+// The average of a column in a complete block, oldest first. While the eighth is being judged its
+// averages stand in the place of its sums.
+static inline double ledger_row(const struct ledger *l, size_t r, enum column c) {
+    return r < LEDGER_ROWS - 1 ? packed_value(l->kept[r][c]) : l->sum[c];
+}
 
 void ledger_clear(struct ledger *l);
 // What a step did to the window: nothing more than that it was added; it completed the fresh steps;

@@ -58,10 +58,10 @@ bool steady_may_merge(const struct ledger *l) {
     bool any = false, agree = true;
     for (size_t r = 0; r < LEDGER_ROWS; r++) {
         for (size_t i = 0; i < LEDGER_WATCHED; i++) {
-            v[i][r] = l->row[r][watched[i]];
+            v[i][r] = ledger_row(l, r, watched[i]);
         }
-        double den = l->row[r][COLUMN_LAG_DEN];
-        v[LEDGER_WATCHED][r] = l->row[r][COLUMN_LAG_NUM] / (den > 0 ? den : num_missing());
+        double den = ledger_row(l, r, COLUMN_LAG_DEN);
+        v[LEDGER_WATCHED][r] = ledger_row(l, r, COLUMN_LAG_NUM) / (den > 0 ? den : num_missing());
     }
     for (size_t i = 0; i <= LEDGER_WATCHED; i++) {
         any = any || !isnan(v[i][LEDGER_ROWS - 1]);
@@ -75,11 +75,11 @@ bool steady_may_merge(const struct ledger *l) {
 static bool settled_average(const struct ledger *l, enum column c, double *value) {
     double sum = 0, steps = 0;
     for (size_t r = 0; r < l->rows; r++) {
-        bool measured = !isnan(l->row[r][c]);
-        sum += measured ? l->block * l->row[r][c] : 0;
+        bool measured = !isnan(ledger_row(l, r, c));
+        sum += measured ? l->block * ledger_row(l, r, c) : 0;
         steps += measured ? l->block : 0;
     }
-    sum += l->row[l->rows][c];
+    sum += l->sum[c];
     steps += l->count[c];
     *value = steps > 0 ? sum / steps : num_missing();
     return steps > 0;
@@ -106,9 +106,9 @@ static bool fresh_breaks(struct ledger *l, size_t i) {
 // A slow change, that no fresh block shows, shows in the longer block that it completes.
 static bool block_breaks(const struct ledger *l, enum column c) {
     double values[LEDGER_ROWS], count = (double)l->count[c] + l->fresh_count[c];
-    double newest = (l->row[l->rows][c] + l->fresh[c]) / (count > 0 ? count : num_missing());
+    double newest = (l->sum[c] + l->fresh[c]) / (count > 0 ? count : num_missing());
     for (size_t r = 0; r < l->rows; r++) {
-        values[r] = l->row[r][c];
+        values[r] = ledger_row(l, r, c);
     }
     return !is_predicted(newest, values, l->rows, BREAK_ERRORS);
 }

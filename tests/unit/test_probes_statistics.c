@@ -243,6 +243,24 @@ START_TEST(compensated_sum) {
 }
 END_TEST
 
+START_TEST(doubles_in_six_bytes) {
+    static const double kept[] = {0,        -0.0,     1, -0.75, 0x1p-1022, 0x1.fffffffffp+1023,
+                                  INFINITY, -INFINITY};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        ck_assert(same_bits(packed_value(packed_from(kept[i])), kept[i]));
+    }
+    ck_assert(num_is_missing(packed_value(packed_from(num_missing()))));
+    ck_assert(isnan(packed_value(packed_from((double)NAN))));
+    struct dice d = {5};
+    for (int i = 0; i < 10000; i++) {
+        double x = dice_normal(&d) * pow(10, 200 * dice_uniform(&d) - 100);
+        double y = packed_value(packed_from(x));
+        ck_assert_double_le(fabs(x - y), 0x1p-37 * fabs(x));
+        ck_assert(same_bits(packed_value(packed_from(y)), y));
+    }
+}
+END_TEST
+
 static void add_energy(struct ledger *l, double energy) {
     double row[COLUMN_COUNT];
     for (int c = 0; c < COLUMN_COUNT; c++) {
@@ -329,6 +347,7 @@ int main(void) {
     tcase_add_test(tc, student_quantiles);
     tcase_add_test(tc, weighted_averages);
     tcase_add_test(tc, compensated_sum);
+    tcase_add_test(tc, doubles_in_six_bytes);
     tcase_add_test(tc, ledger_covers_the_newest_steps);
     tcase_add_test(tc, ledger_error_is_right_on_noise);
     tcase_add_test(tc, metric_names);
