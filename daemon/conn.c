@@ -4,6 +4,7 @@
 #include "daemon/live.h"
 #include "daemon/ranks.h"
 #include "daemon/session.h"
+#include "wire/frame.h"
 #include "wire/message.h"
 
 #include <stdlib.h>
@@ -14,9 +15,6 @@
 #define OUT_BYTES_MAX (4u << 20) // a pause and the replies to one line more, with room to spare
 // How long a job that was sent a fatal error may take to read it and hang up.
 #define LINGER_MS 2000
-// Memory that a connection keeps between lines.
-#define PARTIAL_KEEP_BYTES (64u * 1024)
-#define FRAME_MAGIC 0xA7
 
 static void flush(struct conn *c);
 
@@ -32,7 +30,7 @@ static void on_closed(uv_handle_t *handle) {
     }
     app->n_conns--;
     app->figures->connections_open = app->n_conns;
-    buf_free(&c->partial);
+    cutter_free(&c->cutter);
     buf_free(&c->rest);
     buf_free(&c->out);
     free(c);
@@ -148,7 +146,7 @@ void conn_end(struct conn *c) {
 void conn_error(struct conn *c, const struct wire_error *error) {
     struct buf line;
     buf_init(&line, 4096);
-    error_print(error, c->lines, &line);
+    error_print(error, c->messages, &line);
     conn_send(c, line.data, line.len);
     buf_free(&line);
     c->app->figures->refused[error->code]++;
@@ -158,7 +156,6 @@ void conn_error(struct conn *c, const struct wire_error *error) {
 }
 
 static void take_line(struct conn *c, const char *line, size_t len) {
-    c->lines++;
     if (len && line[len - 1] == '\r') {
         len--;
     }
@@ -168,44 +165,32 @@ static void take_line(struct conn *c, const char *line, size_t len) {
     }
 }
 
-static void too_large(struct conn *c) {
+// What cannot be cut ends the connection: where the next message begins is not known.
+static void refuse_message(struct conn *c, enum cut cut) {
     struct wire_error error;
-    c->lines++;
-    wire_fail(&error, WIRE_TOO_LARGE,
-              "the line has over %llu bytes, the most this daemon takes (ingest.max_message); the "
-              "connection closes",
-              (unsigned long long)c->app->config.ingest.max_message_bytes);
+    if (cut == CUT_TOO_LARGE) {
+        wire_fail(&error, WIRE_TOO_LARGE,
+                  "the message has over %llu bytes, the most this daemon takes "
+                  "(ingest.max_message); the connection closes",
+                  (unsigned long long)c->app->config.ingest.max_message_bytes);
+    } else {
+        wire_fail(&error, WIRE_UNSUPPORTED_PROTOCOL,
+                  "a binary frame of a version other than %d; the connection closes",
+                  FRAME_VERSION);
+    }
     conn_error(c, &error);
 }
 
-static void refuse_frame(struct conn *c) {
-    struct wire_error error;
-    c->lines++;
-    wire_fail(
-        &error, WIRE_UNSUPPORTED_PROTOCOL,
-        "binary step frames (first byte 0xA7) are not read by this daemon; send steps as lines; "
-        "the connection closes");
-    conn_error(c, &error);
-}
-
-// Completes the line whose beginning is in c->partial. Returns the bytes used.
-static size_t join_partial(struct conn *c, const char *bytes, size_t n) {
-    const char *newline = memchr(bytes, '\n', n);
-    size_t used = newline ? (size_t)(newline - bytes) : n;
-    buf_put(&c->partial, bytes, used);
-    if (c->partial.failed) {
-        too_large(c);
-        return n;
+static void take_message(struct conn *c, enum cut cut, struct slice message) {
+    c->messages++;
+    if (cut == CUT_LINE) {
+        take_line(c, message.text, message.len);
+    } else if (cut == CUT_FRAME) {
+        c->app->figures->messages_received++;
+        session_frame(c, message.text, message.len);
+    } else {
+        refuse_message(c, cut);
     }
-    if (newline) {
-        take_line(c, c->partial.data, c->partial.len);
-        if (c->partial.cap > PARTIAL_KEEP_BYTES) {
-            buf_free(&c->partial);
-        }
-        buf_clear(&c->partial);
-        return used + 1;
-    }
-    return n;
 }
 
 // Whether nothing more may be taken from the job before it has read its replies, or before other
@@ -214,31 +199,18 @@ static bool must_wait(const struct conn *c) {
     return c->out.len > OUT_BYTES_PAUSE || ranks_is_ahead(c);
 }
 
-// Cuts what was read into lines, in place where they are whole. What must wait is kept.
+// Cuts what was read into messages, in place where they are whole. What must wait is kept.
 static void take_bytes(struct conn *c, const char *bytes, size_t n) {
-    while (n && !c->ending && !uv_is_closing(&c->handle)) {
+    struct slice left = {bytes, n}, message;
+    while (left.len && !c->ending && !uv_is_closing(&c->handle)) {
         if (must_wait(c)) {
-            buf_put(&c->rest, bytes, n);
+            buf_put(&c->rest, left.text, left.len);
             return;
         }
-        if (c->partial.len == 0 && (unsigned char)*bytes == FRAME_MAGIC) {
-            refuse_frame(c);
-            return;
+        enum cut cut = cutter_next(&c->cutter, &left, &message);
+        if (cut != CUT_MORE) {
+            take_message(c, cut, message);
         }
-        const char *newline = c->partial.len ? NULL : memchr(bytes, '\n', n);
-        size_t used;
-        if (newline) {
-            used = (size_t)(newline - bytes) + 1;
-            if (used - 1 > c->partial.max) {
-                too_large(c);
-            } else {
-                take_line(c, bytes, used - 1);
-            }
-        } else {
-            used = join_partial(c, bytes, n);
-        }
-        bytes += used;
-        n -= used;
     }
 }
 
@@ -393,7 +365,7 @@ void conn_accept(struct app *app, uv_stream_t *server, bool is_unix) {
     struct conn *c = NEW(struct conn);
     c->app = app;
     c->sent_step = c->acked_step = -1;
-    buf_init(&c->partial, app->config.ingest.max_message_bytes);
+    cutter_init(&c->cutter, app->config.ingest.max_message_bytes);
     buf_init(&c->rest, APP_READ_BYTES);
     buf_init(&c->out, OUT_BYTES_MAX);
     if (is_unix) {

@@ -1,8 +1,9 @@
-// One job's connection: bytes in, lines out of them, replies and acknowledgements back.
+// One job's connection: bytes in, messages out of them, replies and acknowledgements back.
 #ifndef DAEMON_CONN_H
 #define DAEMON_CONN_H
 
 #include "daemon/app.h"
+#include "wire/cutter.h"
 #include "wire/error.h"
 
 struct live_run;
@@ -18,9 +19,9 @@ struct conn {
     };
     uv_timer_t linger;
     int open_handles;
-    struct buf partial; // the beginning of a line whose end has not come
-    struct buf rest;    // read, but not looked at before the job has taken its replies
-    uint64_t lines;     // read so far
+    struct cutter cutter;
+    struct buf rest;   // read, but not looked at before the job has taken its replies
+    uint64_t messages; // lines and frames, read so far
     struct buf out;     // replies that wait for the socket
     bool writing, reading, ending, eof;
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "daemon/live.h"
 #include "daemon/ranks.h"
+#include "wire/frame.h"
 #include "wire/message.h"
 
 #include <string.h>
@@ -111,6 +112,11 @@ int session_misplaced(int64_t step, int64_t newest, struct wire_error *error) {
         (long long)step, (long long)newest);
 }
 
+static int no_hello(struct wire_error *error) {
+    return wire_fail(error, WIRE_NO_HELLO,
+                     "the first message must be a hello; the connection closes");
+}
+
 static size_t layers_of(const struct conn *c) {
     return c->rank ? ranks_layers(c) : c->run->run->hello.n_layers;
 }
@@ -131,12 +137,10 @@ static int take_step(struct conn *c, struct step *s, struct wire_error *error) {
     return 0;
 }
 
-static int step(struct conn *c, const char *line, size_t len, struct wire_error *error) {
+// The app's scratch step, just filled by a line or a frame.
+static int accept_step(struct conn *c, struct wire_error *error) {
     struct app *app = c->app;
     struct step *s = &app->step;
-    if (step_parse(s, line, len, layers_of(c), error)) {
-        return -1;
-    }
     s->time = s->time > 0 ? s->time : clock_wall_s();
     size_t samples = s->n_columns * s->n_layers;
     if (c->rank ? ranks_step(c, s, error) : take_step(c, s, error)) {
@@ -145,6 +149,17 @@ static int step(struct conn *c, const char *line, size_t len, struct wire_error 
     app->figures->steps_received++;
     app->figures->samples_received += samples;
     return 0;
+}
+
+static int step(struct conn *c, const char *line, size_t len, struct wire_error *error) {
+    return step_parse(&c->app->step, line, len, layers_of(c), error) ? -1 : accept_step(c, error);
+}
+
+static int frame(struct conn *c, const void *bytes, size_t len, struct wire_error *error) {
+    if (!c->run && !c->rank) {
+        return no_hello(error);
+    }
+    return frame_parse(&c->app->step, bytes, len, layers_of(c), error) ? -1 : accept_step(c, error);
 }
 
 static int scalars(struct conn *c, const char *line, size_t len, struct wire_error *error) {
@@ -200,8 +215,7 @@ static int dispatch(struct conn *c, enum message_type type, const char *line, si
         return 0;
     }
     if (!c->run && !c->rank) {
-        return wire_fail(error, WIRE_NO_HELLO,
-                         "the first message must be a hello; the connection closes");
+        return no_hello(error);
     }
     switch (type) {
     case MESSAGE_STEP:
@@ -223,6 +237,14 @@ void session_line(struct conn *c, const char *line, size_t len) {
     enum message_type type;
     struct wire_error error;
     if (message_type(line, len, &type, &error) || dispatch(c, type, line, len, &error)) {
+        conn_error(c, &error);
+    }
+    c->sequence = c->run ? c->run->pushed : c->sequence;
+}
+
+void session_frame(struct conn *c, const void *bytes, size_t len) {
+    struct wire_error error;
+    if (frame(c, bytes, len, &error)) {
         conn_error(c, &error);
     }
     c->sequence = c->run ? c->run->pushed : c->sequence;

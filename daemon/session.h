@@ -7,6 +7,8 @@
 
 // One message without its line end. Replies and errors go to the connection.
 void session_line(struct conn *c, const char *line, size_t len);
+// One binary step frame with its header (wire/frame.h).
+void session_frame(struct conn *c, const void *frame, size_t len);
 
 // For ranks.c, which does for several connections what a hello does for one:
 // takes a stored run up with this hello (which it may take over);

@@ -1,16 +1,13 @@
 #include "storage/blob.h"
 
-#include "base/num.h"
+#include "base/float32.h"
 #include "config/limits.h"
 #include "wire/json.h"
 
-#include <float.h>
-#include <math.h>
 #include <string.h>
 
 #define VERSION 1
 #define FLOAT64 0x80
-#define MISSING_FLOAT UINT32_C(0x7FC0A0A7)
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "blobs are written as memory has them");
 
@@ -22,51 +19,20 @@ struct head {
 };
 _Static_assert(sizeof(struct head) == 64, "the head has no padding");
 
-static uint64_t bits_of(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-// The float that stands for x, when one does to the last bit.
-static bool to_float(double x, float *f) {
-    if (num_is_missing(x)) {
-        uint32_t bits = MISSING_FLOAT;
-        memcpy(f, &bits, sizeof bits);
-        return true;
-    }
-    // Finite values beyond float's range must not be converted: that is undefined.
-    if (isfinite(x) && fabs(x) > (double)FLT_MAX) {
-        return false;
-    }
-    *f = (float)x;
-    uint32_t bits;
-    memcpy(&bits, f, sizeof bits);
-    return bits_of((double)*f) == bits_of(x) && bits != MISSING_FLOAT;
-}
-
-static bool column_fits_float(const double *values, size_t n) {
-    float f;
-    for (size_t i = 0; i < n; i++) {
-        if (!to_float(values[i], &f)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void put_values(struct buf *out, const double *values, size_t n, bool wide) {
+static void put_values(struct buf *out, const struct step_column *c, size_t n, bool wide) {
     if (wide) {
-        buf_put(out, values, n * sizeof *values);
+        buf_put(out, c->values, n * sizeof *c->values);
+        return;
+    }
+    if (c->floats) {
+        buf_put(out, c->floats, n * sizeof(float));
         return;
     }
     char *to = buf_reserve(out, n * sizeof(float));
-    for (size_t i = 0; to && i < n; i++) {
-        float f = 0;
-        to_float(values[i], &f);
-        memcpy(to + i * sizeof f, &f, sizeof f);
+    if (to) {
+        float32_narrow(c->values, n, to);
+        out->len += n * sizeof(float);
     }
-    out->len += to ? n * sizeof(float) : 0;
 }
 
 bool blob_encode(const struct step *s, struct buf *out) {
@@ -84,7 +50,7 @@ bool blob_encode(const struct step *s, struct buf *out) {
     bool wide[STAT_COUNT + LIMIT_CUSTOM_STATS];
     for (size_t i = 0; i < s->n_columns; i++) {
         const struct step_column *c = &s->columns[i];
-        wide[i] = !column_fits_float(c->values, s->n_layers);
+        wide[i] = !c->floats && !float32_fits(c->values, s->n_layers);
         size_t name_len = c->stat ? 0 : strlen(c->name);
         buf_putc(out, (char)((unsigned)c->stat | (wide[i] ? FLOAT64 : 0)));
         buf_putc(out, (char)name_len);
@@ -97,7 +63,7 @@ bool blob_encode(const struct step *s, struct buf *out) {
         buf_put(out, &s->scalars[i].value, sizeof(double));
     }
     for (size_t i = 0; i < s->n_columns; i++) {
-        put_values(out, s->columns[i].values, s->n_layers, wide[i]);
+        put_values(out, &s->columns[i], s->n_layers, wide[i]);
     }
     return !out->failed;
 }
@@ -127,17 +93,6 @@ static bool get_name(struct source *from, size_t min, size_t max, const char **n
     *len = n;
     from->p += n;
     return !memchr(*name, '\0', n) && utf8_valid(*name, n, &bad);
-}
-
-static bool get_float(struct source *from, double *value) {
-    uint32_t bits;
-    float f;
-    if (!get(from, &bits, sizeof bits)) {
-        return false;
-    }
-    memcpy(&f, &bits, sizeof f);
-    *value = bits == MISSING_FLOAT ? num_missing() : (double)f;
-    return true;
 }
 
 static bool get_column_heads(struct source *from, size_t n, bool *wide, struct step *out) {
@@ -176,11 +131,11 @@ static bool get_values(struct source *from, size_t n, bool wide, double *values)
     if (wide) {
         return get(from, values, n * sizeof *values);
     }
-    for (size_t i = 0; i < n; i++) {
-        if (!get_float(from, &values[i])) {
-            return false;
-        }
+    if ((size_t)(from->end - from->p) / sizeof(float) < n) {
+        return false;
     }
+    float32_widen(from->p, n, values);
+    from->p += n * sizeof(float);
     return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/num.h"
 #include "config/limits.h"
+#include "wire/frame.h"
 #include "wire/json.h"
 #include "wire/step.h"
 
@@ -199,8 +200,10 @@ void end_print(const char *status, struct buf *out) {
 }
 
 void welcome_print(const char *run, int64_t last_step, struct buf *out) {
-    buf_printf(out, "{\"type\":\"welcome\",\"protocol\":1,\"run\":\"%s\",\"last_step\":%lld}\n",
-               run, (long long)last_step);
+    buf_printf(
+        out,
+        "{\"type\":\"welcome\",\"protocol\":1,\"run\":\"%s\",\"last_step\":%lld,\"frames\":%d}\n",
+        run, (long long)last_step, FRAME_VERSION);
 }
 
 void ack_print(int64_t step, struct buf *out) {

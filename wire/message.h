@@ -39,10 +39,10 @@ int end_parse(const char **status, const char *line, size_t len,
               struct wire_error *error) WARN_UNUSED;
 void end_print(const char *status, struct buf *out);
 
-// Daemon to job.
+// Daemon to job. The welcome says the version of frames (wire/frame.h) that the daemon reads.
 void welcome_print(const char *run, int64_t last_step, struct buf *out);
 void ack_print(int64_t step, struct buf *out);
-// line: the number of the offending line of the connection, from 1.
+// line: the number of the offending message of the connection, line or frame, from 1.
 void error_print(const struct wire_error *error, uint64_t line, struct buf *out);
 
 #endif

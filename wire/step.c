@@ -87,7 +87,7 @@ double *step_add_column(struct step *s, enum statistic stat, const char *name, s
         return NULL;
     }
     double *values = s->values + s->n_columns * s->n_layers;
-    s->columns[s->n_columns++] = (struct step_column){stat, kept, values};
+    s->columns[s->n_columns++] = (struct step_column){stat, kept, values, NULL};
     return values;
 }
 

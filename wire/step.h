@@ -20,6 +20,9 @@ struct step_column {
     enum statistic stat; // STAT_NONE: a statistic of the job's own
     const char *name;    // always set; for a known one stat_name()
     double *values;      // n_layers entries
+    // NULL, or the same values as the frame brought them, float32 and unaligned: what stores the
+    // step need not narrow them again. They are part of the message and gone with it.
+    const void *floats;
 };
 
 struct step_scalar {

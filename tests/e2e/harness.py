@@ -14,6 +14,7 @@ import shlex
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -266,6 +267,11 @@ class Job:
     def send(self, message):
         self.raw(line(message))
 
+    def frame(self, data):
+        """Bytes of one binary frame, which counts as one message."""
+        self.lines += 1 - data.count(b"\n")
+        self.raw(data)
+
     def recv(self):
         """The next message; None at the end of the connection (a reset after it counts as the end)."""
         while b"\n" not in self.pending:
@@ -444,6 +450,32 @@ def make_step(step, layers=3, seed=0, stats=STATISTICS, **fields):
                "lr": 0.05, "batch_size": 64, "stats": columns}
     message.update(fields)
     return {k: v for k, v in message.items() if v is not None}
+
+
+STATISTIC_IDS = {name: i for i, name in enumerate(
+    "w_mean w_var w_min w_max g_mean g_var u_mean u_var gw gu z_mean z_var a_mean a_var a_active a_saturated g_noise "
+    "w_alpha gu_prev".split(), 1)}
+MISSING32, MISSING64 = struct.pack("<I", 0x7FC0A0A7), struct.pack("<Q", 0x7FF80000A0A70000)
+
+
+def frame(message, wide=("w_var",), ids=None):
+    """A step message as a binary frame; the statistics in `wide` are float64. Values may be bytes, taken as they are."""
+    ids = {**STATISTIC_IDS, **(ids or {})}
+
+    def value(x, is_wide):
+        if isinstance(x, bytes):
+            return x
+        if x is None:
+            return MISSING64 if is_wide else MISSING32
+        return struct.pack("<d" if is_wide else "<f", x)
+
+    stats = message.get("stats") or {}
+    codes = bytes(ids[key] | (0x80 if key in wide else 0) for key in stats)
+    columns = [b"".join(value(x, key in wide) for x in column) for key, column in stats.items()]
+    body = b"".join(part + bytes(-len(part) % 8) for part in [
+        struct.pack("<d", message.get("time", 0)), value(message.get("loss"), True), value(message.get("lr"), True),
+        struct.pack("<IHH", message.get("batch_size", 0), len(stats), 0), codes, *columns])
+    return struct.pack("<BBHIq", 0xA7, 1, 0, len(body), message["step"]) + body
 
 
 def recording(name):

@@ -9,7 +9,7 @@ seconds=${1:-60}
 shift
 cc=${CLANG:-clang}
 command -v "$cc" >/dev/null || { echo "fuzz: clang is missing; apt-get install clang libclang-rt-14-dev" >&2; exit 1; }
-[ $# -gt 0 ] || set -- line blob config checkpoint
+[ $# -gt 0 ] || set -- line frame blob config checkpoint
 
 mkdir -p build
 sanitizers=address,undefined,float-cast-overflow

@@ -64,13 +64,12 @@ START_TEST(test_widths) {
                                UINT64_C(0x7FF0000000000000),
                                UINT64_C(0xFFF0000000000000),
                                UINT64_C(0x7FF8000000000000),
+                               UINT64_C(0x7FF4000000000000), // a signalling NaN
                                NUM_MISSING_BITS};
     const uint64_t wide[] = {
         UINT64_C(0x3FB999999999999A), // 0.1
         UINT64_C(0x47EFFFFFE0000001), UINT64_C(0x7FEFFFFFFFFFFFFF), UINT64_C(0x3690000000000000), 1,
-        UINT64_C(0x7FF8000000000001),
-        UINT64_C(0x7FF4000000000000), // a signalling NaN
-        NUM_MISSING_BITS + 1,
+        UINT64_C(0x7FF8000000000001), NUM_MISSING_BITS + 1,
         // The measured NaN whose float would be the one that says 'not measured'.
         UINT64_C(0x7FF81414E0000000)};
     for (size_t i = 0; i < COUNT(narrow); i++) {

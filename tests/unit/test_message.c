@@ -243,7 +243,8 @@ START_TEST(test_prints) {
     ack_print(STEP_MAX, &out);
     ck_assert_str_eq(buf_str(&out),
                      "{\"type\":\"end\",\"status\":\"failed\"}\n"
-                     "{\"type\":\"welcome\",\"protocol\":1,\"run\":\"a:b\",\"last_step\":-1}\n"
+                     "{\"type\":\"welcome\",\"protocol\":1,\"run\":\"a:b\",\"last_step\":-1,"
+                     "\"frames\":1}\n"
                      "{\"type\":\"ack\",\"step\":8796093022207}\n");
     buf_free(&out);
 }
