@@ -42,6 +42,7 @@ int command_watch(const struct cli *cli, int count, char **words);
 int command_alerts(const struct cli *cli, int count, char **words);
 int command_replay(const struct cli *cli, int count, char **words);
 int command_export(const struct cli *cli, int count, char **words);
+int command_rules(const struct cli *cli, int count, char **words);
 int command_reference(const struct cli *cli, int count, char **words);
 
 // "pyrometer: ..." and a newline on standard error. Returns CLI_FAILED, so that a command can end

@@ -21,7 +21,8 @@ enum {
     ALERTS = 8,
     REPLAY = 16,
     EXPORT = 32,
-    REFERENCE = 64
+    REFERENCE = 64,
+    RULES = 128
 };
 
 struct command {
@@ -59,6 +60,11 @@ static const struct command commands[] = {
      "Computed, not measured; asks no daemon. --init takes normal:MEAN,STD, uniform:LOW,HIGH,\n"
      "constant:VALUE, mixed:SHARE*PART+SHARE*PART (a mixture) or blocks:COUNT*PART+COUNT*PART.\n"
      "A column of ones (the intercept) stands before the file's columns."},
+    {"rules", RULES, 1, 1 << 20, command_rules, "backtest default RUN|FILE...",
+     "what the alert rules would have told of recorded or stored runs",
+     "Judges each run here, by the same thermometers and rules as the daemon, and lists what would "
+     "have fired\n"
+     "when. With --json: one object a run."},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

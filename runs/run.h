@@ -7,6 +7,7 @@
 #include "alerts/alerts.h"
 #include "probes/thermo.h"
 #include "runs/stepset.h"
+#include "runs/view.h"
 #include "storage/reader.h"
 #include "wire/hello.h"
 #include "wire/step.h"
@@ -64,9 +65,5 @@ bool run_load(struct run *r, const void *bytes, size_t size);
 // there is no such run, -1 with reader_error().
 int run_restore(struct run **out, struct reader *reader, const char *name,
                 const struct rule rules[RULE_COUNT]) WARN_UNUSED;
-
-// The thermometers' view of a wire step.
-void run_thermo_step(const struct step *step, struct thermo_step *out);
-void run_thermo_facts(const struct hello *hello, struct thermo_facts *out);
 
 #endif
