@@ -95,6 +95,8 @@ calibrate: all $(BIN)/calibrate ## simulated systems of known temperature agains
 	@python3 tests/calibrate/calibrate.py $(ARGS)
 ramps: all ## does the stability fraction lead failing learning rates? part of docs/calibration.md
 	@python3 tests/calibrate/ramps.py $(ARGS)
+quality: all ## labelled recordings (ARGS=DIRECTORY...) through the daemon: what its alerts are worth, beside other tools
+	@python3 tests/quality/quality.py $(ARGS)
 fuzz: ## libFuzzer over the parsers for SECONDS each (60)
 	@tests/fuzz/run.sh $(SECONDS)
 lint: ## budgets (function <= 60 lines, complexity <= 15, file <= 600 lines), banned calls, cppcheck
@@ -117,6 +119,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps demo check unit-tests check-valgrind bench calibrate ramps fuzz lint format install clean help
+.PHONY: all deps demo check unit-tests check-valgrind bench calibrate ramps quality fuzz lint format install clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)
