@@ -9,7 +9,7 @@ typedef enum MHD_Result handler_fn(struct request *q);
 handler_fn health_get, ready_get, metrics_get, openapi_get;
 handler_fn page_get, page_script_get, page_style_get;
 handler_fn runs_get, run_get, run_delete;
-handler_fn temperature_get, states_get, series_get, events_get, export_get, stream_get;
+handler_fn temperature_get, engine_get, states_get, series_get, events_get, export_get, stream_get;
 handler_fn alerts_get, alert_acknowledge, rules_get;
 
 // What each of them takes.

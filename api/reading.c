@@ -1,5 +1,6 @@
 #include "api/reading.h"
 
+#include "api/engine.h"
 #include "probes/metric.h"
 #include "runs/run.h"
 
@@ -8,7 +9,6 @@
 #define CACHE_BODIES 16
 #define CACHE_SNAPSHOTS 4
 #define READING_BYTES_MAX ((size_t)1 << 28)
-#define LOSSLESS_TOLERANCE 0.01
 
 // Both caches are small rings: the oldest entry makes room.
 struct reading_cache {
@@ -182,28 +182,19 @@ static void emit_doubts(struct emit *e, const struct reading r[METRIC_COUNT], co
     emit_end(e);
 }
 
-// The kind of heat engine that a layer's activation makes it (docs/rest.md).
-static const char *engine(const struct reading *efficiency) {
-    if (efficiency->reason || !isfinite(efficiency->value)) {
-        return NULL;
-    }
-    if (fabs(efficiency->value - 1) <= LOSSLESS_TOLERANCE) {
-        return "lossless";
-    }
-    return efficiency->value < 1 ? "dissipative" : "amplifying";
-}
-
-static void emit_layer(struct emit *e, const char *name, const struct reading r[METRIC_COUNT]) {
+static enum engine_class emit_layer(struct emit *e, const struct snapshot *s, size_t layer) {
+    const struct reading *r = s->layers[layer];
     emit_object(e, NULL);
-    emit_text(e, "name", name);
+    emit_text(e, "name", s->layer_names[layer]);
     emit_plain(e, r, METRIC_ENTROPY);
     emit_plain(e, r, METRIC_HEAT);
     emit_plain(e, r, METRIC_EFFICIENCY);
-    emit_text(e, "engine", engine(&r[METRIC_EFFICIENCY]));
+    enum engine_class class = engine_emit_short(e, s, layer);
     emit_plains(e, r, layer_numbers, COUNT(layer_numbers));
     emit_thermometers(e, r);
     emit_doubts(e, r, layer_plain, COUNT(layer_plain));
     emit_end(e);
+    return class;
 }
 
 static void emit_quadrant(struct emit *e, const struct reading *r) {
@@ -228,11 +219,14 @@ void reading_emit(struct emit *e, const char *key, const struct snapshot *s, boo
     emit_thermometers(e, s->global);
     emit_end(e);
     if (with_layers) {
+        enum engine_class network = ENGINE_UNKNOWN;
         emit_array(e, "layers");
         for (size_t i = 0; i < s->n_layers; i++) {
-            emit_layer(e, s->layer_names[i], s->layers[i]);
+            enum engine_class class = emit_layer(e, s, i);
+            network = i ? engine_class_join(network, class) : class;
         }
         emit_end(e);
+        emit_text(e, "engine", engine_class_name(network));
     }
     emit_end(e);
 }

@@ -21,6 +21,8 @@ const struct route routes[] = {
      false},
     {"GET", "/api/v1/runs/{run}/temperature", temperature_get, NULL, "The newest reading",
      TYPE_JSON, false},
+    {"GET", "/api/v1/runs/{run}/engine", engine_get, NULL,
+     "The layers as heat engines, and the run's energy balance sheet", TYPE_JSON, false},
     {"GET", "/api/v1/runs/{run}/states", states_get, NULL,
      "The run's states and the transitions between them", TYPE_JSON, false},
     {"GET", "/api/v1/runs/{run}/series", series_get, series_parameters, "Columns for plotting",

@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "cli/alerts.h"
 #include "cli/cli.h"
+#include "cli/engines.h"
 #include "cli/table.h"
 #include "cli/thermometer.h"
 #include "cli/tree.h"
@@ -219,13 +220,15 @@ static void print_layers(const struct cli *cli, const cJSON *run, const cJSON *r
     table_destroy(table);
 }
 
-static void print_run(const struct cli *cli, const cJSON *run, const cJSON *alerts) {
+static void print_run(const struct cli *cli, const cJSON *run, const cJSON *engine,
+                      const cJSON *alerts) {
     const cJSON *reading = tree_member(run, "temperature");
     print_facts(cli, run);
     if (reading) {
         print_temperatures(cli, reading);
         print_figures(cli, reading);
         print_layers(cli, run, reading);
+        engines_print(cli, engine);
     } else {
         puts("\nno temperatures yet");
     }
@@ -242,20 +245,22 @@ int command_show(const struct cli *cli, int count, char **words) {
     buf_puts(&path, "/api/v1/runs/");
     http_put_escaped(&path, words[0]);
     cJSON *run = tree_get(cli, buf_str(&path), &answer);
-    cJSON *alerts = NULL;
+    cJSON *alerts = NULL, *engine = NULL;
     int status = CLI_OK;
     if (run && cli->json) {
         tree_print(run);
     } else if (run) {
         struct alert_filter filter = {.run = words[0]};
-        alerts = alerts_get(cli, &filter, &answer);
+        engine = engines_get(cli, words[0], &answer);
+        alerts = engine ? alerts_get(cli, &filter, &answer) : NULL;
     }
     if (alerts) {
-        print_run(cli, run, alerts);
+        print_run(cli, run, engine, alerts);
     } else if (answer.error[0]) {
         status = cli_fail("%s", answer.error);
     }
     cJSON_Delete(alerts);
+    cJSON_Delete(engine);
     cJSON_Delete(run);
     buf_free(&path);
     http_answer_free(&answer);

@@ -20,6 +20,7 @@ struct activation {
     // f(z) - f(from) for z = from + d
     double (*rise)(double from, double d, double z);
     const char *no_entropy; // NULL where log_slope is there
+    double bound;           // beyond which |z| it is within 0.01 of a bound; 0: it has none
 };
 
 static const double variance_least = 1e-12, most = 1e12;
@@ -193,16 +194,19 @@ static double silu_rise(double from, double d, double z) {
 static const char has_an_atom[] = "none: all of z < 0 becomes one value";
 static const char turns_back[] = "none: the activation falls and rises, it is not one-to-one";
 
+#define LN_99 4.59511985013459       // logit of 0.99
+#define ATANH_099 2.6466524123622461 // tanh is 0.99 there
+
 static const struct activation activations[] = {
-    {"linear", linear, one, zero, linear_rise, NULL},
-    {"relu", relu, relu_slope, NULL, relu_rise, has_an_atom},
-    {"leaky_relu", leaky, leaky_slope, leaky_log_slope, leaky_rise, NULL},
-    {"tanh", tanh, tanh_slope, tanh_log_slope, tanh_rise, NULL},
-    {"sigmoid", sigmoid, sigmoid_slope, sigmoid_log_slope, sigmoid_rise, NULL},
-    {"softplus", softplus, sigmoid, softplus_log_slope, softplus_rise, NULL},
-    {"elu", elu, elu_slope, elu_log_slope, elu_rise, NULL},
-    {"gelu", gelu, gelu_slope, NULL, gelu_rise, turns_back},
-    {"silu", silu, silu_slope, NULL, silu_rise, turns_back},
+    {"linear", linear, one, zero, linear_rise, NULL, 0},
+    {"relu", relu, relu_slope, NULL, relu_rise, has_an_atom, 0},
+    {"leaky_relu", leaky, leaky_slope, leaky_log_slope, leaky_rise, NULL, 0},
+    {"tanh", tanh, tanh_slope, tanh_log_slope, tanh_rise, NULL, ATANH_099},
+    {"sigmoid", sigmoid, sigmoid_slope, sigmoid_log_slope, sigmoid_rise, NULL, LN_99},
+    {"softplus", softplus, sigmoid, softplus_log_slope, softplus_rise, NULL, 0},
+    {"elu", elu, elu_slope, elu_log_slope, elu_rise, NULL, 0},
+    {"gelu", gelu, gelu_slope, NULL, gelu_rise, turns_back, 0},
+    {"silu", silu, silu_slope, NULL, silu_rise, turns_back, 0},
 };
 
 // --- their names ---
@@ -247,6 +251,10 @@ const char *activation_name(const struct activation *a) {
 }
 
 // --- their averages ---
+
+static bool is_in_range(double mean, double variance) {
+    return variance >= variance_least && variance <= most && fabs(mean) <= most;
+}
 
 struct sums {
     double value, value2, rise, rise2, slope, slope2, log_slope;
@@ -300,7 +308,7 @@ static size_t find_breaks(double mean, double deviation, double breaks[32]) {
 
 bool activation_transfer(const struct activation *a, double mean, double variance,
                          struct activation_transfer *out) {
-    if (!(variance >= variance_least && variance <= most && fabs(mean) <= most)) {
+    if (!is_in_range(mean, variance)) {
         return false;
     }
     double deviation = sqrt(variance), breaks[32];
@@ -322,5 +330,32 @@ bool activation_transfer(const struct activation *a, double mean, double varianc
         .entropy = a->log_slope ? s.log_slope : num_missing(),
         .no_entropy = a->no_entropy,
     };
+    return true;
+}
+
+// --- idle units ---
+
+bool activation_can_die(const struct activation *a) {
+    return a->no_entropy == has_an_atom;
+}
+
+bool activation_can_saturate(const struct activation *a) {
+    return a->bound > 0;
+}
+
+bool activation_is_identity(const struct activation *a) {
+    return a == &activations[0];
+}
+
+bool activation_idle(const struct activation *a, double mean, double variance,
+                     struct activation_idle *out) {
+    if (!is_in_range(mean, variance)) {
+        return false;
+    }
+    double deviation = sqrt(variance);
+    out->dead = activation_can_die(a) ? normal_share(-mean / deviation) : num_missing();
+    out->saturated = a->bound > 0 ? normal_share((mean - a->bound) / deviation) +
+                                        normal_share((-mean - a->bound) / deviation)
+                                  : num_missing();
     return true;
 }

@@ -32,4 +32,18 @@ const char *activation_name(const struct activation *a);
 bool activation_transfer(const struct activation *a, double mean, double variance,
                          struct activation_transfer *out);
 
+// Of normal z: the share of units that are idle. num_missing() where the activation has no such
+// end.
+struct activation_idle {
+    double dead;      // gives nothing: z <= 0 of a ReLU
+    double saturated; // within 0.01 of one of its bounds
+};
+// False (and *out untouched) for a variance or mean as above.
+bool activation_idle(const struct activation *a, double mean, double variance,
+                     struct activation_idle *out);
+// Whether it gives nothing at all for z <= 0; whether it hands on what it gets.
+bool activation_can_die(const struct activation *a);
+bool activation_can_saturate(const struct activation *a);
+bool activation_is_identity(const struct activation *a);
+
 #endif

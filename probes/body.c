@@ -12,7 +12,6 @@ void body_begin_segment(struct body *b) {
     ewma_pair_reset(&b->lag);
     b->lag_scatter = 0;
     b->lag_judged = 0;
-    ewma_pair_reset(&b->activation);
     b->work = (struct neumaier){0};
     b->work_noise = 0;
     b->gu = b->weight2 = b->update2 = num_missing();
@@ -145,9 +144,6 @@ void body_observe(struct body *b, const struct run *run, double n, const struct 
     }
     if (event != LEDGER_ADDED) {
         coherence_learn(b, run, event == LEDGER_BROKE);
-    }
-    if (!isnan(s->out2) && !isnan(s->in2)) {
-        ewma_pair_add(&b->activation, EWMA_ALPHA, s->out2, s->in2);
     }
     observe_work(b, run, n, s);
     observe_stillness(b, run, s);

@@ -16,7 +16,6 @@ struct body {
     struct ledger ledger;
     struct ewma_pair lag;        // the columns of the same name, with exponential forgetting
     double lag_scatter;          // mean square of its distance from the window's, see coherence.h
-    struct ewma_pair activation; // mean squares behind and before the activation
     struct neumaier work;        // sum of g.dw of the steps that led to the newest state
     double work_noise;           // variance of that sum
     double gu;                   // g.dw of the newest step, which leads to the next state

@@ -6,15 +6,15 @@
 #include <math.h>
 
 void efficiency_read(const struct view *v, struct reading *r) {
-    const struct ewma_pair *a = &v->body->activation;
+    const struct engine *e = v->engine;
     if (v->whole) {
         reading_none(r, "measured layer by layer");
-    } else if (!ewma_pair_started(a)) {
+    } else if (isnan(e->in2)) {
         read_missing(v, r, STAT_A_VAR, STAT_A_MEAN, STAT_Z_VAR, STAT_Z_MEAN);
-    } else if (!(a->den > 0) || !isfinite(a->num / a->den)) {
+    } else if (!(e->in2 > 0) || !isfinite(e->out2 / e->in2)) {
         reading_none(r, "undefined: the activation's input is zero");
     } else {
-        reading_value(r, a->num / a->den);
+        reading_value(r, e->out2 / e->in2);
         r->no_interval = "an exponentially weighted ratio, without an estimate of its error";
     }
 }

@@ -7,6 +7,7 @@
 #define PROBES_INSTRUMENT_H
 
 #include "probes/body.h"
+#include "probes/engine.h"
 #include "probes/reading.h"
 #include "probes/student.h"
 
@@ -20,11 +21,12 @@
 
 struct view {
     const struct run *run;
-    const struct body *body;   // the layer's, or the whole run's
-    double n;                  // its parameters
-    bool whole;                // the whole run
-    bool interval;             // the interval is wanted too
-    const struct body *layers; // all of them, for what is summed at reading time
+    const struct body *body;     // the layer's, or the whole run's
+    const struct engine *engine; // the layer's; NULL for the whole run
+    double n;                    // its parameters
+    bool whole;                  // the whole run
+    bool interval;               // the interval is wanted too
+    const struct body *layers;   // all of them, for what is summed at reading time
     const double *sizes;
     size_t n_layers;
 };

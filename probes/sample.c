@@ -40,10 +40,12 @@ struct sample sample_take(const struct thermo_step *step, size_t layer) {
     s.gu = take(step, STAT_GU, layer, &s);
     s.gu_prev = take(step, STAT_GU_PREV, layer, &s);
     s.noise = take(step, STAT_G_NOISE, layer, &s);
-    double a_mean = take(step, STAT_A_MEAN, layer, &s);
-    s.out2 = mean_square(a_mean, take(step, STAT_A_VAR, layer, &s));
-    double z_mean = take(step, STAT_Z_MEAN, layer, &s);
-    s.in2 = mean_square(z_mean, take(step, STAT_Z_VAR, layer, &s));
+    s.out_mean = take(step, STAT_A_MEAN, layer, &s);
+    s.out2 = mean_square(s.out_mean, take(step, STAT_A_VAR, layer, &s));
+    s.in_mean = take(step, STAT_Z_MEAN, layer, &s);
+    s.in2 = mean_square(s.in_mean, take(step, STAT_Z_VAR, layer, &s));
+    s.active = take(step, STAT_A_ACTIVE, layer, &s);
+    s.saturated = take(step, STAT_A_SATURATED, layer, &s);
     return s;
 }
 
@@ -62,6 +64,8 @@ const char *sample_missing(uint32_t seen, const unsigned *needs, size_t n) {
                                                   [STAT_A_VAR] = "needs a_var",
                                                   [STAT_Z_MEAN] = "needs z_mean",
                                                   [STAT_Z_VAR] = "needs z_var",
+                                                  [STAT_A_ACTIVE] = "needs a_active",
+                                                  [STAT_A_SATURATED] = "needs a_saturated",
                                                   [NEED_LOSS] = "needs loss",
                                                   [NEED_LR] = "needs lr",
                                                   [NEED_BATCH] = "needs batch_size",

@@ -21,9 +21,10 @@ enum need {
 struct sample {
     double weight2, gradient2, update2; // mean squares
     double weight_variance;
-    double gw, gu, gu_prev; // sums over the parameters, as sent
-    double noise;           // variance of the gradient over samples
-    double out2, in2;       // mean squares behind and before the activation
+    double gw, gu, gu_prev;                      // sums over the parameters, as sent
+    double noise;                                // variance of the gradient over samples
+    double out2, in2;                            // mean squares behind and before the activation
+    double out_mean, in_mean, active, saturated; // see probes/engine.h
     uint32_t seen;
     bool finite;         // nothing was NaN, infinite or beyond all measure (1e100)
     bool weights_finite; // the same for the weights alone

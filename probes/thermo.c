@@ -35,6 +35,9 @@ static void begin_segment(struct thermo *t) {
     for (size_t i = 0; i <= t->n_layers; i++) {
         body_begin_segment(&t->bodies[i]);
     }
+    for (size_t i = 0; i < t->n_layers; i++) {
+        engine_clear(&t->engines[i]);
+    }
 }
 
 static void begin_state(struct run *run) {
@@ -51,7 +54,8 @@ struct thermo *thermo_create(const struct thermo_facts *facts, size_t n_layers,
     t->n_layers = n_layers;
     t->sizes = calloc(n_layers + 1, sizeof *t->sizes);
     t->bodies = calloc(n_layers + 1, sizeof *t->bodies);
-    CHECK(t->sizes != NULL && t->bodies != NULL);
+    t->engines = calloc(n_layers + 1, sizeof *t->engines);
+    CHECK(t->sizes != NULL && t->bodies != NULL && t->engines != NULL);
     for (size_t i = 0; i < n_layers; i++) {
         t->sizes[i] = layer_sizes[i] >= 1 && layer_sizes[i] <= LOSS_MAX ? layer_sizes[i] : 1;
         t->sizes[n_layers] += t->sizes[i];
@@ -72,6 +76,7 @@ void thermo_destroy(struct thermo *t) {
     if (t) {
         free(t->sizes);
         free(t->bodies);
+        free(t->engines);
         free(t);
     }
 }
@@ -166,6 +171,7 @@ static void observe_layers(struct thermo *t, const struct thermo_step *step, str
         s.seen |= seen;
         if (s.finite && body_measure(&t->bodies[i], &t->run, t->sizes[i], &s, row)) {
             body_observe(&t->bodies[i], &t->run, t->sizes[i], &s, row);
+            engine_observe(&t->engines[i], &s);
             add_layer(sums, t->sizes[i], &t->bodies[i], &s, row);
         } else {
             body_skip(&t->bodies[i], s.weights_finite);
@@ -304,6 +310,11 @@ int64_t thermo_step_seen(const struct thermo *t) {
     return t->run.step;
 }
 
+const struct engine *thermo_engine(const struct thermo *t, size_t layer) {
+    CHECK(layer < t->n_layers);
+    return &t->engines[layer];
+}
+
 uint32_t thermo_skipped(const struct thermo *t) {
     return t->run.skipped;
 }
@@ -343,6 +354,7 @@ static struct view view_of(const struct thermo *t, size_t layer, bool interval) 
     return (struct view){
         .run = &t->run,
         .body = &t->bodies[i],
+        .engine = layer == THERMO_GLOBAL ? NULL : &t->engines[i],
         .n = t->sizes[i],
         .whole = layer == THERMO_GLOBAL,
         .interval = interval,

@@ -34,6 +34,7 @@ struct thermo_step {
 };
 
 struct thermo;
+struct engine;
 
 // layer_sizes: the number of parameters of each of the n_layers layers.
 struct thermo *thermo_create(const struct thermo_facts *facts, size_t n_layers,
@@ -60,6 +61,9 @@ size_t thermo_layers(const struct thermo *t);
 unsigned thermo_state(const struct thermo *t);
 // The newest step seen, -1 before the first.
 int64_t thermo_step_seen(const struct thermo *t);
+
+// The layer's activation as it was measured (engine.h); valid until the next step.
+const struct engine *thermo_engine(const struct thermo *t, size_t layer);
 
 // Steps that the optimizer did not take.
 uint32_t thermo_skipped(const struct thermo *t);

@@ -1,4 +1,5 @@
-// The state as bytes: a header, the run's figures and the bodies, as they lie in memory.
+// The state as bytes: a header, the run's figures, the bodies and the engines, as they lie in
+// memory.
 #include "probes/thermo.h"
 #include "probes/thermo_state.h"
 
@@ -27,10 +28,16 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t n) {
     return hash;
 }
 
-_Static_assert(sizeof(struct run) % 8 == 0 && sizeof(struct body) % 8 == 0, "mixed by words");
+_Static_assert(sizeof(struct run) % 8 == 0 && sizeof(struct body) % 8 == 0 &&
+                   sizeof(struct engine) % 8 == 0,
+               "mixed by words");
 
 static size_t bodies_size(const struct thermo *t) {
     return (t->n_layers + 1) * sizeof *t->bodies;
+}
+
+static size_t engines_size(const struct thermo *t) {
+    return t->n_layers * sizeof *t->engines;
 }
 
 static struct header header_of(const struct thermo *t, uint64_t checksum) {
@@ -44,16 +51,24 @@ static struct header header_of(const struct thermo *t, uint64_t checksum) {
     };
 }
 
+// Of what follows the header, as it lies at `run`.
+static uint64_t checksum_of(const struct thermo *t, const unsigned char *run) {
+    const unsigned char *bodies = run + sizeof t->run;
+    return mix(mix(1, run, sizeof t->run), bodies, bodies_size(t) + engines_size(t));
+}
+
 size_t thermo_saved_size(const struct thermo *t) {
-    return sizeof(struct header) + sizeof t->run + bodies_size(t);
+    return sizeof(struct header) + sizeof t->run + bodies_size(t) + engines_size(t);
 }
 
 void thermo_save(const struct thermo *t, void *bytes) {
     unsigned char *out = bytes;
-    struct header h = header_of(t, mix(mix(1, &t->run, sizeof t->run), t->bodies, bodies_size(t)));
+    unsigned char *run = out + sizeof(struct header), *bodies = run + sizeof t->run;
+    memcpy(run, &t->run, sizeof t->run);
+    memcpy(bodies, t->bodies, bodies_size(t));
+    memcpy(bodies + bodies_size(t), t->engines, engines_size(t));
+    struct header h = header_of(t, checksum_of(t, run));
     memcpy(out, &h, sizeof h);
-    memcpy(out + sizeof h, &t->run, sizeof t->run);
-    memcpy(out + sizeof h + sizeof t->run, t->bodies, bodies_size(t));
 }
 
 // The state is flat, so that a few bytes are all that could lead astray.
@@ -75,11 +90,12 @@ bool thermo_load(struct thermo *t, const void *bytes, size_t n) {
     }
     const unsigned char *run = in + sizeof(struct header);
     const unsigned char *bodies = run + sizeof t->run;
-    struct header h = header_of(t, mix(mix(1, run, sizeof t->run), bodies, bodies_size(t)));
+    struct header h = header_of(t, checksum_of(t, run));
     if (memcmp(in, &h, sizeof h) != 0 || !bodies_are_valid(bodies, t->n_layers + 1)) {
         return false;
     }
     memcpy(&t->run, run, sizeof t->run);
     memcpy(t->bodies, bodies, bodies_size(t));
+    memcpy(t->engines, bodies + bodies_size(t), engines_size(t));
     return true;
 }

@@ -3,6 +3,7 @@
 #define PROBES_THERMO_STATE_H
 
 #include "probes/body.h"
+#include "probes/engine.h"
 
 struct thermo {
     // Given by the caller at creation, not part of what is saved.
@@ -10,7 +11,8 @@ struct thermo {
     double *sizes; // parameters of each layer, then of all together
     // Saved.
     struct run run;
-    struct body *bodies; // the layers, then the whole run
+    struct body *bodies;    // the layers, then the whole run
+    struct engine *engines; // of the layers
 };
 
 #endif

@@ -13,6 +13,15 @@ static char *copy(const char *text) {
     return s;
 }
 
+static void find_activations(struct run *r) {
+    size_t n = r->hello.n_layers;
+    free(r->activations);
+    r->activations = must_alloc(n * sizeof *r->activations);
+    for (size_t i = 0; i < n; i++) {
+        r->activations[i] = activation_find(r->hello.layers[i].activation);
+    }
+}
+
 // Instruments and alerts for the layers of r->hello.
 static void create_instruments(struct run *r, const struct rule rules[RULE_COUNT]) {
     size_t n = r->hello.n_layers;
@@ -50,6 +59,8 @@ struct run *run_create(int64_t id, int64_t attempt, struct hello *hello, double 
                      .loss = num_missing()},
     };
     create_instruments(r, rules);
+    find_activations(r);
+    balance_begin(&r->balance);
     return r;
 }
 
@@ -57,6 +68,8 @@ void run_destroy(struct run *r) {
     if (r) {
         thermo_destroy(r->thermo);
         alerts_destroy(r->alerts);
+        balance_free(&r->balance);
+        free(r->activations);
         stepset_free(&r->steps);
         hello_free(&r->hello);
         run_record_free(&r->record);
@@ -129,6 +142,8 @@ void run_begin_attempt(struct run *r, int64_t attempt, struct hello *hello, int6
         alerts_destroy(r->alerts);
         create_instruments(r, rules);
     }
+    find_activations(r);
+    balance_begin(&r->balance);
 }
 
 enum run_place run_place(const struct run *r, int64_t step) {
@@ -158,6 +173,7 @@ void run_observe(struct run *r, const struct step *step, alert_change_fn *change
     r->record.progress.end_time = 0;
     update_progress(r);
     thermo_observe(r->thermo, &view);
+    balance_observe(&r->balance, step->step, step->loss);
     alerts_observe(r->alerts, r->thermo, &view, step->time, changed ? changed : ignore_change,
                    context);
 }
@@ -165,11 +181,12 @@ void run_observe(struct run *r, const struct step *step, alert_change_fn *change
 void run_event(struct run *r, const char *name) {
     r->n_events++;
     if (strcmp(name, "data_refresh") == 0) {
+        balance_refresh(&r->balance, r->thermo);
         thermo_begin_state(r->thermo);
     }
 }
 
-// The saved state: this head, the set of steps, the thermometers, the alerts, each behind its size.
+// The saved state: this head, the set of steps, the balance, the thermometers, the alerts.
 struct saved_head {
     char magic[8];
     int64_t attempt, n_events;
@@ -178,7 +195,7 @@ struct saved_head {
     uint64_t thermo_size, alerts_size;
 };
 
-static const char magic[8] = "pyrun\0\0\1";
+static const char magic[8] = "pyrun\0\0\2";
 
 void run_save(const struct run *r, struct buf *out) {
     struct saved_head head = {.attempt = r->attempt,
@@ -191,6 +208,7 @@ void run_save(const struct run *r, struct buf *out) {
     memcpy(head.magic, magic, sizeof magic);
     buf_put(out, &head, sizeof head);
     stepset_save(&r->steps, out);
+    balance_save(&r->balance, r->hello.n_layers, out);
     char *to = buf_reserve(out, head.thermo_size + head.alerts_size);
     if (to) {
         thermo_save(r->thermo, to);
@@ -199,29 +217,41 @@ void run_save(const struct run *r, struct buf *out) {
     }
 }
 
+static bool load_parts(struct run *r, const struct saved_head *head, struct stepset *steps,
+                       struct balance *balance, const char *p, size_t left) {
+    size_t n = stepset_load(steps, p, left);
+    size_t more = n ? balance_load(balance, r->hello.n_layers, p + n, left - n) : 0;
+    if (!more || head->thermo_size != thermo_saved_size(r->thermo) ||
+        head->alerts_size != alerts_saved_size(r->alerts) ||
+        left - n - more != head->thermo_size + head->alerts_size) {
+        return false;
+    }
+    p += n + more;
+    return thermo_load(r->thermo, p, head->thermo_size) &&
+           alerts_load(r->alerts, p + head->thermo_size, head->alerts_size);
+}
+
 bool run_load(struct run *r, const void *bytes, size_t size) {
     struct saved_head head;
     struct stepset steps = {0};
+    struct balance balance = {0};
     if (size < sizeof head) {
         return false;
     }
     memcpy(&head, bytes, sizeof head);
-    const char *p = (const char *)bytes + sizeof head;
-    size_t left = size - sizeof head;
     if (memcmp(head.magic, magic, sizeof magic) != 0) {
         return false;
     }
-    size_t n = stepset_load(&steps, p, left);
-    if (n == 0 || head.thermo_size != thermo_saved_size(r->thermo) ||
-        head.alerts_size != alerts_saved_size(r->alerts) ||
-        left - n != head.thermo_size + head.alerts_size ||
-        !thermo_load(r->thermo, p + n, head.thermo_size) ||
-        !alerts_load(r->alerts, p + n + head.thermo_size, head.alerts_size)) {
+    if (!load_parts(r, &head, &steps, &balance, (const char *)bytes + sizeof head,
+                    size - sizeof head)) {
         stepset_free(&steps);
+        balance_free(&balance);
         return false;
     }
     stepset_free(&r->steps);
     r->steps = steps;
+    balance_free(&r->balance);
+    r->balance = balance;
     r->attempt = head.attempt;
     r->n_events = head.n_events;
     r->time = head.time;

@@ -5,6 +5,8 @@
 #define RUNS_RUN_H
 
 #include "alerts/alerts.h"
+#include "probes/activation.h"
+#include "probes/balance.h"
 #include "probes/thermo.h"
 #include "runs/stepset.h"
 #include "runs/view.h"
@@ -19,9 +21,11 @@ struct run {
     struct stepset steps;     // the steps of the history in force
     struct thermo *thermo;
     struct alerts *alerts;
-    int64_t n_events;    // events so far, of all attempts
-    double time;         // of the newest step, seconds since the epoch
-    double step_seconds; // typical time between steps (EWMA), 0 before the second
+    struct balance balance;
+    const struct activation **activations; // a layer each; NULL: the hello names none that is known
+    int64_t n_events;                      // events so far, of all attempts
+    double time;                           // of the newest step, seconds since the epoch
+    double step_seconds;                   // typical time between steps (EWMA), 0 before the second
 };
 
 // A new run. Takes over *hello (which is left empty). `now` in seconds since the epoch.

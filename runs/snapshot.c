@@ -12,6 +12,26 @@ static char *copy(const char *text) {
     return s;
 }
 
+static void take_engines(struct snapshot *s, const struct run *r) {
+    s->engines = must_alloc(s->n_layers * sizeof *s->engines);
+    s->activations = must_alloc(s->n_layers * sizeof *s->activations);
+    s->named = must_alloc(s->n_layers * sizeof *s->named);
+    s->heat = must_alloc(s->n_layers * sizeof *s->heat);
+    for (size_t i = 0; i < s->n_layers; i++) {
+        s->engines[i] = *thermo_engine(r->thermo, i);
+        s->activations[i] = r->activations[i];
+        s->named[i] = *r->hello.layers[i].activation != '\0';
+        s->heat[i] = balance_heat(&r->balance, r->thermo, i);
+    }
+    s->balance = balance_read(&r->balance, r->thermo);
+}
+
+struct engine_reading snapshot_engine(const struct snapshot *s, size_t layer) {
+    struct engine_reading reading;
+    engine_read(&s->engines[layer], s->activations[layer], s->named[layer], &reading);
+    return reading;
+}
+
 struct snapshot *snapshot_create(const struct run *r) {
     struct snapshot *s = NEW(struct snapshot);
     atomic_init(&s->refs, 1);
@@ -32,6 +52,7 @@ struct snapshot *snapshot_create(const struct run *r) {
         s->layer_names[i] = copy(r->hello.layers[i].name);
         thermo_read(r->thermo, i, s->layers[i]);
     }
+    take_engines(s, r);
     return s;
 }
 
@@ -47,6 +68,10 @@ void snapshot_unref(struct snapshot *s) {
         }
         free(s->layer_names);
         free(s->layers);
+        free(s->engines);
+        free(s->activations);
+        free(s->named);
+        free(s->heat);
         run_record_free(&s->record);
         free(s);
     }

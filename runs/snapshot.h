@@ -3,6 +3,7 @@
 #ifndef RUNS_SNAPSHOT_H
 #define RUNS_SNAPSHOT_H
 
+#include "probes/engine.h"
 #include "runs/run.h"
 
 struct snapshot {
@@ -17,10 +18,17 @@ struct snapshot {
     char **layer_names;
     struct reading global[METRIC_COUNT];
     struct reading (*layers)[METRIC_COUNT];
+    // What the layers' engines are read from, when somebody asks.
+    struct engine *engines;
+    const struct activation **activations;
+    bool *named;  // the hello names an activation for the layer
+    double *heat; // of each layer over all states, see probes/balance.h
+    struct balance_sheet balance;
 };
 
 // Reads all instruments of the run now.
 struct snapshot *snapshot_create(const struct run *r);
+struct engine_reading snapshot_engine(const struct snapshot *s, size_t layer);
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
 

@@ -42,6 +42,21 @@ static void assert_same_alerts(const struct alerts *a, const struct alerts *b) {
     free(y);
 }
 
+static void assert_same_engines(const struct run *a, const struct run *b) {
+    struct buf x = new_buf(), y = new_buf();
+    balance_save(&a->balance, a->hello.n_layers, &x);
+    balance_save(&b->balance, b->hello.n_layers, &y);
+    ck_assert_uint_eq(x.len, y.len);
+    ck_assert_mem_eq(x.data, y.data, x.len);
+    for (size_t i = 0; i < a->hello.n_layers; i++) {
+        ck_assert_mem_eq(thermo_engine(a->thermo, i), thermo_engine(b->thermo, i),
+                         sizeof(struct engine));
+        ck_assert(a->activations[i] == b->activations[i]);
+    }
+    buf_free(&x);
+    buf_free(&y);
+}
+
 static void assert_same_run(const struct run *a, const struct run *b) {
     assert_same_record(&a->record, &b->record);
     ck_assert_int_eq(a->attempt, b->attempt);
@@ -51,6 +66,7 @@ static void assert_same_run(const struct run *a, const struct run *b) {
     ck_assert_str_eq(a->hello.facts, b->hello.facts);
     assert_same_stepset(&a->steps, &b->steps);
     assert_same_thermo(a->thermo, b->thermo);
+    assert_same_engines(a, b);
     assert_same_alerts(a->alerts, b->alerts);
 }
 
