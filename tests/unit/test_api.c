@@ -365,6 +365,10 @@ static struct snapshot *make_snapshot(const char *run, size_t n_layers) {
     s->n_layers = n_layers;
     s->layer_names = must_alloc(n_layers * sizeof *s->layer_names + 1);
     s->layers = must_alloc(n_layers * sizeof *s->layers + 1);
+    s->engines = must_alloc(n_layers * sizeof *s->engines + 1);
+    s->activations = must_alloc(n_layers * sizeof *s->activations + 1);
+    s->named = must_alloc(n_layers * sizeof *s->named + 1);
+    s->heat = must_alloc(n_layers * sizeof *s->heat + 1);
     for (size_t i = 0; i < METRIC_COUNT; i++) {
         s->global[i].reason = "needs gw";
     }
@@ -470,6 +474,8 @@ START_TEST(test_reading_json) {
         (struct reading){.value = 1, .low = 0.5, .high = 2, .has_interval = true};
     s->global[METRIC_QUADRANT] = (struct reading){.value = QUADRANT_HEATING};
     s->layers[0][METRIC_EFFICIENCY].value = 0.5;
+    s->engines[0] = (struct engine){.in2 = 2, .out2 = 1};
+    s->activations[0] = activation_find("relu");
     s->state = 2;
     struct buf json;
     buf_init(&json, 65536);
@@ -484,7 +490,8 @@ START_TEST(test_reading_json) {
         "\"quadrant\":\"heating\"",
         "\"intervals\":{\"stability\":[0.5,2]}",
         "\"noise_scale\":\"needs gw\"",
-        "\"efficiency\":0.5,\"engine\":\"dissipative\"",
+        "\"efficiency\":0.5,\"engine\":\"dissipative\",\"activation\":{\"name\":\"relu\","
+        "\"reference\":0.5",
     };
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
         ck_assert_msg(strstr(text, pieces[i]) != NULL, "no %s in %s", pieces[i], text);
