@@ -20,6 +20,7 @@ struct pyrometer {
     struct pyr_text hello_first, hello_again;
     int64_t rewind_step; // INT64_MAX: no rewind
     size_t layer_count;
+    bool lines_only; // no binary frames, whatever the daemon reads
     locale_t locale; // "C"
     int wake_fd;     // an eventfd, written when the thread has something to do
     pthread_t thread;

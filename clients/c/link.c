@@ -17,10 +17,11 @@
 #include <unistd.h>
 
 #include "clients/c/clock.h"
+#include "clients/c/frame.h"
 #include "clients/c/reply.h"
 
 enum {
-    OUT_HIGH = 256 * 1024, // bytes written as text ahead of the socket
+    OUT_HIGH = 256 * 1024, // bytes written ahead of the socket
     IN_MAX = 64 * 1024,    // longest answer
     WELCOME_TIMEOUT_MS = 10000,
     BROKEN_TIMEOUT_MS = 1000,
@@ -36,8 +37,9 @@ struct link {
     bool welcomed; // on this connection
     bool broken;   // sending failed; what the daemon said before may explain it
     bool known;    // on an earlier one
+    bool frames;   // steps go as binary frames on this connection
     int64_t deadline_ms;
-    uint64_t lines;        // written on this connection
+    uint64_t lines;        // and frames, written on this connection
     uint64_t pinged_index; // the newest message before the last ping
     bool pinged;           // its pong is still to come
     bool more;             // fill() left messages for the next round
@@ -97,6 +99,7 @@ static void on_welcome(struct link *k, const struct pyr_reply *reply) {
     count_settled(p, pyr_queue_settle_step(&p->queue, durable));
     pthread_mutex_unlock(&p->lock);
     k->welcomed = k->known = true;
+    k->frames = reply->frames == PYR_FRAME_VERSION && !p->lines_only;
     k->backoff_ms = BACKOFF_FIRST_MS;
 }
 
@@ -216,7 +219,9 @@ static struct pyr_message *take_message(struct link *k, bool *ping) {
     struct pyr_message *m = pyr_queue_take(&p->queue);
     const struct pyr_message *tail = p->queue.tail;
     if (m) {
-        m->line = ++k->lines;
+        m->scalars_apart = k->frames && pyr_message_fits_frame(m) && pyr_message_has_scalars(m);
+        k->lines += m->scalars_apart ? 2 : 1;
+        m->line = k->lines;
         p->counters.sent++;
     } else if (!k->pinged && tail && tail->kind != PYR_STEP && tail->index > k->pinged_index) {
         k->pinged_index = tail->index;
@@ -235,7 +240,7 @@ static void fill(struct link *k) {
     while (k->more && k->out.length - k->out_sent < OUT_HIGH) {
         struct pyr_message *m = take_message(k, &ping);
         if (m) {
-            pyr_message_write(m, &k->out);
+            pyr_message_write(m, k->frames && pyr_message_fits_frame(m), &k->out);
         }
         k->more = m != NULL;
     }

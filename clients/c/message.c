@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "clients/c/frame.h"
+
 static const struct {
     const char *name;
     size_t offset;
@@ -226,8 +228,53 @@ static void write_step(const struct pyr_message *m, struct pyr_text *out) {
     pyr_text_literal(out, "}\n");
 }
 
-void pyr_message_write(const struct pyr_message *m, struct pyr_text *out) {
-    if (m->kind == PYR_STEP) {
+bool pyr_message_has_scalars(const struct pyr_message *m) {
+    return m->kind == PYR_STEP && m->copy->scalar_count > 0;
+}
+
+bool pyr_message_fits_frame(const struct pyr_message *m) {
+    const struct pyr_step_copy *s = m->copy;
+    if (m->kind != PYR_STEP || s->column_count > PYR_FRAME_COLUMNS_MAX ||
+        pyrometer_is_measured(s->loss_after) || pyrometer_is_measured(s->val_loss)) {
+        return false;
+    }
+    const char *name = s->names;
+    bool known = true;
+    for (size_t i = 0; known && i < s->column_count; i++) {
+        known = pyr_frame_id(name) != 0;
+        name += strlen(name) + 1;
+    }
+    return known;
+}
+
+static void write_frame(const struct pyr_message *m, struct pyr_text *out) {
+    const struct pyr_step_copy *s = m->copy;
+    struct pyr_frame frame = {.step = m->step,
+                              .time = s->time,
+                              .loss = s->loss,
+                              .lr = s->lr,
+                              .batch_size = s->batch_size,
+                              .layer_count = s->layer_count,
+                              .column_count = s->column_count,
+                              .values = s->values};
+    const char *name = s->names;
+    for (size_t i = 0; i < s->column_count; i++) {
+        frame.ids[i] = pyr_frame_id(name);
+        name += strlen(name) + 1;
+    }
+    if (s->scalar_count > 0) {
+        pyr_text_literal(out, "{\"type\":\"scalars\",\"step\":");
+        pyr_text_integer(out, m->step);
+        write_scalars(out, name, s->values + s->column_count * s->layer_count, s->scalar_count);
+        pyr_text_literal(out, "}\n");
+    }
+    pyr_frame_write(&frame, out);
+}
+
+void pyr_message_write(const struct pyr_message *m, bool frame, struct pyr_text *out) {
+    if (m->kind == PYR_STEP && frame) {
+        write_frame(m, out);
+    } else if (m->kind == PYR_STEP) {
         write_step(m, out);
     } else {
         pyr_text_literal(out, m->text);

@@ -14,10 +14,11 @@ struct pyr_step_copy;
 struct pyr_message {
     struct pyr_message *next; // the queue's
     enum pyr_kind kind;
-    int64_t step;   // of a step
-    uint64_t index; // 1, 2, 3, ... in the order of queueing
-    uint64_t line;  // its line on the present connection, 0: not written yet
-    size_t bytes;   // memory taken, this struct included
+    int64_t step;       // of a step
+    uint64_t index;     // 1, 2, 3, ... in the order of queueing
+    uint64_t line;      // its number on the present connection, 0: not written yet
+    bool scalars_apart; // of a step written as a frame: its scalars went before it, as line - 1
+    size_t bytes;       // memory taken, this struct included
     union {
         struct pyr_step_copy *copy; // of a step, in the same allocation
         char *text;                 // of anything else: the line, in the same allocation
@@ -29,7 +30,11 @@ struct pyr_message *pyr_message_step(const struct pyrometer_step *step, size_t l
 struct pyr_message *pyr_message_event(int64_t step, const char *name, const char *data_json);
 struct pyr_message *pyr_message_end(const char *status);
 
-// Appends the message as one line.
-void pyr_message_write(const struct pyr_message *m, struct pyr_text *out);
+// Whether the step can go as a frame (clients/c/frame.h): it has no loss_after, no val_loss and no
+// statistic of the job's own. Its scalars, where it has some, then go before it in a line.
+bool pyr_message_fits_frame(const struct pyr_message *m);
+bool pyr_message_has_scalars(const struct pyr_message *m);
+// Appends the message as a line, or as a frame behind the line of its scalars.
+void pyr_message_write(const struct pyr_message *m, bool frame, struct pyr_text *out);
 
 #endif

@@ -87,6 +87,7 @@ static int prepare(struct pyrometer *p, const struct pyrometer_config *config) {
     (void)uselocale(before);
     p->rewind_step = config->rewind ? config->rewind_step : INT64_MAX;
     p->layer_count = config->layer_count;
+    p->lines_only = config->lines_only;
     p->queue.bytes_max = config->queue_bytes ? config->queue_bytes : QUEUE_BYTES_DEFAULT;
     return p->server && !p->hello_first.failed && !p->hello_again.failed ? 0 : -ENOMEM;
 }

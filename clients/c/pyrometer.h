@@ -19,6 +19,10 @@
 // daemon that is absent, restarts or refuses costs nothing but a full queue, and what did not fit
 // is counted.
 //
+// Steps go as binary frames to a daemon that reads them: statistics as float32, but for w_var and
+// what float32 cannot hold, which go as float64, as do loss, lr and time. A step with loss_after,
+// val_loss or a statistic of the job's own goes as a line, with all its digits.
+//
 // What was queued stays queued until the daemon acknowledged that it is on disk; after a reconnect
 // the rest is sent again. Steps are stored once. An event may be stored twice when a connection
 // breaks just after it.
@@ -107,6 +111,8 @@ struct pyrometer_config {
     bool rewind; // the job went back to a checkpoint: steps after rewind_step are superseded.
     int64_t rewind_step; // Without rewind, steps that the daemon has already are skipped.
     size_t queue_bytes;  // bound of the queue in memory, 0: 16 MiB
+    bool lines_only;     // steps as lines of JSON, with every digit, even to a daemon that reads
+                         // frames
 };
 
 // Eleven per-layer statistics, named as on the wire. pyrometer_not_measured() where not known.

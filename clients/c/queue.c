@@ -94,6 +94,9 @@ bool pyr_queue_refuse_line(struct pyr_queue *q, uint64_t line) {
             unlink_message(q, previous, m);
             return true;
         }
+        if (m->scalars_apart && m->line == line + 1) {
+            return true;
+        }
     }
     return false;
 }

@@ -29,7 +29,8 @@ uint64_t pyr_queue_settle_step(struct pyr_queue *q, int64_t step);
 // The daemon has read what was sent up to this index. Steps among it wait for the disk.
 uint64_t pyr_queue_settle_index(struct pyr_queue *q, uint64_t index);
 
-// Takes out what was sent in this line of the present connection. False when nothing there is.
+// Takes out what was sent as this line or frame of the present connection; of a step whose scalars
+// went apart only these are lost. False when nothing there is.
 bool pyr_queue_refuse_line(struct pyr_queue *q, uint64_t line);
 
 void pyr_queue_clear(struct pyr_queue *q);

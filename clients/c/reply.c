@@ -126,6 +126,9 @@ static bool read_member(struct reader *r, const char *key, struct pyr_reply *rep
     if (strcmp(key, "line") == 0) {
         return read_integer(r, &reply->line);
     }
+    if (strcmp(key, "frames") == 0) {
+        return read_integer(r, &reply->frames);
+    }
     if (strcmp(key, "fatal") == 0) {
         skip_space(r);
         reply->fatal = r->at < r->end && *r->at == 't';
@@ -135,7 +138,8 @@ static bool read_member(struct reader *r, const char *key, struct pyr_reply *rep
 
 bool pyr_reply_parse(struct pyr_reply *reply, const char *text, size_t n) {
     struct reader r = {text, text + n};
-    *reply = (struct pyr_reply){.step = INT64_MIN, .last_step = INT64_MIN, .line = INT64_MIN};
+    *reply = (struct pyr_reply){
+        .step = INT64_MIN, .last_step = INT64_MIN, .line = INT64_MIN, .frames = INT64_MIN};
     if (!skip_char(&r, '{')) {
         return false;
     }

@@ -15,6 +15,7 @@ struct pyr_reply {
     int64_t step;      // INT64_MIN: absent
     int64_t last_step; // INT64_MIN: absent
     int64_t line;      // INT64_MIN: absent
+    int64_t frames;    // version of binary frames that the daemon reads; INT64_MIN: none
     bool fatal;
 };
 

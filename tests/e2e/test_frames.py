@@ -2,11 +2,14 @@
 
 import json
 import struct
+import sys
 import unittest
+from unittest import mock
 
-from harness import (STATISTICS, Job, SharedDaemonCase, comparable, frame, hello, line, make_layers, make_step, measured,
-                     new_run, recording, replay)
+from harness import (STATISTICS, TESTS, TIMEOUT, Job, SharedDaemonCase, comparable, frame, hello, line, make_layers,
+                     make_step, measured, new_run, recording, replay, run_program)
 
+ROOT = TESTS.parent
 BATCH = 80  # connections at a time
 
 
@@ -202,6 +205,41 @@ class Ranks(SharedDaemonCase):
             exports.append(self.shared.steps(run))
         self.assertEqual(len(exports[0]), 20)
         self.assertEqual(exports[0], exports[1])
+
+
+class Clients(SharedDaemonCase):
+    """Both clients send frames to this daemon: what comes back is float32, but for w_var."""
+
+    def assert_from_frames(self, steps):
+        columns = [(key, value) for step in steps for key, values in step["stats"].items() for value in values
+                   if isinstance(value, (int, float))]
+        self.assertTrue(all(float32(x) == x for key, x in columns if key != "w_var"))
+        self.assertTrue(any(float32(x) != x for key, x in columns if key == "w_var"))
+
+    def test_python(self):
+        with mock.patch.object(sys, "path", [str(ROOT / "clients" / "python"), *sys.path]):
+            import pyrometer
+        steps = [make_step(i) for i in range(30)]
+        run = pyrometer.init("python-frames", [(layer["name"], layer["n"]) for layer in make_layers()],
+                             server="%s:%d" % self.shared.ingest[0])
+        for m in steps:
+            run.log_layers(m["step"], m["loss"], m["stats"], lr=m["lr"], scalars={"accuracy": 0.5})
+        run.finish(timeout=TIMEOUT)
+        self.assertEqual(run.counters()["acked"], 30)
+        stored = self.shared.steps("python-frames")
+        self.assertEqual([m["stats"] for m in stored], [narrow(m)["stats"] for m in steps])
+        self.assertEqual([m["loss"] for m in stored], [m["loss"] for m in steps])
+        self.assert_from_frames(stored)
+        accuracy = self.shared.series("python-frames", "scalar.accuracy")["series"][0]
+        self.assertEqual((accuracy["step"], set(accuracy["value"])), (list(range(30)), {0.5}))
+
+    def test_c(self):
+        done = run_program("pyrometer-demo", "--server", "%s:%d" % self.shared.ingest[0], "--run", "c-frames",
+                           "--data", ROOT / "examples" / "data" / "digits.csv", "--steps", "30")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        stored = self.shared.steps("c-frames")
+        self.assertEqual([m["step"] for m in stored], list(range(30)))
+        self.assert_from_frames([m for m in stored if "val_loss" not in m])
 
 
 class Mistakes(SharedDaemonCase):

@@ -22,6 +22,7 @@ class Entry:
     size: int  # bytes; an estimate until `data` is there
     step: Optional[int]  # None: not acknowledged by itself (an event)
     data: bytes = b""
+    is_frame: bool = False  # `data` is
     born: float = field(default_factory=time.monotonic)
     was_sent: bool = False
 

@@ -209,7 +209,8 @@ def init(run: Optional[str] = None, layers: Sequence[Any] = (), *, project: Opti
          batch_size: Optional[int] = None, dataset_size: Optional[int] = None,
          resume: Resume = "continue", first_step: Optional[int] = None,
          tags: Optional[Mapping[str, str]] = None, rank: Optional[int] = None,
-         world_size: Optional[int] = None, queue_bytes: int = QUEUE_BYTES) -> Run:
+         world_size: Optional[int] = None, queue_bytes: int = QUEUE_BYTES,
+         frames: bool = True) -> Run:
     """A run whose job computes its own statistics. `layers`: (name, parameters) or dicts."""
     try:
         name = run or os.environ.get("PYROMETER_RUN") or default_name()
@@ -226,7 +227,7 @@ def init(run: Optional[str] = None, layers: Sequence[Any] = (), *, project: Opti
                  "resume": dict(resume) if isinstance(resume, Mapping) else resume}
         hello = {"type": "hello", "protocol": 1, "run": _valid_name(name), "layers": listed,
                  **{key: value for key, value in facts.items() if value is not None}}
-        sender = Sender(_valid_server(server), hello, queue_bytes, start)
+        sender = Sender(_valid_server(server), hello, queue_bytes, start, frames)
         return Run(name, sender, len(listed), every, start)
     except Exception as error:  # noqa: BLE001 - the job comes first
         return disabled("init", error)

@@ -14,6 +14,7 @@ import threading
 import time
 from typing import Any, Callable, Optional
 
+from . import _frame
 from ._queue import Entry, Queue
 from ._quiet import warn_once
 from ._text import MAX_LINE, encode
@@ -37,12 +38,13 @@ class Refused(Exception):
 
 class Sender:
     def __init__(self, address: str, hello: dict[str, Any], queue_bytes: int,
-                 first_step: int = 0) -> None:
+                 first_step: int = 0, frames: bool = True) -> None:
         self.queue = Queue(queue_bytes)
         self.refusal: Optional[str] = None
         self.address = address
         self.hello = hello
         self.first_step = first_step  # of this process
+        self.frames = frames  # steps as binary frames, where the daemon reads them
         self.status: Optional[str] = None  # set: finish with it
         self.abandoned = False
         self.stop = threading.Event()  # ends every pause
@@ -140,6 +142,7 @@ class _Connection:
         self._pinged = self._heard
         self._end_sent = False
         self._welcome: Optional[dict[str, Any]] = None
+        self._frames = False  # what the daemon reads
 
     def run(self) -> bool:
         self._greet()
@@ -168,6 +171,7 @@ class _Connection:
         while self._welcome is None:
             self._sock.settimeout(max(0.01, deadline - time.monotonic()))
             self._receive()
+        self._frames = sender.frames and self._welcome.get("frames") == _frame.VERSION
         last = self._welcome.get("last_step")
         last = last if isinstance(last, int) else -1
         if not sender.welcomed:
@@ -186,7 +190,7 @@ class _Connection:
                       "it, resume={'rewind': k} to replace what follows step k, or another name")
 
     def _fill(self) -> None:
-        """The next batch of lines, or the end when all is said."""
+        """The next batch of messages, or the end when all is said."""
         batch: list[bytes] = []
         size = 0
         while size < BATCH_BYTES:
@@ -206,15 +210,25 @@ class _Connection:
     def _encode(self, entry: Entry) -> bool:
         try:
             if entry.build is not None:
-                entry.data, entry.build = encode(entry.build()), None
+                self._write(entry, entry.build())
+                entry.build = None
+            elif entry.is_frame and not self._frames:  # another daemon than the last time
+                layers = len(self._sender.hello["layers"])
+                self._write(entry, _frame.decode_step(entry.data, layers))
             if len(entry.data) <= MAX_LINE:
                 return True
-            reason = f"a message of {len(entry.data)} bytes exceeds a line's {MAX_LINE}"
+            reason = f"a message of {len(entry.data)} bytes exceeds the {MAX_LINE} of one"
         except Exception as error:  # noqa: BLE001 - one bad message, not the connection
             reason = f"a message could not be written: {type(error).__name__}: {error}"
         warn_once("encode", f"{reason}; it is dropped")
         self._queue.give_up(entry)
         return False
+
+    def _write(self, entry: Entry, message: dict[str, Any]) -> None:
+        frame = (_frame.encode_step(message) if self._frames and message["type"] == "step"
+                 else None)
+        entry.is_frame = frame is not None
+        entry.data = encode(message) if frame is None else frame
 
     def _wait(self, selector: selectors.BaseSelector) -> None:
         idle = not self._out and self._queue.sleep()

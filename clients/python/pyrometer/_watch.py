@@ -34,7 +34,8 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
           resume: Resume = "continue", queue_bytes: int = QUEUE_BYTES,
           mode: Optional[str] = None, *, first_step: Optional[int] = None,
           tags: Optional[Mapping[str, str]] = None,
-          rank: Optional[int] = None, world_size: Optional[int] = None) -> Run:
+          rank: Optional[int] = None, world_size: Optional[int] = None,
+          frames: bool = True) -> Run:
     """Begins a run. Afterwards: `loss.backward(); optimizer.step(); run.step(loss)`.
 
     run: its name (else PYROMETER_RUN, else one made up). project: else PYROMETER_PROJECT.
@@ -45,6 +46,7 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
     resume: "continue", or {"rewind": k}: step k is the last that stays, k + 1 comes next.
     first_step: the number of the first step, where it is another.
     rank: only rank 0 sends, unless every process passes its rank and a run name of its own.
+    frames: False sends lines of JSON, with every digit, even to a daemon that reads frames.
     """
     try:
         if not wanted(mode, rank):
@@ -66,7 +68,7 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
                     every=every, loss=loss, optimizer=optimizer_facts(optimizer),
                     batch_size=batch_size, dataset_size=dataset_size, resume=resume,
                     first_step=first_step, tags=tags, rank=rank, world_size=world_size,
-                    queue_bytes=queue_bytes)
+                    queue_bytes=queue_bytes, frames=frames)
         if made.enabled:
             watcher.attach(made)
         return made

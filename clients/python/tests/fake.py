@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import queue
 import socket
+import struct
 import threading
 
 PATIENCE_S = 20.0  # a test that waits this long has failed
@@ -11,12 +12,13 @@ PATIENCE_S = 20.0  # a test that waits this long has failed
 
 class FakeDaemon:
     def __init__(self, path=None, last_step=-1, ack=True, refuse=None, hang_up_after=None,
-                 complain=None, stranger=None):
+                 complain=None, stranger=None, frames=None):
         self.last_step = last_step
         self.ack = ack
         self.refuse = refuse  # an error's code: the answer to every hello
         self.hang_up_after = hang_up_after  # lines of the first connection
         self.complain = complain  # a code, not fatal, for every step
+        self.frames = frames  # the welcome's, for each connection in turn or for all
         self.stranger = stranger  # bytes: the answer of something else than a daemon
         self.heard = queue.Queue()
         self.hellos = []
@@ -57,9 +59,10 @@ class FakeDaemon:
                 pass
 
     def _serve(self, connection, number):
-        lines = connection.makefile("rb")
-        for count, line in enumerate(lines):
-            message = json.loads(line, parse_constant=self._bare)
+        stream = connection.makefile("rb")
+        count = -1
+        while message := self._read(stream):
+            count += 1
             if message["type"] == "hello":
                 self.hellos.append(message)
                 if self.stranger:
@@ -70,14 +73,25 @@ class FakeDaemon:
                     self._say(connection, type="error", code=self.refuse, message="no", fatal=True)
                     self.heard.put({"type": "refused"})
                     return
+                frames = self.frames[number - 1] if isinstance(self.frames, list) else self.frames
                 self._say(connection, type="welcome", protocol=1, run=message["run"],
-                          last_step=self.last_step)
+                          last_step=self.last_step, **({"frames": frames} if frames else {}))
                 continue
             self.heard.put(message)
             if message["type"] == "step":
                 self._answer_step(connection, message["step"])
             if number == 1 and count == self.hang_up_after:
                 return
+
+    def _read(self, stream):
+        first = stream.read(1)
+        if first != b"\xa7":
+            line = first + stream.readline()
+            return json.loads(line, parse_constant=self._bare) if line else None
+        header = first + stream.read(15)
+        version, zero, length, step = struct.unpack("<xBHIq", header)
+        assert (version, zero) == (1, 0), header
+        return read_frame(step, stream.read(length), len(self.hellos[-1]["layers"]))
 
     def _answer_step(self, connection, step):
         if self.complain:
@@ -93,6 +107,29 @@ class FakeDaemon:
     @staticmethod
     def _say(connection, **message):
         connection.sendall(json.dumps(message).encode() + b"\n")
+
+
+def read_frame(step, body, layers):
+    """A frame as the contract has it: the message, and under `wide` the statistics in float64."""
+    time, loss, lr, batch_size, count, zero = struct.unpack_from("<dddIHH", body)
+    ids, body = body[32:32 + count], body[32 + (count + 7) // 8 * 8:]
+    stats, wide = {}, []
+    for code in ids:
+        letter = "d" if code & 0x80 else "f"
+        column = struct.unpack_from(f"<{layers}{letter}", body)
+        width = struct.calcsize(letter)
+        missing = b"\0\0\xa7\xa0\0\0\xf8\x7f" if letter == "d" else b"\xa7\xa0\xc0\x7f"
+        stats[STATISTICS[(code & 0x7f) - 1]] = [
+            None if body[i * width:(i + 1) * width] == missing else x for i, x in enumerate(column)]
+        wide += [STATISTICS[(code & 0x7f) - 1]] if letter == "d" else []
+        body = body[(layers * width + 7) // 8 * 8:]
+    assert body == b"" and zero == 0, (body, zero)
+    return {"type": "step", "frame": True, "step": step, "time": time, "loss": loss, "lr": lr,
+            "batch_size": batch_size, "stats": stats, "wide": wide}
+
+
+STATISTICS = ("w_mean w_var w_min w_max g_mean g_var u_mean u_var gw gu z_mean z_var a_mean a_var "
+              "a_active a_saturated g_noise w_alpha gu_prev").split()
 
 
 def closed_port():

@@ -1,0 +1,134 @@
+"""A step as a binary frame, for daemons whose welcome says that they read them (docs/protocol.md).
+
+Statistics go out as float32, but for w_var, whose small changes matter, and for columns with a
+value that float32 would lose (too large, or too small for all its digits): those are float64, as
+are time, loss and lr. What a frame has no field for goes beside it: scalars in a line before it.
+A step with val_loss, loss_after or a statistic of the job's own goes as a line.
+"""
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Sequence
+from typing import Any, Optional
+
+from ._text import encode
+
+VERSION = 1
+MAGIC = 0xA7
+FLOAT64 = 0x80
+NAMES = ("w_mean", "w_var", "w_min", "w_max", "g_mean", "g_var", "u_mean", "u_var", "gw", "gu",
+         "z_mean", "z_var", "a_mean", "a_var", "a_active", "a_saturated", "g_noise", "w_alpha",
+         "gu_prev")
+IDS = {name: number for number, name in enumerate(NAMES, 1)}
+BESIDE = frozenset(("type", "step", "time", "loss", "lr", "batch_size", "stats", "scalars"))
+MISSING32 = struct.pack("<I", 0x7FC0A0A7)
+MISSING64 = struct.pack("<Q", 0x7FF80000A0A70000)
+NAN32 = struct.pack("<I", 0x7FC00000)
+FLOAT32_MIN, FLOAT32_MAX = 2.0 ** -126, (2 - 2.0 ** -23) * 2.0 ** 127
+HEADER = struct.Struct("<BBHIq")
+COUNTS = struct.Struct("<IHH")
+
+
+def encode_step(message: dict[str, Any]) -> Optional[bytes]:
+    """The step message as a frame, behind a line with its scalars where it has some; None where
+    only a line can say it."""
+    stats = message.get("stats") or {}
+    batch_size = message.get("batch_size") or 0
+    if not (message.keys() <= BESIDE and stats.keys() <= IDS.keys()
+            and isinstance(batch_size, int) and 0 <= batch_size < 1 << 32):
+        return None
+    columns = [(IDS[key], *_column(key, values)) for key, values in stats.items()
+               if values is not None]
+    body = b"".join([
+        _double(message.get("time") or 0), _double(message.get("loss")),
+        _double(message.get("lr")), COUNTS.pack(batch_size, len(columns), 0),
+        _padded(bytes(number | wide for number, wide, _ in columns)),
+        *(_padded(data) for _, _, data in columns)])
+    frame = HEADER.pack(MAGIC, VERSION, 0, len(body), message["step"]) + body
+    if message.get("scalars"):
+        frame = encode({"type": "scalars", "step": message["step"],
+                        "scalars": message["scalars"]}) + frame
+    return frame
+
+
+def decode_step(data: bytes, layers: int) -> dict[str, Any]:
+    """The message that encode_step() made `data` of, for a daemon that wants lines after all."""
+    message: dict[str, Any] = {"type": "step"}
+    if data[0] != MAGIC:
+        line, data = data.split(b"\n", 1)
+        message["scalars"] = json.loads(line)["scalars"]
+    message["step"] = HEADER.unpack_from(data)[4]
+    message["time"], = struct.unpack_from("<d", data, 16)
+    for key, at in (("loss", 24), ("lr", 32)):
+        message[key] = _value(data[at:at + 8])
+    batch_size, count, _ = COUNTS.unpack_from(data, 40)
+    if batch_size:
+        message["batch_size"] = batch_size
+    if count:
+        message["stats"] = _columns(data[48:], count, layers)
+    return message
+
+
+def _columns(data: bytes, count: int, layers: int) -> dict[str, Any]:
+    ids, data = data[:count], data[_up(count):]
+    widths = [8 if code & FLOAT64 else 4 for code in ids]
+    stats = {}
+    for code, width in zip(ids, widths):
+        stats[NAMES[(code & ~FLOAT64) - 1]] = [_value(data[i * width:(i + 1) * width])
+                                               for i in range(layers)]
+        data = data[_up(layers * width):]
+    return stats
+
+
+def _value(data: bytes) -> Optional[float]:
+    if data in (MISSING32, MISSING64):
+        return None
+    value, = struct.unpack("<d" if len(data) == 8 else "<f", data)
+    return float(value)
+
+
+def _up(n: int) -> int:
+    return n + -n % 8
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 8)
+
+
+def _double(value: Optional[float]) -> bytes:
+    return MISSING64 if value is None else struct.pack("<d", value)
+
+
+def _column(key: str, values: Sequence[Any]) -> tuple[int, bytes]:
+    """FLOAT64 or 0, and the values; `values` may be of numpy or torch."""
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    wide = key == "w_var"
+    try:
+        if not wide and not _float32_keeps(values):
+            wide = True
+        return (FLOAT64 if wide else 0,
+                struct.pack(f"<{len(values)}{'d' if wide else 'f'}", *values))
+    except (TypeError, struct.error, OverflowError):
+        return _column_by_value(wide, values)
+
+
+def _float32_keeps(values: Sequence[Any]) -> bool:
+    """For finite numbers; a TypeError or OverflowError for anything else, None and NaN too."""
+    if not math.isfinite(sum(values)):
+        raise OverflowError
+    low, high = (min(map(abs, values)), max(map(abs, values))) if values else (1.0, 1.0)
+    return high <= FLOAT32_MAX and (low >= FLOAT32_MIN or
+                                    not any(0 < abs(x) < FLOAT32_MIN for x in values))
+
+
+def _column_by_value(wide: bool, values: Sequence[Any]) -> tuple[int, bytes]:
+    """With what is not finite or not measured."""
+    numbers = [None if x is None else float(x) for x in values]
+    wide = wide or not _float32_keeps([x for x in numbers if x is not None and math.isfinite(x)])
+    if wide:
+        return FLOAT64, b"".join(map(_double, numbers))
+    return 0, b"".join(MISSING32 if x is None else NAN32 if math.isnan(x) else struct.pack("<f", x)
+                       for x in numbers)
