@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 BUILD := build/$(if $(filter release,$(MODE)),obj,$(MODE))
 BIN := $(if $(filter release,$(MODE)),build,$(BUILD))
 
-DAEMON_PACKAGES := libuv libmicrohttpd libcjson sqlite3 yaml-0.1
+DAEMON_PACKAGES := libuv libmicrohttpd libcjson sqlite3 yaml-0.1 zlib
 CLI_PACKAGES := libcjson libcurl zlib
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wstrict-prototypes \
   -Wmissing-prototypes -Wnull-dereference -Wdouble-promotion -Wundef -Wcast-qual -Wwrite-strings \

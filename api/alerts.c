@@ -71,7 +71,7 @@ static enum MHD_Result answer_alerts(struct request *q, const struct alert_filte
     struct page page = {.e = &e, .limit = query_number(&q->query, "limit", LIMIT_PAGE_DEFAULT)};
     emit_object(&e, NULL);
     emit_array(&e, "alerts");
-    if (!none && reader_alerts(q->api->reader, filter, page.limit + 1, emit_row, &page) < 0) {
+    if (!none && reader_alerts(q->reader, filter, page.limit + 1, emit_row, &page) < 0) {
         buf_free(&json);
         return answer_store_problem(q);
     }
@@ -93,7 +93,7 @@ enum MHD_Result alerts_get(struct request *q) {
     int found = 1;
     if (name) {
         struct run_record run;
-        found = reader_find_run(q->api->reader, name, &run);
+        found = reader_find_run(q->reader, name, &run);
         if (found == 1) {
             filter.run = run.id;
             run_record_free(&run);
@@ -134,7 +134,7 @@ enum MHD_Result alert_acknowledge(struct request *q) {
     struct api_command command = {.type = API_ACKNOWLEDGE_ALERT};
     char message[256] = "";
     int found =
-        read_id(q->part[0], &command.alert) ? find_alert(q->api->reader, command.alert, NULL) : 0;
+        read_id(q->part[0], &command.alert) ? find_alert(q->reader, command.alert, NULL) : 0;
     int failed = found == 1 ? q->api->config.command(q->api->config.context, &command, message) : 0;
     if (found < 0) {
         return answer_store_problem(q);
@@ -148,7 +148,7 @@ enum MHD_Result alert_acknowledge(struct request *q) {
     }
     struct buf json;
     buf_init(&json, ALERTS_BYTES_MAX);
-    if (find_alert(q->api->reader, command.alert, &json) < 0) {
+    if (find_alert(q->reader, command.alert, &json) < 0) {
         buf_free(&json);
         return answer_store_problem(q);
     }

@@ -1,4 +1,5 @@
-// The HTTP side of the daemon: one libmicrohttpd thread with its own read-only connection.
+// The HTTP side of the daemon: a libmicrohttpd thread that never waits, and workers that read the
+// store for it.
 #ifndef API_API_H
 #define API_API_H
 
@@ -17,14 +18,16 @@ struct api_command {
 };
 
 struct api_config {
-    const char *listen;                     // HOST:PORT; port 0 takes any free one
-    const char *token;                      // NULL: none is wanted
+    const char *listen; // HOST:PORT; port 0 takes any free one
+    const char *token;  // NULL: none is wanted
+    char **origins;     // of pages that may use the API, "*": all
+    size_t n_origins;
     const char *tls_cert_pem, *tls_key_pem; // contents, both or neither
     unsigned max_connections;
     uint64_t max_points; // of a request for series
     const char *data;    // the store's directory
     struct board *board;
-    // Asks the loop to do something and waits for its answer (called on the HTTP thread). 0 done,
+    // Asks the loop to do something and waits for its answer (called on a worker). 0 done,
     // 1 no such thing, -1 failed with a message.
     int (*command)(void *context, const struct api_command *command, char message[256]);
     void *context;
@@ -34,9 +37,12 @@ struct api_config {
 int api_start(struct api **out, const struct api_config *config, struct buf *error) WARN_UNUSED;
 // HOST:PORT that it really listens on.
 const char *api_address(const struct api *a);
-// Grows whenever the HTTP thread does something, at the latest when asked: for the watchdog.
-uint64_t api_heartbeat(const struct api *a);
-// Ends streams and open answers, joins the thread.
+// Another token from now on; NULL: none is wanted. Copied.
+void api_set_token(struct api *a, const char *token);
+// Grows whenever the threads here do something, at the latest when asked: for the watchdog. One
+// thread asks.
+uint64_t api_heartbeat(struct api *a);
+// Ends streams and open answers, joins the threads.
 void api_stop(struct api *a);
 
 #endif

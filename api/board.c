@@ -39,6 +39,7 @@ struct board {
     char trouble[TROUBLE_MAX];
     struct rule rules[RULE_COUNT];
     struct board_figures figures;
+    _Atomic uint64_t changes;
 };
 
 struct board *board_create(void) {
@@ -122,6 +123,7 @@ void board_publish(struct board *b, struct snapshot *snapshot) {
             wake(s);
         }
     }
+    b->changes++;
     pthread_mutex_unlock(&b->lock);
     snapshot_unref(old);
 }
@@ -142,6 +144,7 @@ void board_forget(struct board *b, const char *run) {
             wake(s);
         }
     }
+    b->changes++;
     pthread_mutex_unlock(&b->lock);
     snapshot_unref(old);
 }
@@ -167,6 +170,7 @@ void board_set_rules(struct board *b, const struct rule rules[RULE_COUNT]) {
     for (size_t i = 0; i < RULE_COUNT; i++) {
         b->rules[i].layer_glob = NULL; // the configuration's, which may go at any time
     }
+    b->changes++;
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -174,6 +178,10 @@ void board_rules(struct board *b, struct rule rules[RULE_COUNT]) {
     pthread_mutex_lock(&b->lock);
     memcpy(rules, b->rules, sizeof b->rules);
     pthread_mutex_unlock(&b->lock);
+}
+
+uint64_t board_version(struct board *b) {
+    return atomic_load(&b->changes) + atomic_load(&b->figures.commits);
 }
 
 struct snapshot *board_find(struct board *b, const char *run) {

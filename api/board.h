@@ -47,6 +47,8 @@ void board_set_rules(struct board *b, const struct rule rules[RULE_COUNT]);
 // no call: publishing a snapshot wakes the run's streams.)
 void board_stream(struct board *b, const char *run, const char *event, const char *data);
 
+// Grows with every change that readers can see: publications, commits.
+uint64_t board_version(struct board *b);
 // Reader side. A new reference, or NULL when the run is not live.
 struct snapshot *board_find(struct board *b, const char *run);
 // All live runs' snapshots, each a new reference; *out is the caller's, free().

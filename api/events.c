@@ -63,7 +63,7 @@ static enum MHD_Result answer_events(struct request *q, const struct run_record 
     emit_object(&e, NULL);
     emit_text(&e, "run", run->name);
     emit_array(&e, "events");
-    if (reader_events(q->api->reader, run->id, filter, page.limit + 1, emit_event, &page) < 0) {
+    if (reader_events(q->reader, run->id, filter, page.limit + 1, emit_event, &page) < 0) {
         buf_free(&json);
         return answer_store_problem(q);
     }

@@ -1,15 +1,17 @@
 // GET /api/v1/runs/{run}/export: all attempts in order, as the job sent them.
 //
-// Nothing is built in memory: the content reader makes one batch after the other, each within a
-// read transaction of its own that ends before the batch is sent, so that a slow client holds no
-// part of the write-ahead log.
+// Nothing is built in memory: a worker makes one batch after the other while the connection is
+// suspended, each within a read transaction of its own that ends before the batch is sent, so that
+// a slow client holds no part of the write-ahead log and no thread.
 #include "api/emit.h"
 #include "api/find.h"
+#include "api/gzip.h"
 #include "api/handlers.h"
 #include "runs/walk.h"
 #include "wire/hello.h"
 #include "wire/json.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define BATCH_BYTES ((size_t)1 << 18) // a batch ends with the step that passes this
@@ -17,11 +19,17 @@
 
 struct export {
     struct api *api;
+    struct MHD_Connection *connection;
+    struct work work;
+    struct reader *reader; // the worker's, while it makes a batch
     char *run;
     int64_t id;
     struct buf batch;
+    struct gzip *gzip; // NULL: not compressed
+    struct buf compressed;
+    struct buf *out; // what is being sent: one of these
     size_t sent;
-    bool done, failed;
+    bool done, failed, finished; // finished: the compressor has given its last
     // Where the next batch begins: behind this step of this attempt, and behind so many events.
     int64_t attempt, step, events;
     char *facts; // of the attempt before
@@ -100,7 +108,7 @@ static bool print_item(struct export *x, const struct walk *w, enum walk_item it
 
 static bool print_last(struct export *x) {
     struct run_record run;
-    int found = reader_find_run(x->api->reader, x->run, &run);
+    int found = reader_find_run(x->reader, x->run, &run);
     if (found != 1) {
         // A live run whose hello is not on disk yet has nothing to export; one that was there is
         // gone.
@@ -122,7 +130,7 @@ static bool walk_batch(struct export *x) {
                                    .skip_events = x->events,
                                    .scalars = true};
     struct walk *w;
-    if (walk_open(&w, x->api->reader, x->id, &options)) {
+    if (walk_open(&w, x->reader, x->id, &options)) {
         return false;
     }
     enum walk_item item;
@@ -135,30 +143,61 @@ static bool walk_batch(struct export *x) {
 // Fills the next batch. False for an error of the store, or a run that was forgotten meanwhile.
 static bool fill(struct export *x) {
     buf_clear(&x->batch);
-    x->sent = 0;
-    if (reader_begin(x->api->reader)) {
+    if (reader_begin(x->reader)) {
         return false;
     }
     bool good = walk_batch(x);
-    reader_end(x->api->reader);
+    reader_end(x->reader);
     return good && !x->batch.failed;
+}
+
+// What is to be sent next into x->out, which stays empty at the end only.
+static bool prepare(struct export *x) {
+    x->sent = 0;
+    buf_clear(x->out);
+    while (x->out->len == 0 && !x->finished) {
+        if (!x->done && (!fill(x) || !api_progress(x->api))) {
+            return false;
+        }
+        x->finished = x->done;
+        if (x->gzip &&
+            !gzip_add(x->gzip, buf_str(&x->batch), x->batch.len, x->done, &x->compressed)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void run_fill(struct work *work, struct reader *reader) {
+    struct export *x = (struct export *)((char *)work - offsetof(struct export, work));
+    struct MHD_Connection *connection = x->connection;
+    x->reader = reader;
+    x->failed = !prepare(x);
+    MHD_resume_connection(connection); // x is the HTTP thread's again
+}
+
+// Has a worker make the next batch; the content reader is asked again when it is there.
+static ssize_t wait_for_batch(struct export *x) {
+    x->work = (struct work){.is_long = true, .run = run_fill};
+    MHD_suspend_connection(x->connection);
+    if (!workers_add(x->api->workers, &x->work)) {
+        MHD_resume_connection(x->connection);
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    return 0;
 }
 
 static ssize_t read_export(void *context, uint64_t position, char *to, size_t max) {
     (void)position;
     struct export *x = context;
-    if (x->sent == x->batch.len && !x->done && !fill(x)) {
-        x->failed = true;
-    }
-    api_progress(x->api);
     if (x->failed) {
         return MHD_CONTENT_READER_END_WITH_ERROR; // the client sees that it is not whole
     }
-    size_t n = x->batch.len - x->sent < max ? x->batch.len - x->sent : max;
-    if (n == 0) {
-        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (x->sent == x->out->len) {
+        return x->finished ? MHD_CONTENT_READER_END_OF_STREAM : wait_for_batch(x);
     }
-    memcpy(to, x->batch.data + x->sent, n);
+    size_t n = x->out->len - x->sent < max ? x->out->len - x->sent : max;
+    memcpy(to, x->out->data + x->sent, n);
     x->sent += n;
     return (ssize_t)n;
 }
@@ -166,9 +205,26 @@ static ssize_t read_export(void *context, uint64_t position, char *to, size_t ma
 static void free_export(void *context) {
     struct export *x = context;
     buf_free(&x->batch);
+    buf_free(&x->compressed);
+    gzip_destroy(x->gzip);
     free(x->run);
     free(x->facts);
     free(x);
+}
+
+static struct export *create(struct request *q, const struct run_record *run) {
+    struct export *x = NEW(struct export);
+    x->api = q->api;
+    x->connection = q->connection;
+    x->run = strdup(run->name);
+    CHECK(x->run != NULL);
+    x->id = run->id;
+    x->step = -1;
+    buf_init(&x->batch, BATCH_BYTES_MAX);
+    buf_init(&x->compressed, BATCH_BYTES_MAX);
+    x->gzip = request_takes_gzip(q) ? gzip_create() : NULL;
+    x->out = x->gzip ? &x->compressed : &x->batch;
+    return x;
 }
 
 enum MHD_Result export_get(struct request *q) {
@@ -177,18 +233,15 @@ enum MHD_Result export_get(struct request *q) {
     if (!find_run(q, &run, &rc)) {
         return rc;
     }
-    struct export *x = NEW(struct export);
-    x->api = q->api;
-    x->run = strdup(run.record->name);
-    CHECK(x->run != NULL);
-    x->id = run.record->id;
-    x->step = -1;
-    buf_init(&x->batch, BATCH_BYTES_MAX);
+    struct export *x = create(q, run.record);
     found_release(&run);
     struct MHD_Response *r =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64 * 1024, read_export, x, free_export);
     CHECK(r != NULL);
     answer_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
     answer_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    if (x->gzip) {
+        answer_header(r, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+    }
     return answer_response(q, MHD_HTTP_OK, r);
 }

@@ -26,7 +26,7 @@ bool find_run(struct request *q, struct found *out, enum MHD_Result *rc) {
         out->record = &out->live->record;
         return true;
     }
-    int found = reader_find_run(q->api->reader, name, &out->stored);
+    int found = reader_find_run(q->reader, name, &out->stored);
     if (found == 1) {
         out->record = &out->stored;
         return true;

@@ -1,10 +1,8 @@
-// What answers each call; routes.c says which is which. HTTP thread only.
+// What answers each call; routes.c says which is which. routes.c also says on which thread.
 #ifndef API_HANDLERS_H
 #define API_HANDLERS_H
 
 #include "api/request.h"
-
-typedef enum MHD_Result handler_fn(struct request *q);
 
 handler_fn health_get, ready_get, metrics_get, openapi_get;
 handler_fn page_get, page_script_get, page_style_get;

@@ -5,63 +5,66 @@
 #include "runs/run.h"
 
 #include <math.h>
+#include <pthread.h>
 
-#define CACHE_BODIES 16
-#define CACHE_SNAPSHOTS 4
+#define CACHE_SNAPSHOTS 16
 #define READING_BYTES_MAX ((size_t)1 << 28)
 
-// Both caches are small rings: the oldest entry makes room.
+// A small ring of what was rebuilt from the store: the oldest entry makes room.
 struct reading_cache {
-    struct {
-        uint64_t version;
-        struct body *body;
-    } bodies[CACHE_BODIES];
+    pthread_mutex_t lock;
     struct {
         int64_t run, last_step, n_steps;
         double last_seen;
         struct snapshot *snapshot;
-    } snapshots[CACHE_SNAPSHOTS];
-    size_t next_body, next_snapshot;
+    } at[CACHE_SNAPSHOTS];
+    size_t next;
 };
 
 struct reading_cache *reading_cache_create(void) {
-    return NEW(struct reading_cache);
+    struct reading_cache *c = NEW(struct reading_cache);
+    pthread_mutex_init(&c->lock, NULL);
+    return c;
 }
 
 void reading_cache_destroy(struct reading_cache *c) {
-    for (size_t i = 0; i < CACHE_BODIES; i++) {
-        body_unref(c->bodies[i].body);
-    }
     for (size_t i = 0; i < CACHE_SNAPSHOTS; i++) {
-        snapshot_unref(c->snapshots[i].snapshot);
+        snapshot_unref(c->at[i].snapshot);
     }
+    pthread_mutex_destroy(&c->lock);
     free(c);
 }
 
 static struct snapshot *find_restored(struct reading_cache *c, const struct run_record *r) {
     const struct run_progress *p = &r->progress;
-    for (size_t i = 0; i < CACHE_SNAPSHOTS; i++) {
-        if (c->snapshots[i].snapshot && c->snapshots[i].run == r->id &&
-            c->snapshots[i].last_step == p->last_step && c->snapshots[i].n_steps == p->n_steps &&
-            !(c->snapshots[i].last_seen < p->last_seen) &&
-            !(c->snapshots[i].last_seen > p->last_seen)) {
-            return snapshot_ref(c->snapshots[i].snapshot);
+    struct snapshot *found = NULL;
+    pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < CACHE_SNAPSHOTS && !found; i++) {
+        if (c->at[i].snapshot && c->at[i].run == r->id && c->at[i].last_step == p->last_step &&
+            c->at[i].n_steps == p->n_steps && !(c->at[i].last_seen < p->last_seen) &&
+            !(c->at[i].last_seen > p->last_seen)) {
+            found = snapshot_ref(c->at[i].snapshot);
         }
     }
-    return NULL;
+    pthread_mutex_unlock(&c->lock);
+    return found;
 }
 
 static void keep_restored(struct reading_cache *c, const struct run_record *r, struct snapshot *s) {
-    size_t at = c->next_snapshot++ % CACHE_SNAPSHOTS;
-    snapshot_unref(c->snapshots[at].snapshot);
-    c->snapshots[at].run = r->id;
-    c->snapshots[at].last_step = r->progress.last_step;
-    c->snapshots[at].n_steps = r->progress.n_steps;
-    c->snapshots[at].last_seen = r->progress.last_seen;
-    c->snapshots[at].snapshot = snapshot_ref(s);
+    pthread_mutex_lock(&c->lock);
+    size_t at = c->next++ % CACHE_SNAPSHOTS;
+    struct snapshot *old = c->at[at].snapshot;
+    c->at[at].run = r->id;
+    c->at[at].last_step = r->progress.last_step;
+    c->at[at].n_steps = r->progress.n_steps;
+    c->at[at].last_seen = r->progress.last_seen;
+    c->at[at].snapshot = snapshot_ref(s);
+    pthread_mutex_unlock(&c->lock);
+    snapshot_unref(old);
 }
 
-struct snapshot *reading_snapshot(struct api *a, const struct found *found) {
+struct snapshot *reading_snapshot(struct request *q, const struct found *found) {
+    struct api *a = q->api;
     if (found->live) {
         return snapshot_ref(found->live);
     }
@@ -72,7 +75,7 @@ struct snapshot *reading_snapshot(struct api *a, const struct found *found) {
     struct rule rules[RULE_COUNT];
     struct run *run;
     board_rules(a->board, rules);
-    if (run_restore(&run, a->reader, found->record->name, rules) != 1) {
+    if (run_restore(&run, q->reader, found->record->name, rules) != 1) {
         return NULL;
     }
     s = snapshot_create(run);
@@ -81,26 +84,24 @@ struct snapshot *reading_snapshot(struct api *a, const struct found *found) {
     return s;
 }
 
-struct body *reading_body(struct api *a, const struct snapshot *s) {
-    struct reading_cache *c = a->readings;
-    for (size_t i = 0; i < CACHE_BODIES; i++) {
-        if (c->bodies[i].body && c->bodies[i].version == s->version) {
-            return body_ref(c->bodies[i].body);
+static void release_body(void *body) {
+    body_unref(body);
+}
+
+struct body *reading_body(struct snapshot *s) {
+    struct body *body = snapshot_attached(s);
+    if (!body) {
+        struct buf json;
+        buf_init(&json, READING_BYTES_MAX);
+        struct emit e = emit_to(&json);
+        reading_emit(&e, NULL, s, true);
+        if (json.failed) {
+            buf_free(&json);
+            return NULL;
         }
+        body = snapshot_attach(s, body_create(&json, TYPE_JSON), release_body);
     }
-    struct buf json;
-    buf_init(&json, READING_BYTES_MAX);
-    struct emit e = emit_to(&json);
-    reading_emit(&e, NULL, s, true);
-    if (json.failed) {
-        buf_free(&json);
-        return NULL;
-    }
-    size_t at = c->next_body++ % CACHE_BODIES;
-    body_unref(c->bodies[at].body);
-    c->bodies[at].version = s->version;
-    c->bodies[at].body = body_create(&json);
-    return body_ref(c->bodies[at].body);
+    return body_ref(body);
 }
 
 static const enum metric temperatures[] = {METRIC_TRANSITION, METRIC_DIFFERENTIAL,

@@ -1,4 +1,5 @@
-// Readings as JSON, and a cache of the newest few. HTTP thread only.
+// Readings as JSON, each serialised once, and a cache of those that were rebuilt from the store.
+// Any thread.
 #ifndef API_READING_H
 #define API_READING_H
 
@@ -12,10 +13,10 @@ struct reading_cache *reading_cache_create(void);
 void reading_cache_destroy(struct reading_cache *c);
 
 // The run's newest snapshot, a reference: the live one, else one rebuilt from the store (and kept a
-// while). NULL for an error of the store.
-struct snapshot *reading_snapshot(struct api *a, const struct found *run);
+// while). NULL for an error of the store. For a run that is not live: on a worker only.
+struct snapshot *reading_snapshot(struct request *q, const struct found *run);
 // The reading as JSON, serialised once a snapshot; a reference. NULL when it is too large.
-struct body *reading_body(struct api *a, const struct snapshot *s);
+struct body *reading_body(struct snapshot *s);
 // One value with its interval, or its reason.
 void reading_emit_value(struct emit *e, const char *key, const struct reading *r);
 // The reading, with its layers or without.

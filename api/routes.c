@@ -5,40 +5,47 @@
 #include <strings.h>
 
 const struct route routes[] = {
-    {"GET", "/healthz", health_get, NULL, "Says that the daemon is alive", "text/plain", true},
+    {"GET", "/healthz", health_get, NULL, "Says that the daemon is alive", "text/plain", true,
+     ROUTE_HERE},
     {"GET", "/readyz", ready_get, NULL, "Says whether the daemon can store, or why not",
-     "text/plain", false},
+     "text/plain", false, ROUTE_HERE},
     {"GET", "/metrics", metrics_get, NULL, "The daemon's figures and every live run's temperatures",
-     "application/openmetrics-text", false},
-    {"GET", "/", page_get, NULL, "The dashboard", "text/html", false},
-    {"GET", "/app.js", page_script_get, NULL, "The dashboard's script", "text/javascript", false},
-    {"GET", "/app.css", page_style_get, NULL, "The dashboard's style", "text/css", false},
-    {"GET", "/api/v1/openapi.json", openapi_get, NULL, "This document", TYPE_JSON, false},
-    {"GET", "/api/v1/runs", runs_get, runs_parameters, "The runs, newest first", TYPE_JSON, false},
+     "application/openmetrics-text", false, ROUTE_HERE},
+    {"GET", "/", page_get, NULL, "The dashboard", "text/html", false, ROUTE_HERE},
+    {"GET", "/app.js", page_script_get, NULL, "The dashboard's script", "text/javascript", false,
+     ROUTE_HERE},
+    {"GET", "/app.css", page_style_get, NULL, "The dashboard's style", "text/css", false,
+     ROUTE_HERE},
+    {"GET", "/api/v1/openapi.json", openapi_get, NULL, "This document", TYPE_JSON, false,
+     ROUTE_HERE},
+    {"GET", "/api/v1/runs", runs_get, runs_parameters, "The runs, newest first", TYPE_JSON, false,
+     ROUTE_HERE},
     {"GET", "/api/v1/runs/{run}", run_get, NULL, "One run with its facts and its newest reading",
-     TYPE_JSON, false},
+     TYPE_JSON, false, ROUTE_BRIEF},
     {"DELETE", "/api/v1/runs/{run}", run_delete, NULL, "Forgets a run and all its steps", NULL,
-     false},
+     false, ROUTE_LONG},
     {"GET", "/api/v1/runs/{run}/temperature", temperature_get, NULL, "The newest reading",
-     TYPE_JSON, false},
+     TYPE_JSON, false, ROUTE_HERE},
     {"GET", "/api/v1/runs/{run}/engine", engine_get, NULL,
-     "The layers as heat engines, and the run's energy balance sheet", TYPE_JSON, false},
+     "The layers as heat engines, and the run's energy balance sheet", TYPE_JSON, false,
+     ROUTE_BRIEF},
     {"GET", "/api/v1/runs/{run}/states", states_get, NULL,
-     "The run's states and the transitions between them", TYPE_JSON, false},
+     "The run's states and the transitions between them", TYPE_JSON, false, ROUTE_LONG},
     {"GET", "/api/v1/runs/{run}/series", series_get, series_parameters, "Columns for plotting",
-     TYPE_JSON, false},
+     TYPE_JSON, false, ROUTE_LONG},
     {"GET", "/api/v1/runs/{run}/events", events_get, events_parameters,
-     "The run's annotations, in the order in which they came", TYPE_JSON, false},
+     "The run's annotations, in the order in which they came", TYPE_JSON, false, ROUTE_BRIEF},
     {"GET", "/api/v1/runs/{run}/export", export_get, NULL, "The run as line protocol",
-     "application/x-ndjson", false},
+     "application/x-ndjson", false, ROUTE_BRIEF},
     {"GET", "/api/v1/runs/{run}/stream", stream_get, NULL,
-     "Server-sent events: temperature, alert and status as they come", "text/event-stream", false},
+     "Server-sent events: temperature, alert and status as they come", "text/event-stream", false,
+     ROUTE_BRIEF},
     {"GET", "/api/v1/alerts", alerts_get, alerts_parameters, "Alerts, newest first", TYPE_JSON,
-     false},
+     false, ROUTE_BRIEF},
     {"POST", "/api/v1/alerts/{id}/acknowledge", alert_acknowledge, NULL, "Someone has the alert",
-     TYPE_JSON, false},
+     TYPE_JSON, false, ROUTE_LONG},
     {"GET", "/api/v1/rules", rules_get, NULL, "The rules in force, with what each has fired",
-     TYPE_JSON, false},
+     TYPE_JSON, false, ROUTE_HERE},
 };
 const size_t routes_count = sizeof routes / sizeof *routes;
 
@@ -94,19 +101,29 @@ bool token_matches(const char *token, const char *given) {
 
 static bool is_authorized(const struct request *q) {
     const char *header = request_header(q, MHD_HTTP_HEADER_AUTHORIZATION);
-    if (!q->api->token) {
-        return true;
-    }
-    return header && strncasecmp(header, "Bearer ", 7) == 0 &&
-           token_matches(q->api->token, header + 7);
+    struct api *a = q->api;
+    pthread_mutex_lock(&a->token_lock);
+    bool right = !a->token || (header && strncasecmp(header, "Bearer ", 7) == 0 &&
+                               token_matches(a->token, header + 7));
+    pthread_mutex_unlock(&a->token_lock);
+    return right;
 }
 
-// A page of another site may not make a browser change anything here.
+// A page of another site may not make a browser change anything here, unless the configuration
+// names that site; "*" lets all read, but none change.
 static bool is_foreign(const struct request *q) {
-    const char *origin = request_header(q, "Origin"),
+    const char *origin = request_header(q, MHD_HTTP_HEADER_ORIGIN),
                *host = request_header(q, MHD_HTTP_HEADER_HOST);
     const char *at = origin ? strstr(origin, "://") : NULL;
-    return origin && (!at || !host || strcasecmp(at + 3, host) != 0);
+    bool same = at && host && strcasecmp(at + 3, host) == 0;
+    const char *allowed = request_origin(q);
+    return origin && !same && (!allowed || strcmp(allowed, "*") == 0);
+}
+
+// A browser asks beforehand, without a token, whether another site's page may make a request.
+static bool is_preflight(const struct request *q) {
+    return strcmp(q->method, MHD_HTTP_METHOD_OPTIONS) == 0 && request_origin(q) &&
+           request_header(q, "Access-Control-Request-Method");
 }
 
 static bool method_is(const struct request *q, const char *method) {
@@ -127,9 +144,11 @@ static enum MHD_Result answer_route(struct request *q, const struct route *route
         return answer_problem(
             q, MHD_HTTP_FORBIDDEN,
             "a page of another site may not change anything here (Origin and Host "
-            "differ)");
+            "differ, and http.cors_origins does not name the site)");
     }
-    return route->handler(q);
+    return route->place == ROUTE_HERE
+               ? route->handler(q)
+               : request_defer(q, route->handler, route->place == ROUTE_LONG);
 }
 
 // The path is known, the method is not one of its own.
@@ -176,7 +195,7 @@ enum MHD_Result routes_answer(struct request *q) {
     for (size_t i = 0; i < routes_count; i++) {
         is_open = is_open || (routes[i].is_open && strcmp(routes[i].pattern, path) == 0);
     }
-    if (!is_open && !is_authorized(q)) {
+    if (!is_open && !is_preflight(q) && !is_authorized(q)) {
         rc = answer_problem(q, MHD_HTTP_UNAUTHORIZED,
                             "this daemon wants a token: Authorization: Bearer TOKEN");
     } else {

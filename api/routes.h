@@ -4,6 +4,10 @@
 
 #include "api/handlers.h"
 
+// Where a handler runs: on a worker (as short or long work), or at once on the HTTP thread, where it
+// must not wait and has no store to read.
+enum route_place { ROUTE_BRIEF, ROUTE_LONG, ROUTE_HERE };
+
 struct route {
     const char *method;
     const char *pattern; // parts in braces are open
@@ -11,6 +15,7 @@ struct route {
     const struct parameter *parameters; // NULL: takes none
     const char *summary, *type; // for the OpenAPI document: a sentence, and the answer's type
     bool is_open;               // wants no token
+    enum route_place place;
 };
 
 extern const struct route routes[];

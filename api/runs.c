@@ -64,8 +64,9 @@ static bool keep_run(void *context, const struct run_record *run) {
     return page->n <= page->limit;
 }
 
-static int emit_list_entry(struct emit *e, struct api *a, const struct run_record *stored) {
-    struct snapshot *live = find_live(a, stored);
+static int emit_list_entry(struct emit *e, const struct request *q,
+                           const struct run_record *stored) {
+    struct snapshot *live = find_live(q->api, stored);
     emit_object(e, NULL);
     emit_progress(e, live ? &live->record : stored);
     if (live) {
@@ -73,18 +74,18 @@ static int emit_list_entry(struct emit *e, struct api *a, const struct run_recor
     } else {
         emit_null(e, "temperature");
     }
-    int rc = emit_alerts(e, a->reader, stored->id);
+    int rc = emit_alerts(e, q->reader, stored->id);
     emit_end(e);
     snapshot_unref(live);
     return rc;
 }
 
-static int emit_list(struct emit *e, struct api *a, const struct page *page) {
+static int emit_list(struct emit *e, const struct request *q, const struct page *page) {
     size_t shown = page->n <= page->limit ? page->n : page->limit;
     emit_object(e, NULL);
     emit_array(e, "runs");
     for (size_t i = 0; i < shown; i++) {
-        if (emit_list_entry(e, a, &page->runs[i])) {
+        if (emit_list_entry(e, q, &page->runs[i])) {
             return -1;
         }
     }
@@ -102,7 +103,7 @@ static int emit_list(struct emit *e, struct api *a, const struct page *page) {
     return 0;
 }
 
-static enum MHD_Result answer_page(struct request *q, struct page *page) {
+static enum MHD_Result answer_page(struct request *q, struct page *page, uint64_t version) {
     struct run_filter filter = {.project = query_text(&q->query, "project"),
                                 .before_id = query_number(&q->query, "cursor", INT64_MAX)};
     int64_t status = query_number(&q->query, "status", -1);
@@ -110,33 +111,43 @@ static enum MHD_Result answer_page(struct request *q, struct page *page) {
     if (status >= 0 && run_status_find(statuses[status], &wanted)) {
         filter.status = &wanted;
     }
-    struct reader *reader = q->api->reader;
+    struct reader *reader = q->reader;
     struct buf json;
     buf_init(&json, RUN_BYTES_MAX);
     struct emit e = emit_to(&json);
     if (reader_runs(reader, &filter, (int64_t)page->limit + 1, keep_run, page) < 0 ||
-        emit_list(&e, q->api, page)) {
+        emit_list(&e, q, page)) {
         buf_free(&json);
         return answer_store_problem(q);
     }
-    return answer_json(q, &json);
+    return answer_shelved(q, q->address, version, &json, TYPE_JSON);
 }
 
-enum MHD_Result runs_get(struct request *q) {
+static enum MHD_Result make_list(struct request *q) {
+    enum MHD_Result shelved;
+    if (request_shelved(q, q->address, &shelved)) { // made while this request waited for a worker
+        return shelved;
+    }
+    uint64_t version = board_version(q->api->board); // what changes from now on is not in it
     struct page page = {.limit = (size_t)query_number(&q->query, "limit", LIMIT_PAGE_DEFAULT)};
     page.runs = must_alloc((page.limit + 1) * sizeof *page.runs);
     enum MHD_Result rc = MHD_NO;
-    if (reader_begin(q->api->reader)) {
+    if (reader_begin(q->reader)) {
         rc = answer_store_problem(q);
     } else {
-        rc = answer_page(q, &page);
-        reader_end(q->api->reader);
+        rc = answer_page(q, &page, version);
+        reader_end(q->reader);
     }
     for (size_t i = 0; i < page.n; i++) {
         run_record_free(&page.runs[i]);
     }
     free(page.runs);
     return rc;
+}
+
+enum MHD_Result runs_get(struct request *q) {
+    enum MHD_Result rc;
+    return request_shelved(q, q->address, &rc) ? rc : request_defer(q, make_list, false);
 }
 
 // A fact of the hello under a name of its own; null when the job did not say.
@@ -182,7 +193,7 @@ static int emit_attempts(struct emit *e, struct reader *reader, int64_t run) {
     return rc;
 }
 
-static int emit_run(struct emit *e, struct api *a, const struct found *run,
+static int emit_run(struct emit *e, struct reader *reader, const struct found *run,
                     const struct body *reading) {
     struct buf facts;
     buf_init(&facts, RUN_BYTES_MAX);
@@ -191,23 +202,22 @@ static int emit_run(struct emit *e, struct api *a, const struct found *run,
     emit_progress(e, run->record);
     emit_facts(e, buf_str(&facts));
     buf_free(&facts);
-    int rc = emit_attempts(e, a->reader, run->record->id);
-    emit_raw(e, "temperature", reading->data, reading->len);
-    rc = emit_alerts(e, a->reader, run->record->id) || rc ? -1 : 0;
+    int rc = emit_attempts(e, reader, run->record->id);
+    emit_raw(e, "temperature", reading->plain.data, reading->plain.len);
+    rc = emit_alerts(e, reader, run->record->id) || rc ? -1 : 0;
     emit_end(e);
     return rc;
 }
 
-static enum MHD_Result answer_run(struct request *q, const struct found *run,
-                                  const struct snapshot *s) {
-    struct body *reading = reading_body(q->api, s);
+static enum MHD_Result answer_run(struct request *q, const struct found *run, struct snapshot *s) {
+    struct body *reading = reading_body(s);
     if (!reading) {
         return answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, "the reading is too large");
     }
     struct buf json;
     buf_init(&json, RUN_BYTES_MAX);
     struct emit e = emit_to(&json);
-    int rc = emit_run(&e, q->api, run, reading);
+    int rc = emit_run(&e, q->reader, run, reading);
     body_unref(reading);
     if (rc) {
         buf_free(&json);
@@ -222,7 +232,7 @@ enum MHD_Result run_get(struct request *q) {
     if (!find_run(q, &run, &rc)) {
         return rc;
     }
-    struct snapshot *s = reading_snapshot(q->api, &run);
+    struct snapshot *s = reading_snapshot(q, &run);
     rc = s ? answer_run(q, &run, s) : answer_store_problem(q);
     snapshot_unref(s);
     found_release(&run);

@@ -49,8 +49,7 @@ static enum outcome draw_steps(struct drawing *d) {
     struct history *h;
     const struct step *step;
     const struct thermo *thermo;
-    if (history_open(&h, d->q->api->reader, &d->run, d->from, d->to,
-                     d->selection.has_instruments)) {
+    if (history_open(&h, d->q->reader, &d->run, d->from, d->to, d->selection.has_instruments)) {
         return STORE_FAILED;
     }
     enum outcome outcome = DRAWN;
@@ -69,7 +68,7 @@ static enum outcome draw_scalars(struct drawing *d) {
     struct walk_options options = {
         .scalars = true, .in_force_only = true, .from = d->from, .to = d->to};
     struct walk *w;
-    if (walk_open(&w, d->q->api->reader, d->run.id, &options)) {
+    if (walk_open(&w, d->q->reader, d->run.id, &options)) {
         return STORE_FAILED;
     }
     enum outcome outcome = DRAWN;
@@ -217,7 +216,7 @@ static enum MHD_Result answer_selection(struct request *q, struct drawing *d,
 
 // What the store has of the run at the moment of the walk. False for an error of the store.
 static bool find_stored(struct drawing *d, const char *name) {
-    struct reader *reader = d->q->api->reader;
+    struct reader *reader = d->q->reader;
     int found = reader_find_run(reader, name, &d->run);
     if (found <= 0) {
         d->run = (struct run_record){0};
@@ -244,12 +243,12 @@ static enum MHD_Result answer_series(struct request *q, struct drawing *d,
                               error.message);
     }
     enum MHD_Result rc;
-    if (reader_begin(q->api->reader)) {
+    if (reader_begin(q->reader)) {
         rc = answer_store_problem(q);
     } else {
         rc = find_stored(d, run->record->name) ? answer_selection(q, d, &hello)
                                                : answer_store_problem(q);
-        reader_end(q->api->reader);
+        reader_end(q->reader);
     }
     run_record_free(&d->run);
     hello_free(&hello);

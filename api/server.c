@@ -1,10 +1,12 @@
-// Sets up libmicrohttpd: one internal thread with epoll that runs every handler, one after the
-// other.
+// Sets up libmicrohttpd: one internal thread with epoll, which takes requests and sends answers;
+// what could make it wait is done by the workers.
 #include "api/server.h"
 
 #include "api/reading.h"
 #include "api/request.h"
 #include "api/routes.h"
+#include "api/shelf.h"
+#include "api/workers.h"
 #include "base/log.h"
 #include "config/limits.h"
 #include "config/units.h"
@@ -19,7 +21,6 @@
 #include <unistd.h>
 
 #define CONNECTION_MEMORY (32 * 1024) // headers and address of a request
-// Longer than the longest answer takes to compute, for which time a connection looks idle.
 #define CONNECTION_TIMEOUT_S 30
 #define BEAT_S 15 // between signs of life of a stream
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -88,10 +89,14 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         *upload_size = 0;
         return MHD_YES;
     }
+    if (q->status) { // a worker has made the answer
+        return answer_send(q);
+    }
     atomic_store(&a->busy, true);
+    q->arrived = board_version(a->board);
     enum MHD_Result rc = routes_answer(q);
     atomic_store(&a->busy, false);
-    api_progress(a);
+    atomic_fetch_add_explicit(&a->beats, 1, memory_order_relaxed);
     return rc;
 }
 
@@ -202,14 +207,34 @@ static struct MHD_Daemon *start_daemon(struct api *a, int fd) {
         tls ? tls_options : none, MHD_OPTION_END);
 }
 
+static void copy_origins(struct api *a) {
+    a->origins = must_alloc((a->config.n_origins + 1) * sizeof(char *));
+    for (size_t i = 0; i < a->config.n_origins; i++) {
+        a->origins[i] = strdup(a->config.origins[i]);
+        CHECK(a->origins[i] != NULL);
+    }
+    a->config.origins = a->origins;
+}
+
+void api_set_token(struct api *a, const char *token) {
+    char *copy = token ? strdup(token) : NULL;
+    CHECK(copy || !token);
+    pthread_mutex_lock(&a->token_lock);
+    free(a->token);
+    a->token = copy;
+    pthread_mutex_unlock(&a->token_lock);
+}
+
 static struct api *create(const struct api_config *config) {
     struct api *a = NEW(struct api);
     a->config = *config;
     a->config.token = NULL; // the copy is what counts
     a->board = config->board;
-    a->token = config->token ? strdup(config->token) : NULL;
-    CHECK(a->token || !config->token);
+    pthread_mutex_init(&a->token_lock, NULL);
+    api_set_token(a, config->token);
+    copy_origins(a);
     a->readings = reading_cache_create();
+    a->shelf = shelf_create();
     // Streams stay open: they may not take every connection that there is.
     a->max_streams =
         config->max_connections / 2 < LIMIT_STREAMS ? config->max_connections / 2 : LIMIT_STREAMS;
@@ -217,8 +242,15 @@ static struct api *create(const struct api_config *config) {
 }
 
 static void destroy(struct api *a) {
-    reader_close(a->reader);
+    workers_stop(a->workers);
+    workers_destroy(a->workers);
     reading_cache_destroy(a->readings);
+    shelf_destroy(a->shelf);
+    for (size_t i = 0; i < a->config.n_origins; i++) {
+        free(a->origins[i]);
+    }
+    free(a->origins);
+    pthread_mutex_destroy(&a->token_lock);
     free(a->token);
     free(a);
 }
@@ -227,7 +259,7 @@ int api_start(struct api **out, const struct api_config *config, struct buf *err
     *out = NULL;
     MHD_set_panic_func(panic, NULL);
     struct api *a = create(config);
-    if (reader_open(&a->reader, config->data, error)) {
+    if (workers_start(&a->workers, LIMIT_HTTP_WORKERS, config->data, error)) {
         goto fail;
     }
     int fd = listen_on(config->listen, error);
@@ -264,13 +296,18 @@ const char *api_address(const struct api *a) {
     return a->address;
 }
 
-uint64_t api_heartbeat(const struct api *a) {
+bool api_progress(struct api *a) {
+    workers_progress();
+    return !atomic_load_explicit(&a->stopping, memory_order_relaxed);
+}
+
+uint64_t api_heartbeat(struct api *a) {
+    uint64_t beats = atomic_load(&a->beats);
     // Nothing to do is no reason to worry.
-    static _Atomic uint64_t idle;
-    if (!atomic_load(&a->busy)) {
-        atomic_fetch_add(&idle, 1);
-    }
-    return atomic_load(&a->beats) + atomic_load(&idle);
+    bool well = !atomic_load(&a->busy) || beats != a->seen_beats;
+    a->seen_beats = beats;
+    a->heartbeat += workers_are_well(a->workers) && well;
+    return a->heartbeat;
 }
 
 void api_stop(struct api *a) {
@@ -280,6 +317,7 @@ void api_stop(struct api *a) {
     atomic_store(&a->stopping, true);
     board_close(a->board); // wakes the streams: none may be suspended when the daemon stops
     stop_beater(a);
+    workers_stop(a->workers); // likewise those that wait for them
     MHD_stop_daemon(a->daemon);
     pthread_mutex_destroy(&a->beater_lock);
     pthread_cond_destroy(&a->beater_stop);

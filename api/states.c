@@ -167,7 +167,7 @@ static void print_course(const struct course *c, const char *run, struct buf *ou
 }
 
 static enum MHD_Result answer_course(struct request *q, const struct found *run) {
-    struct reader *reader = q->api->reader;
+    struct reader *reader = q->reader;
     struct course c = {0};
     struct history *h = NULL;
     int rc = -1;

@@ -45,12 +45,12 @@ static void print_event(struct buf *out, int64_t id, const char *event, const ch
     buf_puts(out, "\n\n");
 }
 
-static void print_snapshot(struct stream *s, const struct snapshot *snapshot) {
+static void print_snapshot(struct stream *s, struct snapshot *snapshot) {
     bool seen = s->seen_step >= 0 && snapshot->step == s->seen_step;
     s->seen_step = -1;
-    struct body *body = seen ? NULL : reading_body(s->api, snapshot);
+    struct body *body = seen ? NULL : reading_body(snapshot);
     if (body) {
-        print_event(&s->out, snapshot->step, "temperature", body->data, body->len);
+        print_event(&s->out, snapshot->step, "temperature", body->plain.data, body->plain.len);
         body_unref(body);
     }
 }
@@ -105,7 +105,6 @@ static bool take_letter(struct stream *s) {
 static ssize_t read_stream(void *context, uint64_t position, char *to, size_t max) {
     (void)position;
     struct stream *s = context;
-    api_progress(s->api);
     if (s->sent == s->out.len) {
         s->sent = 0;
         if (s->out.cap > STREAM_BYTES_KEPT) {
@@ -152,8 +151,8 @@ static struct stream *create(struct request *q) {
 }
 
 // The run is over: its last reading, its status, and the end.
-static bool print_final(struct stream *s, const struct found *run) {
-    struct snapshot *snapshot = reading_snapshot(s->api, run);
+static bool print_final(struct request *q, struct stream *s, const struct found *run) {
+    struct snapshot *snapshot = reading_snapshot(q, run);
     if (snapshot) {
         print_snapshot(s, snapshot);
         print_status(&s->out, run->record);
@@ -170,7 +169,7 @@ static enum MHD_Result answer_stream(struct request *q, const struct found *run)
     if (!is_head && run->live) {
         s->subscriber = board_subscribe(q->api->board, run->record->name, &calls);
     }
-    if (!is_head && !s->subscriber && !print_final(s, run)) {
+    if (!is_head && !s->subscriber && !print_final(q, s, run)) {
         free_stream(s);
         return answer_store_problem(q);
     }

@@ -2,23 +2,35 @@
 #include "api/handlers.h"
 #include "api/reading.h"
 
-enum MHD_Result temperature_get(struct request *q) {
+static enum MHD_Result answer_reading(struct request *q, struct snapshot *s) {
+    struct body *body = reading_body(s);
+    enum MHD_Result rc =
+        body ? answer_body(q, body)
+             : answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, "the reading is too large");
+    body_unref(body);
+    return rc;
+}
+
+static enum MHD_Result answer_found(struct request *q) {
     struct found run;
     enum MHD_Result rc;
     if (!find_run(q, &run, &rc)) {
         return rc;
     }
-    struct snapshot *s = reading_snapshot(q->api, &run);
-    struct body *body = s ? reading_body(q->api, s) : NULL;
-    if (body) {
-        rc = answer_body(q, body);
-        body_unref(body);
-    } else if (s) {
-        rc = answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, "the reading is too large");
-    } else {
-        rc = answer_store_problem(q);
-    }
+    struct snapshot *s = reading_snapshot(q, &run);
+    rc = s ? answer_reading(q, s) : answer_store_problem(q);
     snapshot_unref(s);
     found_release(&run);
+    return rc;
+}
+
+// Of a live run at once; others are in the store.
+enum MHD_Result temperature_get(struct request *q) {
+    struct snapshot *live = board_find(q->api->board, q->part[0]);
+    if (!live) {
+        return request_defer(q, answer_found, false);
+    }
+    enum MHD_Result rc = answer_reading(q, live);
+    snapshot_unref(live);
     return rc;
 }

@@ -69,6 +69,8 @@ struct config {
         char *token_file;
         uint64_t max_connections;
         uint64_t max_points; // a request for series
+        char **cors_origins; // of pages that may use the API; "*": all
+        size_t n_cors_origins;
         struct config_tls tls;
     } http;
     struct {

@@ -31,6 +31,7 @@ extern const struct value_type type_glob;
 extern const struct value_type type_url;
 extern const struct value_type type_address;
 extern const struct value_type type_tcp_address;
+extern const struct value_type type_origin;
 extern const struct value_type type_size;
 extern const struct value_type type_duration_ms; // uint64_t milliseconds
 extern const struct value_type type_duration_s;  // uint64_t seconds

@@ -77,6 +77,14 @@ static bool read_url(const struct setting *s, const char *text, void *field) {
            read_text(s, text, field);
 }
 
+// As a browser sends it: no path, not even a slash.
+static bool read_origin(const struct setting *s, const char *text, void *field) {
+    const char *host = strstr(text, "://");
+    bool all = strcmp(text, "*") == 0;
+    bool good = host && host > text && host[3] && !strpbrk(host + 3, "/?#@ \"<>\\");
+    return (all || good) && read_text(s, text, field);
+}
+
 static bool read_address(const struct setting *s, const char *text, void *field) {
     struct units_address address;
     return units_parse_address(text, &address) && read_text(s, text, field);
@@ -301,6 +309,8 @@ const struct value_type type_address =
     TEXT_TYPE("HOST:PORT, [IPV6]:PORT or unix:PATH", "127.0.0.1:27315", read_address);
 const struct value_type type_tcp_address =
     TEXT_TYPE("HOST:PORT or [IPV6]:PORT", "127.0.0.1:27316", read_tcp_address);
+const struct value_type type_origin =
+    TEXT_TYPE("SCHEME://HOST[:PORT] or *", "https://grafana.example.org", read_origin);
 const struct value_type type_rule = TEXT_TYPE("the name of a rule", NULL, read_text);
 
 const struct value_type type_size = {.noun = "a size",

@@ -124,13 +124,20 @@ static int read_token(struct app *app, const char *key, const char *path, char *
     return rc;
 }
 
+// Both or neither. The API has its own copy; before it runs it is given the token when it starts.
 static int read_tokens(struct app *app, const struct config *config, struct buf *messages) {
-    char *token = NULL;
-    if (read_token(app, "ingest.token_file", config->ingest.token_file, &token, messages)) {
+    char *ingest = NULL, *http = NULL;
+    if (read_token(app, "ingest.token_file", config->ingest.token_file, &ingest, messages) ||
+        read_token(app, "http.token_file", config->http.token_file, &http, messages)) {
+        free(ingest);
         return -1;
     }
     free(app->ingest_token);
-    app->ingest_token = token;
+    app->ingest_token = ingest;
+    if (app->api) {
+        api_set_token(app->api, http);
+    }
+    free(http);
     return 0;
 }
 
@@ -213,6 +220,8 @@ static int start_api(struct app *app, struct buf *error) {
         .listen = app->config.http.listen,
         .max_connections = (unsigned)app->config.http.max_connections,
         .max_points = app->config.http.max_points,
+        .origins = app->config.http.cors_origins,
+        .n_origins = app->config.http.n_cors_origins,
         .data = app->config.data,
         .board = app->board,
         .command = commands_submit,

@@ -24,6 +24,9 @@ struct snapshot {
     bool *named;  // the hello names an activation for the layer
     double *heat; // of each layer over all states, see probes/balance.h
     struct balance_sheet balance;
+    // Use snapshot_attach and snapshot_attached
+    _Atomic(void *) attached;
+    void (*_Atomic free_attached)(void *);
 };
 
 // Reads all instruments of the run now.
@@ -31,5 +34,11 @@ struct snapshot *snapshot_create(const struct run *r);
 struct engine_reading snapshot_engine(const struct snapshot *s, size_t layer);
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
+// One thing that is made of the snapshot and lasts as long, such as its serialised form; NULL: none
+// yet. Any thread.
+void *snapshot_attached(struct snapshot *s);
+// Gives it to the snapshot, unless another thread was faster: then it is freed and the other's is
+// returned. All callers give the same `free_it`.
+void *snapshot_attach(struct snapshot *s, void *thing, void (*free_it)(void *));
 
 #endif

@@ -32,7 +32,7 @@ static void assert_defaults(const struct config *c) {
     ck_assert_uint_eq(c->ingest.rank_wait_ms, 10000);
     ck_assert_ptr_null(c->ingest.token_file);
     ck_assert_str_eq(c->http.listen, "127.0.0.1:27316");
-    ck_assert_uint_eq(c->http.max_connections, 256);
+    ck_assert_uint_eq(c->http.max_connections, 4096);
     ck_assert_uint_eq(c->http.max_points, 100000);
     ck_assert_ptr_null(c->http.token_file);
     ck_assert_ptr_null(c->http.tls.cert);

@@ -12,7 +12,8 @@ static const struct mistake mistakes[] = {
     {"data: /x\nspeed: 9\n",
      "2: speed: is not a key; expected one of data, ingest.listen, ingest.max_message, "
      "ingest.ack_interval, ingest.max_connections, ingest.max_queue, ingest.rank_wait, "
-     "ingest.token_file, http.listen, http.max_connections, http.max_points, http.token_file, http.tls.cert, "
+     "ingest.token_file, http.listen, http.max_connections, http.max_points, http.cors_origins, "
+     "http.token_file, http.tls.cert, "
      "http.tls.key, storage.durability, storage.retention, storage.max_size, alerts.stall_after, "
      "alerts.rules, alerts.webhooks, remote_write"},
     {"storage:\n  durabilty: full\n",
@@ -21,7 +22,8 @@ static const struct mistake mistakes[] = {
     {"storage.durability: full\n",
      "1: storage.durability: is not a key; expected one of data, ingest.listen, "
      "ingest.max_message, ingest.ack_interval, ingest.max_connections, ingest.max_queue, "
-     "ingest.rank_wait, ingest.token_file, http.listen, http.max_connections, http.max_points, http.token_file, "
+     "ingest.rank_wait, ingest.token_file, http.listen, http.max_connections, http.max_points, "
+     "http.cors_origins, http.token_file, "
      "http.tls.cert, http.tls.key, storage.durability, storage.retention, storage.max_size, "
      "alerts.stall_after, alerts.rules, alerts.webhooks, remote_write"},
     {"storage: {[a]: b}\n",
