@@ -19,6 +19,9 @@ static struct body_form take_buffer(struct buf *b) {
     struct body_form form = {.data = b->data, .len = b->len};
     if (!form.data) {
         form.data = must_alloc(1);
+    } else if (b->len < b->cap / 2) {
+        char *fitting = realloc(form.data, b->len + 1);
+        form.data = fitting ? fitting : form.data;
     }
     *b = (struct buf){.max = b->max};
     return form;
@@ -59,7 +62,7 @@ void body_unref(struct body *b) {
 static bool compress(struct body *b) {
     struct buf out;
     if (!b->gzip.data && !b->incompressible) {
-        buf_init(&out, b->plain.len);
+        buf_init(&out, SIZE_MAX / 2); // little more than the plain bytes, at the worst
         b->incompressible = !gzip_bytes(b->plain.data, b->plain.len, &out);
         if (b->incompressible) {
             buf_free(&out);
