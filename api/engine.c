@@ -167,7 +167,7 @@ enum MHD_Result engine_get(struct request *q) {
     if (!find_run(q, &run, &rc)) {
         return rc;
     }
-    struct snapshot *s = reading_snapshot(q->api, &run);
+    struct snapshot *s = reading_snapshot(q, &run);
     if (s) {
         struct buf json;
         buf_init(&json, ENGINE_BYTES_MAX);
