@@ -41,7 +41,11 @@ struct config_rule {
 
 struct config_webhook {
     char *url;
-    unsigned format; // enum config_format
+    unsigned format;        // enum config_format
+    unsigned severity_from; // enum config_severity; unset: alerts.severity_from
+    double resend_s;        // format alertmanager: what fires is sent again this often
+    char *token_file;       // NULL: no Authorization header
+    char *secret_file;      // NULL: not signed
 };
 
 struct config_remote_write {
@@ -84,6 +88,11 @@ struct config {
         size_t n_rules;
         struct config_webhook *webhooks;
         size_t n_webhooks;
+        unsigned severity_from; // enum config_severity: less severe alerts are not sent
+        char *command;          // run for every change; NULL: none
+        char *mail_to, *mail_from;
+        char *sendmail;
+        char *external_url; // NULL: made of http.listen
     } alerts;
     struct config_remote_write *remote_write;
     size_t n_remote_write;

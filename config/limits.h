@@ -44,6 +44,13 @@
 #define LIMIT_PAGE_DEFAULT 100                     // entries when the request does not say
 #define LIMIT_HTTP_BODY_BYTES (UINT64_C(64) << 20) // body of a POST
 
+// What people may ask about alerts
+#define LIMIT_SILENCES 1000       // kept at once
+#define LIMIT_SILENCE_MATCHERS 16 // of a silence
+#define LIMIT_SILENCE_VALUE 512   // bytes of a matcher's value
+#define LIMIT_SILENCE_TEXT 1024   // bytes of its comment, of its author
+#define LIMIT_NOTICES 10000       // that wait for one receiver
+
 // The configuration itself
 #define LIMIT_CONFIG_BYTES (1 << 20)     // the file
 #define LIMIT_CONFIG_KEYS 256            // keys of one mapping in it

@@ -92,7 +92,7 @@ static int apply(struct writer *w, struct op *op) {
     case OP_EVENT:
         return store_put_event(s, &op->event);
     case OP_ALERT:
-        return store_put_alert(s, &op->alert, op->cancelled, &op->alert.id);
+        return store_put_alert(s, &op->alert, op->cancelled);
     case OP_ACKNOWLEDGE:
         return store_acknowledge_alert(s, op->alert.id, op->alert.changed);
     case OP_DELETE_RUN:

@@ -3,24 +3,33 @@
 #include "storage/store.h"
 #include "storage/store_internal.h"
 
+#include <string.h>
+
 // While it is resolved a row keeps the value, threshold and step with which it fired, and the time
 // at which it first fired whatever its severity becomes later.
 static const char put_sql[] =
     "INSERT INTO alert (run, attempt, rule, layer, since, severity, state, step, started, fired, "
-    "resolved, changed, value, threshold, alert_group, summary, acknowledged) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 0, ?15, 0) "
+    "resolved, changed, value, threshold, alert_group, summary, acknowledged, closed_by) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 0, ?15, 0, ?16) "
     "ON CONFLICT (run, attempt, rule, layer, since) DO UPDATE SET severity=?6, state=?7, "
-    "changed=?12, "
+    "changed=?12, closed_by=?16, "
     "resolved=?11, fired=CASE WHEN fired=0 THEN ?10 ELSE fired END, "
     "step=CASE WHEN ?11=0 THEN ?8 ELSE step END, value=CASE WHEN ?11=0 THEN ?13 ELSE value END, "
     "threshold=CASE WHEN ?11=0 THEN ?14 ELSE threshold END, "
     "summary=CASE WHEN ?11=0 THEN ?15 ELSE summary END "
-    "RETURNING id";
+    "RETURNING id, started";
 
 static const char group_sql[] =
     "UPDATE alert SET alert_group=coalesce((SELECT first.id FROM alert AS first WHERE first.run=?2 "
     "AND first.attempt=?3 AND first.rule=?4 AND first.layer=?5 AND first.since=?6), id) WHERE "
-    "id=?1";
+    "id=?1 RETURNING alert_group";
+
+static const char change_sql[] =
+    "INSERT INTO alert_change (alert, severity, state, step, time, value, summary) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (alert, state, severity) DO NOTHING";
+
+static const char notice_sql[] =
+    "INSERT INTO notice (receiver, alert, severity, state) VALUES (?1, ?2, ?3, ?4)";
 
 static const char cancel_sql[] = "DELETE FROM alert WHERE run=?1 AND attempt=?2 AND rule=?3 AND "
                                  "layer=?4 AND since=?5";
@@ -57,7 +66,7 @@ static int cancel(struct connection *c, const struct alert_record *a) {
     return finish(c, q);
 }
 
-static int put(struct connection *c, const struct alert_record *a, int64_t *id) {
+static int put(struct connection *c, struct alert_record *a) {
     sqlite3_stmt *q = prepare(c, put_sql);
     if (!q) {
         return -1;
@@ -73,34 +82,93 @@ static int put(struct connection *c, const struct alert_record *a, int64_t *id) 
     bind_double_bits(q, 13, &a->value);
     bind_double_bits(q, 14, &a->threshold);
     bind_text(q, 15, a->summary);
+    sqlite3_bind_int(q, 16, a->closed_by);
     if (sqlite3_step(q) != SQLITE_ROW) {
         connection_fail(c);
         sqlite3_finalize(q);
         return -1;
     }
-    *id = sqlite3_column_int64(q, 0);
+    a->id = sqlite3_column_int64(q, 0);
+    a->started = sqlite3_column_double(q, 1);
     return finish(c, q);
 }
 
-static int put_group(struct connection *c, const struct alert_record *a, int64_t id) {
+static int put_group(struct connection *c, struct alert_record *a) {
     sqlite3_stmt *q = prepare(c, group_sql);
     if (!q) {
         return -1;
     }
-    sqlite3_bind_int64(q, 1, id);
+    sqlite3_bind_int64(q, 1, a->id);
     sqlite3_bind_int64(q, 2, a->run);
     sqlite3_bind_int64(q, 3, a->attempt);
     bind_text(q, 4, a->group_rule ? a->group_rule : a->rule);
     bind_text(q, 5, a->group_layer ? a->group_layer : "");
     sqlite3_bind_int64(q, 6, a->group_since);
+    if (sqlite3_step(q) != SQLITE_ROW) {
+        connection_fail(c);
+        sqlite3_finalize(q);
+        return -1;
+    }
+    a->group = sqlite3_column_int64(q, 0);
     return finish(c, q);
 }
 
-int store_put_alert(struct store *s, const struct alert_record *a, bool cancelled, int64_t *id) {
+// *is_new: the alert was not in this state with this severity before.
+static int put_change(struct connection *c, const struct alert_record *a, bool *is_new) {
+    sqlite3_stmt *q = prepare(c, change_sql);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, a->id);
+    sqlite3_bind_int(q, 2, a->severity);
+    sqlite3_bind_int(q, 3, a->state);
+    sqlite3_bind_int64(q, 4, a->step);
+    sqlite3_bind_double(q, 5, a->changed);
+    bind_double_bits(q, 6, &a->value);
+    bind_text(q, 7, a->summary);
+    int rc = finish(c, q);
+    *is_new = sqlite3_changes(c->db) > 0;
+    return rc;
+}
+
+static int put_notice(struct connection *c, const struct alert_record *a, const char *name,
+                      size_t len, int64_t *id) {
+    sqlite3_stmt *q = prepare(c, notice_sql);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_text(q, 1, name, (int)len, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 2, a->id);
+    sqlite3_bind_int(q, 3, a->severity);
+    sqlite3_bind_int(q, 4, a->state);
+    int rc = finish(c, q);
+    *id = sqlite3_last_insert_rowid(c->db);
+    return rc;
+}
+
+// One notice a receiver, numbered one after the other because nobody else writes.
+static int put_notices(struct connection *c, struct alert_record *a) {
+    for (const char *at = a->receivers; at && *at;) {
+        size_t len = strcspn(at, "\n");
+        int64_t id;
+        if (put_notice(c, a, at, len, &id)) {
+            return -1;
+        }
+        a->notice = a->notice ? a->notice : id;
+        at += len + (at[len] == '\n');
+    }
+    return 0;
+}
+
+int store_put_alert(struct store *s, struct alert_record *a, bool cancelled) {
     struct connection *c = store_connection(s);
-    *id = 0;
+    bool is_new;
+    a->id = a->group = a->notice = 0;
     if (cancelled) {
         return cancel(c, a);
     }
-    return put(c, a, id) || put_group(c, a, *id) ? -1 : 0;
+    if (put(c, a) || put_group(c, a) || put_change(c, a, &is_new)) {
+        return -1;
+    }
+    return is_new ? put_notices(c, a) : 0;
 }

@@ -1,6 +1,7 @@
 #include "storage/reader.h"
 
 #include "storage/blob.h"
+#include "storage/reader_internal.h"
 #include "storage/schema.h"
 #include "storage/statement.h"
 #include "storage/store.h"
@@ -13,11 +14,6 @@
     "id, name, project, status, started, last_seen, end_time, first_step, last_step, n_steps, "    \
     "loss, "                                                                                       \
     "facts"
-#define ALERT_COLUMNS                                                                              \
-    "a.id, a.run, a.attempt, r.name, r.project, a.rule, a.layer, a.severity, a.state, a.since, "   \
-    "a.step, "                                                                                     \
-    "a.started, a.fired, a.resolved, a.changed, a.value, a.threshold, a.alert_group, a.summary, "  \
-    "a.acknowledged"
 
 enum {
     SQL_BEGIN,
@@ -80,6 +76,10 @@ void reader_close(struct reader *r) {
         connection_close(&r->c);
         free(r);
     }
+}
+
+struct connection *reader_connection(struct reader *r) {
+    return &r->c;
 }
 
 const char *reader_error(const struct reader *r) {
@@ -218,7 +218,7 @@ int64_t reader_events(struct reader *r, int64_t run, const struct event_filter *
     return finish(r, q, rc) ? -1 : n;
 }
 
-static void fill_alert(sqlite3_stmt *q, struct alert_record *out) {
+void alert_fill(sqlite3_stmt *q, struct alert_record *out) {
     *out = (struct alert_record){.id = sqlite3_column_int64(q, 0),
                                  .run = sqlite3_column_int64(q, 1),
                                  .attempt = sqlite3_column_int64(q, 2),
@@ -238,7 +238,9 @@ static void fill_alert(sqlite3_stmt *q, struct alert_record *out) {
                                  .threshold = column_double_bits(q, 16),
                                  .group = sqlite3_column_int64(q, 17),
                                  .summary = column_copy(q, 18),
-                                 .acknowledged = sqlite3_column_double(q, 19)};
+                                 .acknowledged = sqlite3_column_double(q, 19),
+                                 .closed_by = sqlite3_column_int(q, 20),
+                                 .inhibited = sqlite3_column_int(q, 21)};
     if (out->layer && !*out->layer) {
         free(out->layer);
         out->layer = NULL;
@@ -261,7 +263,7 @@ int64_t reader_alerts(struct reader *r, const struct alert_filter *filter, int64
     bool more = true;
     while (more && (rc = sqlite3_step(q)) == SQLITE_ROW) {
         struct alert_record a;
-        fill_alert(q, &a);
+        alert_fill(q, &a);
         more = row(context, &a);
         alert_record_free(&a);
         n++;

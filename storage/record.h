@@ -64,6 +64,19 @@ struct alert_record {
     int64_t group_since;
     char *summary;
     double acknowledged; // 0: nobody has it
+    int closed_by;       // enum alert_closing, once it is resolved
+    bool inhibited;      // on the way out: the first alert of its cause fires and is more severe
+    char *receivers;     // on the way in: who must be told of this change, a name a line; NULL:
+                         // nobody
+    int64_t notice;      // set by store_put_alert: the first of their notices; 0: nothing is new
+};
+
+// Why an alert is not firing any more.
+enum alert_closing {
+    ALERT_RECOVERED,  // its condition was gone for as long as its rule wants
+    ALERT_RUN_ENDED,  // nothing more is known of it
+    ALERT_SUPERSEDED, // another attempt of the run began
+    ALERT_CLOSINGS
 };
 
 void run_record_free(struct run_record *r);

@@ -73,7 +73,38 @@ static const char version_1[] =
     "  state BLOB NOT NULL"
     ") STRICT;";
 
-static const char *const migrations[] = {version_1};
+static const char alert_delivery[] =
+    "ALTER TABLE alert ADD COLUMN closed_by INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE alert_change ("
+    "  id INTEGER PRIMARY KEY,"
+    "  alert INTEGER NOT NULL REFERENCES alert (id) ON DELETE CASCADE,"
+    "  severity INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL,"
+    "  step INTEGER NOT NULL,"
+    "  time REAL NOT NULL,"
+    "  value BLOB NOT NULL,"
+    "  summary TEXT NOT NULL,"
+    "  UNIQUE (alert, state, severity)" // what comes again changes nothing
+    ") STRICT;"
+    "CREATE TABLE notice ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  receiver TEXT NOT NULL,"
+    "  alert INTEGER NOT NULL REFERENCES alert (id) ON DELETE CASCADE,"
+    "  severity INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX notice_by_alert ON notice (alert);"
+    "CREATE TABLE silence ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  starts REAL NOT NULL,"
+    "  ends REAL NOT NULL,"
+    "  created REAL NOT NULL,"
+    "  created_by TEXT NOT NULL,"
+    "  comment TEXT NOT NULL,"
+    "  matchers TEXT NOT NULL"
+    ") STRICT;";
+
+static const char *const migrations[] = {version_1, alert_delivery};
 #define N_MIGRATIONS ((int)(sizeof migrations / sizeof *migrations))
 
 int schema_version_newest(void) {

@@ -329,8 +329,7 @@ START_TEST(test_deleting_a_run) {
         put_event(run, 10 * run, 1, 1, "x");
         OK(store_put_checkpoint(store, run, 10 * run, 1, "state", 5));
         struct alert_record a = {.run = run, .rule = text("u"), .summary = text("")};
-        int64_t id;
-        OK(store_put_alert(store, &a, false, &id));
+        OK(store_put_alert(store, &a, false));
     }
     static const char all[] =
         "SELECT (SELECT count(*) FROM run) + (SELECT count(*) FROM attempt) + "

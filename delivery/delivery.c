@@ -1,0 +1,664 @@
+#include "delivery/delivery.h"
+
+#include "alerts/alerts.h"
+#include "api/emit.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "delivery/active.h"
+#include "delivery/payload.h"
+#include "delivery/receiver.h"
+#include "wire/silence.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BODY_BYTES_MAX ((size_t)1 << 20)
+#define BACKOFF_MAX_S 300.0
+#define RETRY_AFTER_MAX_S 3600.0
+#define TEST_ENDS_S 60 // Alertmanager lets a test resolve by itself
+
+extern char **environ;
+
+struct delivery {
+    uv_loop_t *loop;
+    struct poster *poster;
+    struct board *board;
+    delivery_done_fn *done;
+    void *context;
+    char *external_url;
+    struct receiver *receivers;
+    struct actives actives;
+    struct silence *silences;
+    size_t n_silences;
+    int64_t n_tests;
+};
+
+static void pump(struct receiver *r);
+
+static double monotonic_s(void) {
+    return (double)clock_monotonic_ns() * 1e-9;
+}
+
+// -- who hears of what ---------------------------------------------------------------------------
+
+static bool is_silenced(const struct delivery *d, const struct alert_record *a) {
+    const struct silence_subject subject = {
+        .label = {[SILENCE_RULE] = a->rule,
+                  [SILENCE_RUN] = a->run_name,
+                  [SILENCE_PROJECT] = a->project ? a->project : "",
+                  [SILENCE_LAYER] = a->layer ? a->layer : "",
+                  [SILENCE_SEVERITY] = severity_name((enum severity)a->severity)}};
+    double now = clock_wall_s();
+    for (size_t i = 0; i < d->n_silences; i++) {
+        if (silence_is_active(&d->silences[i], now) && silence_matches(&d->silences[i], &subject)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_held(const struct delivery *d, const struct alert_record *a) {
+    return a->state == ALERT_FIRING &&
+           (actives_inhibit(&d->actives, a) || is_silenced(d, a));
+}
+
+static bool wants(const struct receiver *r, const struct alert_record *a) {
+    return !r->gone && a->severity >= r->severity_from;
+}
+
+char *delivery_receivers(const struct delivery *d, const struct alert_record *a) {
+    struct buf names;
+    buf_init(&names, (LIMIT_WEBHOOKS + 2) * (size_t)(LIMIT_CONFIG_TEXT + 80));
+    if (a->state != ALERT_PENDING) {
+        for (const struct receiver *r = d->receivers; r; r = r->next) {
+            if (wants(r, a)) {
+                buf_printf(&names, "%s%s", names.len ? "\n" : "", r->name);
+            }
+        }
+    }
+    char *text = names.len ? strdup(buf_str(&names)) : NULL;
+    buf_free(&names);
+    return text;
+}
+
+// -- what people see of it -----------------------------------------------------------------------
+
+static void emit_receiver(struct emit *e, const struct receiver *r) {
+    emit_object(e, NULL);
+    emit_text(e, "receiver", r->name);
+    emit_text(e, "kind", receiver_kind_name(r->kind));
+    emit_text(e, "severity_from", severity_name((enum severity)r->severity_from));
+    emit_integer(e, "waiting", (int64_t)r->n_waiting);
+    emit_integer(e, "delivered", (int64_t)r->n_delivered);
+    emit_integer(e, "refused", (int64_t)r->n_refused);
+    emit_integer(e, "failures", (int64_t)r->n_failed);
+    emit_time(e, "last_delivered", r->delivered_s);
+    emit_time(e, "last_failure", r->failed_s);
+    emit_text(e, "last_error", *r->error ? r->error : NULL);
+    emit_end(e);
+}
+
+static void publish(struct delivery *d) {
+    struct buf json;
+    struct board_figures *figures = board_figures(d->board);
+    uint64_t waiting = 0;
+    buf_init(&json, BODY_BYTES_MAX);
+    struct emit e = emit_to(&json);
+    emit_object(&e, NULL);
+    emit_array(&e, "receivers");
+    for (const struct receiver *r = d->receivers; r; r = r->next) {
+        if (!r->gone) {
+            emit_receiver(&e, r);
+            waiting += r->n_waiting;
+        }
+    }
+    emit_end(&e);
+    emit_end(&e);
+    figures->notices_waiting = waiting;
+    board_set_receivers(d->board, buf_str(&json));
+    buf_free(&json);
+}
+
+// -- the end of a try ----------------------------------------------------------------------------
+
+static void leave_outbox(struct delivery *d, int64_t id) {
+    if (id) {
+        d->done(d->context, id);
+    }
+}
+
+static void drop(struct receiver *r, struct notice **at) {
+    leave_outbox(r->delivery, (*at)->id);
+    receiver_drop_notice(r, at);
+}
+
+static void drop_sent(struct receiver *r) {
+    for (struct notice **at = &r->first; *at;) {
+        if ((*at)->sending) {
+            drop(r, at);
+        } else {
+            at = &(*at)->next;
+        }
+    }
+}
+
+static void remove_receiver(struct delivery *d, struct receiver *r) {
+    struct receiver **at = &d->receivers;
+    while (*at != r) {
+        at = &(*at)->next;
+    }
+    *at = r->next;
+    receiver_destroy(r);
+}
+
+static void wait_after_failure(struct receiver *r, double retry_after_s) {
+    double pause = r->failures < 16 ? (double)(1u << r->failures) : BACKOFF_MAX_S;
+    pause = pause > BACKOFF_MAX_S ? BACKOFF_MAX_S : pause;
+    // A quarter of it by chance, so that many receivers of one failed host do not come together.
+    pause *= 1 + 0.25 * (double)(clock_monotonic_ns() % 1000) / 1000;
+    retry_after_s = retry_after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : retry_after_s;
+    r->retry_at_s = monotonic_s() + (retry_after_s > pause ? retry_after_s : pause);
+}
+
+enum outcome { TAKEN, REFUSED_FOR_GOOD, FAILED };
+
+static void finish(struct receiver *r, enum outcome outcome, double retry_after_s,
+                   const char *error) {
+    struct delivery *d = r->delivery;
+    struct board_figures *figures = board_figures(d->board);
+    r->sending = false;
+    r->spawned = NULL;
+    if (outcome == TAKEN) {
+        r->n_delivered++;
+        figures->notices_delivered++;
+        r->delivered_s = clock_wall_s();
+        r->failures = 0;
+        r->retry_at_s = 0;
+    } else {
+        snprintf(r->error, sizeof r->error, "%s", error);
+        r->failed_s = clock_wall_s();
+        r->n_failed++;
+        figures->notices_failed++;
+        if (outcome == REFUSED_FOR_GOOD || r->failures == 0) {
+            log_warning("alerts to %s: %s; %s", r->name, error,
+                        outcome == FAILED ? "they wait and are sent again" : "it is not sent again");
+        }
+    }
+    if (outcome == FAILED) {
+        wait_after_failure(r, retry_after_s);
+        r->failures++;
+        for (struct notice *n = r->first; n; n = n->next) {
+            n->sending = false;
+        }
+    } else {
+        r->n_refused += outcome == REFUSED_FOR_GOOD;
+        drop_sent(r);
+    }
+    if (r->gone) {
+        remove_receiver(d, r);
+    } else if (outcome != FAILED) {
+        pump(r);
+    }
+    publish(d);
+}
+
+// A status that says that this body will never be taken, however often it comes.
+static bool is_final(long status) {
+    return status == 400 || status == 410 || status == 413 || status == 415 || status == 422;
+}
+
+static void on_posted(void *context, long status, double retry_after_s, const char *error) {
+    struct receiver *r = context;
+    char text[160];
+    if (status >= 200 && status < 300) {
+        finish(r, TAKEN, 0, NULL);
+    } else if (status) {
+        snprintf(text, sizeof text, "it answered with status %ld", status);
+        finish(r, is_final(status) ? REFUSED_FOR_GOOD : FAILED, retry_after_s, text);
+    } else {
+        finish(r, FAILED, 0, error);
+    }
+}
+
+static void on_spawned(void *context, const char *error) {
+    finish(context, error ? FAILED : TAKEN, 0, error);
+}
+
+// -- a try ---------------------------------------------------------------------------------------
+
+static void post(struct receiver *r, const struct buf *body, const struct alert_record *a) {
+    char authorization[LIMIT_TOKEN_BYTES + 32], signature[160], key[96], key_text[64];
+    const char *headers[6] = {"Content-Type: application/json"};
+    size_t n = 1;
+    if (r->token) {
+        snprintf(authorization, sizeof authorization, "Authorization: Bearer %s", r->token);
+        headers[n++] = authorization;
+    }
+    if (r->secret) {
+        char text[128];
+        payload_signature(r->secret, clock_wall_s(), body, text);
+        snprintf(signature, sizeof signature, "X-Pyrometer-Signature: %s", text);
+        headers[n++] = signature;
+    }
+    if (a) {
+        payload_idempotency_key(a, key_text);
+        snprintf(key, sizeof key, "Idempotency-Key: %s", key_text);
+        headers[n++] = key;
+    }
+    headers[n] = NULL;
+    struct post p = {.url = r->url, .headers = headers, .body = body->data, .size = body->len};
+    poster_send(r->delivery->poster, &p, on_posted, r);
+    explicit_bzero(authorization, sizeof authorization);
+}
+
+static char *variable(const char *name, const char *value) {
+    struct buf text;
+    buf_init(&text, 8192);
+    buf_printf(&text, "PYROMETER_%s=%s", name, value ? value : "");
+    char *copy = strdup(buf_str(&text));
+    CHECK(copy != NULL);
+    buf_free(&text);
+    return copy;
+}
+
+#define N_VARIABLES 6
+
+static void run_command(struct receiver *r, const struct buf *body, const struct alert_record *a) {
+    size_t n = 0;
+    while (environ[n]) {
+        n++;
+    }
+    char **env = must_alloc((n + N_VARIABLES + 1) * sizeof *env);
+    memcpy(env, environ, n * sizeof *env);
+    env[n] = variable("RULE", a->rule);
+    env[n + 1] = variable("RUN", a->run_name);
+    env[n + 2] = variable("LAYER", a->layer);
+    env[n + 3] = variable("SEVERITY", severity_name((enum severity)a->severity));
+    env[n + 4] = variable("STATE", alert_state_name((enum alert_state)a->state));
+    env[n + 5] = variable("SUMMARY", a->summary);
+    char *argv[] = {r->url, NULL};
+    r->spawned = spawn(r->delivery->loop, argv, env, body->data, body->len, on_spawned, r);
+    for (size_t i = 0; i < N_VARIABLES; i++) {
+        free(env[n + i]);
+    }
+    free(env);
+}
+
+static void mail(struct receiver *r, const struct buf *body) {
+    char at_once[] = "-t", no_dots[] = "-i";
+    char *argv[] = {r->program, at_once, no_dots, NULL};
+    r->spawned = spawn(r->delivery->loop, argv, environ, body->data, body->len, on_spawned, r);
+}
+
+static void send_one(struct receiver *r, struct notice *n) {
+    struct buf body;
+    buf_init(&body, BODY_BYTES_MAX);
+    r->sending = n->sending = true;
+    if (r->kind == RECEIVER_MAIL) {
+        payload_mail(&n->alert, r->delivery->external_url, r->url, r->sender, &body);
+        mail(r, &body);
+    } else {
+        payload_webhook(&n->alert, r->delivery->external_url, &body);
+        if (r->kind == RECEIVER_COMMAND) {
+            run_command(r, &body, &n->alert);
+        } else {
+            post(r, &body, &n->alert);
+        }
+    }
+    buf_free(&body);
+}
+
+// Drops a held notice, and the end of its alert with it, once the alert has resolved.
+static void settle_held(struct receiver *r) {
+    for (struct notice **at = &r->first; *at;) {
+        struct notice *n = *at;
+        struct notice **end = &n->next;
+        while (*end &&
+               ((*end)->alert.id != n->alert.id || (*end)->alert.state != ALERT_RESOLVED)) {
+            end = &(*end)->next;
+        }
+        if (*end && n->id && is_held(r->delivery, &n->alert)) {
+            drop(r, end);
+            drop(r, at);
+        } else {
+            at = &n->next;
+        }
+    }
+}
+
+static void pump_one(struct receiver *r) {
+    settle_held(r);
+    for (struct notice *n = r->first; n; n = n->next) {
+        if (!is_held(r->delivery, &n->alert)) {
+            send_one(r, n);
+            return;
+        }
+    }
+}
+
+static void put_entry(const struct receiver *r, const struct alert_record *a, double ends,
+                      struct buf *body) {
+    buf_puts(body, body->len > 1 ? "," : "");
+    payload_alertmanager(a, r->delivery->external_url, ends, body);
+}
+
+// Everything that fires and whatever resolved lately, so that what Alertmanager missed or forgot
+// comes again.
+static void put_actives(struct receiver *r, struct buf *body) {
+    struct delivery *d = r->delivery;
+    double now = clock_wall_s();
+    for (const struct active *x = d->actives.first; x; x = x->next) {
+        bool fires = x->alert.state == ALERT_FIRING;
+        if (wants(r, &x->alert) && !(fires && is_held(d, &x->alert))) {
+            put_entry(r, &x->alert, fires ? now + 3 * r->resend_s : x->alert.resolved, body);
+        }
+    }
+}
+
+// Notices that say something which what is active does not: tests, and ends of long ago.
+static void put_waiting(struct receiver *r, struct buf *body) {
+    struct delivery *d = r->delivery;
+    for (struct notice *n = r->first; n; n = n->next) {
+        n->sending = !is_held(d, &n->alert);
+        bool is_told = actives_find(&d->actives, n->alert.id) != NULL;
+        if (n->sending && !is_told && (n->id == 0 || n->alert.state == ALERT_RESOLVED)) {
+            double ends = n->id ? n->alert.resolved : clock_wall_s() + TEST_ENDS_S;
+            put_entry(r, &n->alert, ends, body);
+        }
+    }
+}
+
+static void pump_alertmanager(struct receiver *r) {
+    struct buf body;
+    buf_init(&body, (size_t)64 << 20);
+    settle_held(r);
+    buf_puts(&body, "[");
+    put_waiting(r, &body);
+    bool has_news = false;
+    for (const struct notice *n = r->first; n; n = n->next) {
+        has_news = has_news || n->sending;
+    }
+    bool is_due = monotonic_s() >= r->resend_at_s;
+    if (has_news || is_due) {
+        put_actives(r, &body);
+    }
+    if (body.len > 1) {
+        buf_puts(&body, "]");
+        r->sending = true;
+        r->resend_at_s = monotonic_s() + r->resend_s;
+        post(r, &body, NULL);
+    } else if (has_news) {
+        drop_sent(r); // about alerts that have resolved: their end is told, or was
+    }
+    buf_free(&body);
+}
+
+static void pump(struct receiver *r) {
+    if (r->sending || r->gone || monotonic_s() < r->retry_at_s) {
+        return;
+    }
+    if (r->kind == RECEIVER_ALERTMANAGER) {
+        pump_alertmanager(r);
+    } else if (r->first) {
+        pump_one(r);
+    }
+}
+
+// -- what happens --------------------------------------------------------------------------------
+
+static void shed(struct receiver *r) {
+    if (r->n_waiting <= LIMIT_NOTICES) {
+        return;
+    }
+    struct notice **at = &r->first;
+    while (*at && (*at)->sending) {
+        at = &(*at)->next;
+    }
+    if (r->n_refused++ % 1000 == 0) {
+        log_error("alerts to %s: over %d wait; the oldest are dropped", r->name, LIMIT_NOTICES);
+    }
+    drop(r, at);
+}
+
+static struct receiver *find(const struct delivery *d, const char *name, size_t len) {
+    for (struct receiver *r = d->receivers; r; r = r->next) {
+        if (!r->gone && strlen(r->name) == len && memcmp(r->name, name, len) == 0) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+static void enqueue(struct delivery *d, const char *name, size_t len, int64_t id,
+                    const struct alert_record *a) {
+    struct receiver *r = find(d, name, len);
+    if (!r) {
+        leave_outbox(d, id); // the configuration does not name it any more
+        return;
+    }
+    receiver_add_notice(r, id, a);
+    shed(r);
+}
+
+void delivery_alert(struct delivery *d, const struct alert_record *a) {
+    if (a->id == 0 || a->state == ALERT_PENDING) {
+        return; // cancelled, or nothing to tell yet
+    }
+    const struct alert_record *whole = actives_note(&d->actives, a);
+    int64_t id = a->notice;
+    for (const char *at = a->notice ? a->receivers : NULL; at && *at; id++) {
+        size_t len = strcspn(at, "\n");
+        enqueue(d, at, len, id, whole);
+        at += len + (at[len] == '\n');
+    }
+    for (struct receiver *r = d->receivers; r; r = r->next) {
+        pump(r);
+    }
+    publish(d);
+}
+
+void delivery_forget_run(struct delivery *d, int64_t run) {
+    actives_end_run(&d->actives, run);
+    for (struct receiver *r = d->receivers; r; r = r->next) {
+        for (struct notice **at = &r->first; *at;) {
+            if ((*at)->alert.run == run && !(*at)->sending && (*at)->id) {
+                receiver_drop_notice(r, at); // the store forgets it with the run
+            } else {
+                at = &(*at)->next;
+            }
+        }
+        r->resend_at_s = 0;
+    }
+}
+
+size_t delivery_test(struct delivery *d) {
+    static char rule[] = "PyrometerTest", run[] = "test",
+                summary[] = "This is a test of pyrometer's alerts; nothing is wrong.";
+    double now = clock_wall_s();
+    struct alert_record a = {.id = --d->n_tests,
+                             .run_name = run,
+                             .rule = rule,
+                             .severity = SEVERITY_WARNING,
+                             .state = ALERT_FIRING,
+                             .started = now,
+                             .fired = now,
+                             .changed = now,
+                             .summary = summary};
+    size_t n = 0;
+    for (struct receiver *r = d->receivers; r; r = r->next) {
+        if (!r->gone) {
+            receiver_add_notice(r, 0, &a);
+            r->retry_at_s = 0;
+            n++;
+            pump(r);
+        }
+    }
+    publish(d);
+    return n;
+}
+
+void delivery_tick(struct delivery *d) {
+    actives_expire(&d->actives, clock_wall_s());
+    for (struct receiver *r = d->receivers; r; r = r->next) {
+        pump(r);
+    }
+}
+
+// -- beginning and end ---------------------------------------------------------------------------
+
+struct delivery *delivery_create(uv_loop_t *loop, struct board *board, delivery_done_fn *done,
+                                 void *context) {
+    struct delivery *d = NEW(struct delivery);
+    d->loop = loop;
+    d->poster = poster_create(loop);
+    d->board = board;
+    d->done = done;
+    d->context = context;
+    return d;
+}
+
+// The old list's notices and figures go to the receivers that stay.
+static void inherit(struct receiver *r, struct receiver *old) {
+    for (struct notice *n = old->first; n; n = n->next) {
+        if (!n->sending) {
+            receiver_add_notice(r, n->id, &n->alert);
+        }
+    }
+    for (struct notice **at = &old->first; *at;) {
+        if ((*at)->sending) {
+            at = &(*at)->next;
+        } else {
+            receiver_drop_notice(old, at);
+        }
+    }
+    r->n_delivered = old->n_delivered;
+    r->n_failed = old->n_failed;
+    r->n_refused = old->n_refused;
+    r->delivered_s = old->delivered_s;
+    r->failed_s = old->failed_s;
+    memcpy(r->error, old->error, sizeof r->error);
+}
+
+// What an earlier configuration named and this one does not.
+static void retire(struct delivery *d, struct receiver *old) {
+    struct receiver *next;
+    for (struct receiver *r = old; r; r = next) {
+        next = r->next;
+        for (struct notice **at = &r->first; *at;) {
+            if ((*at)->sending) {
+                at = &(*at)->next;
+            } else {
+                drop(r, at);
+            }
+        }
+        r->gone = true;
+        if (r->sending) { // its answer is waited for
+            r->next = d->receivers;
+            d->receivers = r;
+        } else {
+            receiver_destroy(r);
+        }
+    }
+}
+
+int delivery_configure(struct delivery *d, const struct config *config, const char *http_address,
+                       struct buf *messages) {
+    struct receiver *new, *old = d->receivers;
+    if (receivers_create(config, &new, messages)) {
+        return -1;
+    }
+    for (struct receiver *r = new; r; r = r->next) {
+        r->delivery = d;
+        struct receiver *same = find(d, r->name, strlen(r->name));
+        if (same) {
+            inherit(r, same);
+        }
+    }
+    struct buf url;
+    buf_init(&url, LIMIT_CONFIG_TEXT + 16);
+    buf_printf(&url, "%s%s", config->alerts.external_url ? "" : "http://",
+               config->alerts.external_url ? config->alerts.external_url : http_address);
+    while (url.len && url.data[url.len - 1] == '/') {
+        url.data[--url.len] = '\0';
+    }
+    free(d->external_url);
+    d->external_url = strdup(buf_str(&url));
+    CHECK(d->external_url != NULL);
+    buf_free(&url);
+    d->receivers = new;
+    retire(d, old);
+    publish(d);
+    return 0;
+}
+
+static void load_notice(void *context, const struct notice_record *n) {
+    struct delivery *d = context;
+    enqueue(d, n->receiver, strlen(n->receiver), n->id, &n->alert);
+}
+
+static bool load_active(void *context, const struct alert_record *a) {
+    struct delivery *d = context;
+    actives_note(&d->actives, a);
+    return true;
+}
+
+struct silence_list {
+    struct silence *list;
+    size_t n, room;
+};
+
+static void load_silence(void *context, const struct silence_record *record) {
+    struct silence_list *l = context;
+    struct buf why;
+    struct silence s = {.id = record->id, .starts = record->starts, .ends = record->ends};
+    buf_init(&why, 1024);
+    if (l->n < l->room &&
+        silence_parse_matchers(&s, record->matchers, strlen(record->matchers), &why) == 0) {
+        l->list[l->n++] = s;
+    } else {
+        silence_free(&s);
+        log_error("silence %lld is passed over: %s", (long long)record->id, buf_str(&why));
+    }
+    buf_free(&why);
+}
+
+static void free_silences(struct delivery *d) {
+    for (size_t i = 0; i < d->n_silences; i++) {
+        silence_free(&d->silences[i]);
+    }
+    free(d->silences);
+    d->silences = NULL;
+    d->n_silences = 0;
+}
+
+int delivery_load_silences(struct delivery *d, struct reader *r) {
+    struct silence_list l = {.room = 2 * LIMIT_SILENCES};
+    l.list = must_alloc(l.room * sizeof *l.list);
+    int rc = reader_silences(r, clock_wall_s(), load_silence, &l) < 0 ? -1 : 0;
+    free_silences(d);
+    d->silences = l.list;
+    d->n_silences = l.n;
+    return rc;
+}
+
+int delivery_load(struct delivery *d, struct reader *r) {
+    double since = clock_wall_s() - ACTIVE_RESOLVED_S;
+    if (reader_active_alerts(r, since, load_active, d) < 0 || delivery_load_silences(d, r) ||
+        reader_notices(r, load_notice, d) < 0) {
+        return -1;
+    }
+    delivery_tick(d);
+    publish(d);
+    return 0;
+}
+
+void delivery_destroy(struct delivery *d) {
+    poster_close(d->poster);
+    while (d->receivers) {
+        remove_receiver(d, d->receivers);
+    }
+    actives_free(&d->actives);
+    free_silences(d);
+    free(d->external_url);
+    free(d);
+}

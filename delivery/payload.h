@@ -1,0 +1,29 @@
+// What receivers are sent of an alert. Pure.
+#ifndef DELIVERY_PAYLOAD_H
+#define DELIVERY_PAYLOAD_H
+
+#include "base/buf.h"
+#include "storage/record.h"
+
+// `external_url`: where people find this daemon's page and API; no slash at the end.
+
+// The alert's labels are alertname (the rule), run, project, layer (left out for the whole run) and
+// severity; never a value, which would make it another alert to its receivers.
+
+// The body of a webhook, Alertmanager's version 4, of this one alert, with the alert as the REST
+// API shows it beside it under "pyrometer".
+void payload_webhook(const struct alert_record *a, const char *external_url, struct buf *out);
+// One entry of the list that Alertmanager's API v2 takes. `ends`: when the alert ends unless it is
+// sent again, seconds since the epoch.
+void payload_alertmanager(const struct alert_record *a, const char *external_url, double ends,
+                          struct buf *out);
+// A mail with its headers. `from` NULL: sendmail's own.
+void payload_mail(const struct alert_record *a, const char *external_url, const char *to,
+                  const char *from, struct buf *out);
+
+// The same for the same change of the same alert, whoever sends it and however often.
+void payload_idempotency_key(const struct alert_record *a, char key[64]);
+// "t=1732345678,v1=..." : HMAC-SHA256 of "TIME.BODY" in hexadecimal.
+void payload_signature(const char *secret, double now, const struct buf *body, char text[128]);
+
+#endif

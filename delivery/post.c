@@ -1,0 +1,203 @@
+#include "delivery/post.h"
+
+#include "base/check.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECT_TIMEOUT_MS 5000L
+#define TIMEOUT_MS 15000L
+#define ANSWER_BYTES_MAX 65536u // a receiver has little to say; more breaks off
+
+struct poster {
+    uv_loop_t *loop;
+    CURLM *multi;
+    uv_timer_t timer;
+    struct transfer *transfers;
+    bool closing;
+};
+
+struct transfer {
+    struct transfer *next;
+    struct poster *poster;
+    CURL *easy;
+    struct curl_slist *headers;
+    post_done_fn *done;
+    void *context;
+    size_t answer_bytes;
+    char error[CURL_ERROR_SIZE];
+};
+
+// A socket of libcurl's that the loop watches.
+struct watched {
+    uv_poll_t poll;
+    struct poster *poster;
+    curl_socket_t fd;
+};
+
+static size_t take_answer(char *bytes, size_t size, size_t n, void *context) {
+    (void)bytes;
+    struct transfer *t = context;
+    t->answer_bytes += size * n;
+    return t->answer_bytes > ANSWER_BYTES_MAX ? 0 : size * n;
+}
+
+static void free_transfer(struct transfer *t) {
+    curl_multi_remove_handle(t->poster->multi, t->easy);
+    curl_easy_cleanup(t->easy);
+    curl_slist_free_all(t->headers);
+    free(t);
+}
+
+static void unlink_transfer(struct transfer *t) {
+    struct transfer **at = &t->poster->transfers;
+    while (*at != t) {
+        at = &(*at)->next;
+    }
+    *at = t->next;
+}
+
+static void finish(struct transfer *t, CURLcode code) {
+    long status = 0;
+    curl_off_t retry_after = 0;
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    if (code != CURLE_OK) {
+        status = 0; // an answer that broke off is none
+    }
+    const char *error = *t->error ? t->error : curl_easy_strerror(code);
+    unlink_transfer(t);
+    t->done(t->context, status, (double)retry_after, error);
+    free_transfer(t);
+}
+
+static void take_finished(struct poster *p) {
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(p->multi, &left))) {
+        if (message->msg == CURLMSG_DONE) {
+            struct transfer *t;
+            CURLcode code = message->data.result;
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+            finish(t, code);
+        }
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+    struct watched *w = poll->data;
+    struct poster *p = w->poster;
+    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+    flags |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
+    flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
+    int running;
+    curl_multi_socket_action(p->multi, w->fd, flags, &running); // may close the poll
+    take_finished(p);
+}
+
+static void free_watched(uv_handle_t *handle) {
+    free(handle->data);
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *of_socket) {
+    (void)easy;
+    struct poster *p = context;
+    struct watched *w = of_socket;
+    if (what == CURL_POLL_REMOVE) {
+        if (w) {
+            uv_poll_stop(&w->poll);
+            uv_close((uv_handle_t *)&w->poll, free_watched);
+            curl_multi_assign(p->multi, fd, NULL);
+        }
+        return 0;
+    }
+    if (!w) {
+        w = NEW(struct watched);
+        *w = (struct watched){.poster = p, .fd = fd};
+        CHECK(uv_poll_init_socket(p->loop, &w->poll, fd) == 0);
+        w->poll.data = w;
+        curl_multi_assign(p->multi, fd, w);
+    }
+    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    uv_poll_start(&w->poll, events, on_poll);
+    return 0;
+}
+
+static void on_timer(uv_timer_t *timer) {
+    struct poster *p = timer->data;
+    int running;
+    curl_multi_socket_action(p->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    take_finished(p);
+}
+
+static int on_timeout(CURLM *multi, long timeout_ms, void *context) {
+    (void)multi;
+    struct poster *p = context;
+    if (p->closing || timeout_ms < 0) {
+        uv_timer_stop(&p->timer);
+    } else {
+        uv_timer_start(&p->timer, on_timer, (uint64_t)timeout_ms, 0);
+    }
+    return 0;
+}
+
+struct poster *poster_create(uv_loop_t *loop) {
+    CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == 0);
+    struct poster *p = NEW(struct poster);
+    p->loop = loop;
+    p->multi = curl_multi_init();
+    CHECK(p->multi != NULL);
+    uv_timer_init(loop, &p->timer);
+    uv_unref((uv_handle_t *)&p->timer);
+    p->timer.data = p;
+    curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p);
+    curl_multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+    curl_multi_setopt(p->multi, CURLMOPT_TIMERDATA, p);
+    return p;
+}
+
+void poster_send(struct poster *p, const struct post *post, post_done_fn *done, void *context) {
+    struct transfer *t = NEW(struct transfer);
+    *t = (struct transfer){
+        .next = p->transfers, .poster = p, .done = done, .context = context};
+    p->transfers = t;
+    t->easy = curl_easy_init();
+    CHECK(t->easy != NULL);
+    for (const char *const *header = post->headers; *header; header++) {
+        t->headers = curl_slist_append(t->headers, *header);
+    }
+    t->headers = curl_slist_append(t->headers, "Expect:"); // no round trip before the body
+    curl_easy_setopt(t->easy, CURLOPT_URL, post->url);
+    curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, TIMEOUT_MS);
+    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
+    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->size);
+    curl_easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS, post->body);
+    curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, take_answer);
+    curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->error);
+    curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
+    curl_easy_setopt(t->easy, CURLOPT_USERAGENT, "pyrometerd/" PYROMETER_VERSION);
+    curl_multi_add_handle(p->multi, t->easy);
+}
+
+static void free_poster(uv_handle_t *handle) {
+    free(handle->data);
+    curl_global_cleanup();
+}
+
+void poster_close(struct poster *p) {
+    p->closing = true;
+    while (p->transfers) {
+        struct transfer *t = p->transfers;
+        p->transfers = t->next;
+        free_transfer(t);
+    }
+    curl_multi_cleanup(p->multi);
+    uv_timer_stop(&p->timer);
+    uv_close((uv_handle_t *)&p->timer, free_poster);
+}

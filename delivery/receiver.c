@@ -1,0 +1,184 @@
+#include "delivery/receiver.h"
+
+#include "alerts/alerts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define API_V2 "/api/v2/alerts"
+
+const char *receiver_kind_name(enum receiver_kind kind) {
+    static const char *const names[] = {"webhook", "alertmanager", "command", "mail"};
+    return names[kind];
+}
+
+static char *copy(const char *text) {
+    char *c = text ? strdup(text) : NULL;
+    CHECK(c || !text);
+    return c;
+}
+
+struct alert_record alert_copy(const struct alert_record *a) {
+    struct alert_record c = *a;
+    c.run_name = copy(a->run_name);
+    c.project = copy(a->project);
+    c.rule = copy(a->rule);
+    c.layer = copy(a->layer);
+    c.summary = copy(a->summary);
+    c.group_rule = c.group_layer = c.receivers = NULL;
+    return c;
+}
+
+// SCHEME://USER:PASSWORD@HOST/PATH?QUERY without user, password and query.
+static void put_public_url(struct buf *out, const char *url) {
+    const char *at = strstr(url, "://");
+    const char *rest = at ? at + 3 : url;
+    const char *host = rest + strcspn(rest, "/?#");
+    const char *user = memchr(rest, '@', (size_t)(host - rest));
+    buf_put(out, url, (size_t)(rest - url));
+    rest = user ? user + 1 : rest;
+    buf_put(out, rest, strcspn(rest, "?#"));
+}
+
+// Alertmanager's own address is enough: the API's path is added.
+static char *alertmanager_url(const char *url) {
+    struct buf full;
+    buf_init(&full, LIMIT_CONFIG_TEXT + sizeof API_V2);
+    const char *at = strstr(url, "://");
+    const char *path = at ? strchr(at + 3, '/') : NULL;
+    buf_put(&full, url, strlen(url) - (path && !path[1]));
+    if (!path || !path[1]) {
+        buf_puts(&full, API_V2);
+    }
+    char *text = copy(buf_str(&full));
+    buf_free(&full);
+    return text;
+}
+
+static struct receiver *create(enum receiver_kind kind, const char *address) {
+    struct receiver *r = NEW(struct receiver);
+    r->kind = kind;
+    r->last = &r->first;
+    r->url = kind == RECEIVER_ALERTMANAGER ? alertmanager_url(address) : copy(address);
+    struct buf name;
+    buf_init(&name, LIMIT_CONFIG_TEXT + 64);
+    buf_printf(&name, "%s ", receiver_kind_name(kind));
+    put_public_url(&name, r->url);
+    r->name = copy(buf_str(&name));
+    buf_free(&name);
+    return r;
+}
+
+static void drop_notices(struct receiver *r) {
+    while (r->first) {
+        receiver_drop_notice(r, &r->first);
+    }
+}
+
+void receiver_destroy(struct receiver *r) {
+    drop_notices(r);
+    if (r->spawned) {
+        spawn_abandon(r->spawned);
+    }
+    if (r->secret) {
+        explicit_bzero(r->secret, strlen(r->secret));
+    }
+    free(r->name);
+    free(r->url);
+    free(r->token);
+    free(r->secret);
+    free(r->sender);
+    free(r->program);
+    free(r);
+}
+
+static int severity_from(unsigned own, const struct config *config) {
+    unsigned configured = own == CONFIG_SEVERITY_UNSET ? config->alerts.severity_from : own;
+    return (int)(configured - CONFIG_SEVERITY_INFO);
+}
+
+static int read_secret(const char *path, char **text, struct buf *messages) {
+    struct buf why;
+    buf_init(&why, 4096);
+    int rc = path ? config_read_token(path, text, &why) : 0;
+    if (why.len) {
+        buf_printf(messages, "alerts.webhooks: %s", buf_str(&why));
+    }
+    buf_free(&why);
+    return rc;
+}
+
+static int add_webhook(const struct config *c, const struct config_webhook *w,
+                       struct receiver ***last, struct buf *messages) {
+    struct receiver *r =
+        create(w->format == CONFIG_FORMAT_GENERIC ? RECEIVER_WEBHOOK : RECEIVER_ALERTMANAGER,
+               w->url);
+    **last = r;
+    *last = &r->next;
+    r->severity_from = severity_from(w->severity_from, c);
+    r->resend_s = w->resend_s;
+    return read_secret(w->token_file, &r->token, messages) ||
+                   read_secret(w->secret_file, &r->secret, messages)
+               ? -1
+               : 0;
+}
+
+static void add_programs(const struct config *c, struct receiver ***last) {
+    if (c->alerts.command) {
+        struct receiver *r = create(RECEIVER_COMMAND, c->alerts.command);
+        r->severity_from = severity_from(CONFIG_SEVERITY_UNSET, c);
+        **last = r;
+        *last = &r->next;
+    }
+    if (c->alerts.mail_to) {
+        struct receiver *r = create(RECEIVER_MAIL, c->alerts.mail_to);
+        free(r->name); // an address is no URL: nothing of it is left out
+        struct buf name;
+        buf_init(&name, LIMIT_CONFIG_TEXT + 64);
+        buf_printf(&name, "mail %s", c->alerts.mail_to);
+        r->name = copy(buf_str(&name));
+        buf_free(&name);
+        r->sender = copy(c->alerts.mail_from);
+        r->program = copy(c->alerts.sendmail);
+        r->severity_from = severity_from(CONFIG_SEVERITY_UNSET, c);
+        **last = r;
+        *last = &r->next;
+    }
+}
+
+int receivers_create(const struct config *config, struct receiver **first, struct buf *messages) {
+    struct receiver **last = first;
+    int rc = 0;
+    *first = NULL;
+    for (size_t i = 0; i < config->alerts.n_webhooks && rc == 0; i++) {
+        rc = add_webhook(config, &config->alerts.webhooks[i], &last, messages);
+    }
+    if (rc == 0) {
+        add_programs(config, &last);
+        return 0;
+    }
+    while (*first) {
+        struct receiver *next = (*first)->next;
+        receiver_destroy(*first);
+        *first = next;
+    }
+    return -1;
+}
+
+void receiver_add_notice(struct receiver *r, int64_t id, const struct alert_record *a) {
+    struct notice *n = NEW(struct notice);
+    n->id = id;
+    n->alert = alert_copy(a);
+    *r->last = n;
+    r->last = &n->next;
+    r->n_waiting++;
+}
+
+void receiver_drop_notice(struct receiver *r, struct notice **at) {
+    struct notice *n = *at;
+    *at = n->next;
+    r->last = n->next ? r->last : at;
+    r->n_waiting--;
+    alert_record_free(&n->alert);
+    free(n);
+}
