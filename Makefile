@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 BUILD := build/$(if $(filter release,$(MODE)),obj,$(MODE))
 BIN := $(if $(filter release,$(MODE)),build,$(BUILD))
 
-DAEMON_PACKAGES := libuv libmicrohttpd libcjson sqlite3 yaml-0.1 zlib
+DAEMON_PACKAGES := libuv libmicrohttpd libcjson sqlite3 yaml-0.1 zlib libcurl gnutls
 CLI_PACKAGES := libcjson libcurl zlib
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wstrict-prototypes \
   -Wmissing-prototypes -Wnull-dereference -Wdouble-promotion -Wundef -Wcast-qual -Wwrite-strings \
@@ -34,12 +34,12 @@ CHECK_LIBS := $(call pkgs,--libs check)
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)	$(2)")
 
-ROOMS := base config wire probes alerts storage runs api
+ROOMS := base config wire probes alerts storage runs api delivery
 objects = $(patsubst %.c,$(BUILD)/%.o,$(sort $(foreach d,$(1),$(wildcard $(d)/*.c))))
 ROOM_OBJECTS := $(call objects,$(ROOMS))
 DAEMON_OBJECTS := $(call objects,daemon)
 DAEMON_PARTS := $(filter-out $(BUILD)/daemon/main.o,$(DAEMON_OBJECTS))
-CLI_OBJECTS := $(call objects,cli base wire probes alerts) $(BUILD)/runs/view.o
+CLI_OBJECTS := $(call objects,cli base wire probes alerts) $(BUILD)/runs/view.o $(BUILD)/config/units.o
 CLIENT_OBJECTS := $(call objects,clients/c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 PROGRAMS := $(BIN)/pyrometerd $(BIN)/pyrometer $(BIN)/libpyrometer.a $(BIN)/libpyrometer.so \

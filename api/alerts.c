@@ -4,8 +4,10 @@
 #include "alerts/alerts.h"
 #include "api/emit.h"
 #include "api/handlers.h"
+#include "api/silences.h"
 #include "config/limits.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define ALERTS_BYTES_MAX ((size_t)1 << 26)
@@ -22,8 +24,10 @@ const struct parameter alerts_parameters[] = {
     {0},
 };
 
-static void emit_alert(struct emit *e, const struct alert_record *a) {
-    emit_object(e, NULL);
+static const char *const closings[ALERT_CLOSINGS] = {"recovered", "run_ended", "superseded"};
+
+static void emit_members(struct emit *e, const struct alert_record *a) {
+    bool is_resolved = a->state == ALERT_RESOLVED;
     emit_integer(e, "id", a->id);
     emit_text(e, "rule", a->rule);
     emit_text(e, "severity", severity_name((enum severity)a->severity));
@@ -39,7 +43,15 @@ static void emit_alert(struct emit *e, const struct alert_record *a) {
     emit_number(e, "threshold", a->threshold);
     emit_text(e, "summary", a->summary);
     emit_time(e, "acknowledged", a->acknowledged);
-    emit_bool(e, "silenced", false);
+    emit_bool(e, "silenced", a->silenced);
+    emit_bool(e, "inhibited", a->inhibited);
+    emit_text(e, "closed_by",
+              is_resolved && a->closed_by < ALERT_CLOSINGS ? closings[a->closed_by] : NULL);
+}
+
+static void emit_alert(struct emit *e, const struct alert_record *a) {
+    emit_object(e, NULL);
+    emit_members(e, a);
     emit_end(e);
 }
 
@@ -48,8 +60,17 @@ void alert_json(const struct alert_record *alert, struct buf *out) {
     emit_alert(&e, alert);
 }
 
+// Rows come from the store, which does not know what silences say.
+static void emit_stored(struct emit *e, const struct alert_record *alert,
+                        const struct silence_set *silences) {
+    struct alert_record shown = *alert;
+    shown.silenced = alert->state != ALERT_RESOLVED && silence_set_matches(silences, alert);
+    emit_alert(e, &shown);
+}
+
 struct page {
     struct emit *e;
+    const struct silence_set *silences;
     int64_t n, limit, last_id;
 };
 
@@ -58,7 +79,7 @@ static bool emit_row(void *context, const struct alert_record *alert) {
     if (page->n++ == page->limit) {
         return false; // one more than asked for: there is another page
     }
-    emit_alert(page->e, alert);
+    emit_stored(page->e, alert, page->silences);
     page->last_id = alert->id;
     return true;
 }
@@ -68,10 +89,16 @@ static enum MHD_Result answer_alerts(struct request *q, const struct alert_filte
     struct buf json;
     buf_init(&json, ALERTS_BYTES_MAX);
     struct emit e = emit_to(&json);
-    struct page page = {.e = &e, .limit = query_number(&q->query, "limit", LIMIT_PAGE_DEFAULT)};
+    struct silence_set silences;
+    struct page page = {.e = &e,
+                        .silences = &silences,
+                        .limit = query_number(&q->query, "limit", LIMIT_PAGE_DEFAULT)};
     emit_object(&e, NULL);
     emit_array(&e, "alerts");
-    if (!none && reader_alerts(q->reader, filter, page.limit + 1, emit_row, &page) < 0) {
+    int failed = silence_set_load(&silences, q->reader) ||
+                 (!none && reader_alerts(q->reader, filter, page.limit + 1, emit_row, &page) < 0);
+    silence_set_free(&silences);
+    if (failed) {
         buf_free(&json);
         return answer_store_problem(q);
     }
@@ -104,23 +131,59 @@ enum MHD_Result alerts_get(struct request *q) {
 
 struct wanted {
     int64_t id;
-    struct buf *json; // NULL: only whether it is there
-    bool found;
+    struct emit *e; // NULL: only whether it is there
+    struct reader *reader;
+    bool found, with_history;
 };
+
+static void emit_change(void *context, const struct alert_change_record *change) {
+    struct emit *e = context;
+    emit_object(e, NULL);
+    emit_text(e, "state", alert_state_name((enum alert_state)change->state));
+    emit_text(e, "severity", severity_name((enum severity)change->severity));
+    emit_step(e, "step", change->step);
+    emit_time(e, "time", change->time);
+    emit_number(e, "value", change->value);
+    emit_text(e, "summary", change->summary);
+    emit_end(e);
+}
+
+#define AROUND_STEPS 200 // how far before and behind an alert its readings are worth a look
+
+static void emit_around(struct emit *e, const struct alert_record *a) {
+    emit_object(e, "around");
+    emit_integer(e, "from", a->since > AROUND_STEPS ? a->since - AROUND_STEPS : 0);
+    emit_integer(e, "to", (a->step > a->since ? a->step : a->since) + AROUND_STEPS);
+    emit_end(e);
+}
 
 static bool take_wanted(void *context, const struct alert_record *alert) {
     struct wanted *wanted = context;
     wanted->found = alert->id == wanted->id;
-    if (wanted->found && wanted->json) {
-        alert_json(alert, wanted->json);
+    struct silence_set silences;
+    if (!wanted->found || !wanted->e || silence_set_load(&silences, wanted->reader)) {
+        return false;
     }
+    struct alert_record shown = *alert;
+    shown.silenced = alert->state != ALERT_RESOLVED && silence_set_matches(&silences, alert);
+    silence_set_free(&silences);
+    emit_object(wanted->e, NULL);
+    emit_members(wanted->e, &shown);
+    if (wanted->with_history) {
+        emit_around(wanted->e, alert);
+        emit_array(wanted->e, "history");
+        wanted->found =
+            reader_alert_history(wanted->reader, alert->id, emit_change, wanted->e) >= 0;
+        emit_end(wanted->e);
+    }
+    emit_end(wanted->e);
     return false;
 }
 
 // 1 when the alert is there, 0 when not, -1 for an error of the store.
-static int find_alert(struct reader *r, int64_t id, struct buf *json) {
+static int find_alert(struct reader *r, int64_t id, struct emit *e, bool with_history) {
     struct alert_filter filter = {.state = -1, .severity = -1, .before_id = id + 1};
-    struct wanted wanted = {.id = id, .json = json};
+    struct wanted wanted = {.id = id, .e = e, .reader = r, .with_history = with_history};
     return reader_alerts(r, &filter, 1, take_wanted, &wanted) < 0 ? -1 : wanted.found;
 }
 
@@ -133,8 +196,9 @@ static bool read_id(const char *text, int64_t *id) {
 enum MHD_Result alert_acknowledge(struct request *q) {
     struct api_command command = {.type = API_ACKNOWLEDGE_ALERT};
     char message[256] = "";
-    int found =
-        read_id(q->part[0], &command.alert) ? find_alert(q->reader, command.alert, NULL) : 0;
+    int found = read_id(q->part[0], &command.alert)
+                    ? find_alert(q->reader, command.alert, NULL, false)
+                    : 0;
     int failed = found == 1 ? q->api->config.command(q->api->config.context, &command, message) : 0;
     if (found < 0) {
         return answer_store_problem(q);
@@ -148,9 +212,47 @@ enum MHD_Result alert_acknowledge(struct request *q) {
     }
     struct buf json;
     buf_init(&json, ALERTS_BYTES_MAX);
-    if (find_alert(q->reader, command.alert, &json) < 0) {
+    struct emit e = emit_to(&json);
+    if (find_alert(q->reader, command.alert, &e, false) < 0) {
         buf_free(&json);
         return answer_store_problem(q);
     }
     return answer_text(q, MHD_HTTP_OK, TYPE_JSON, &json);
+}
+
+enum MHD_Result alert_get(struct request *q) {
+    int64_t id;
+    struct buf json;
+    buf_init(&json, ALERTS_BYTES_MAX);
+    struct emit e = emit_to(&json);
+    int found = read_id(q->part[0], &id) ? find_alert(q->reader, id, &e, true) : 0;
+    if (found == 1) {
+        return answer_json(q, &json);
+    }
+    buf_free(&json);
+    return found < 0
+               ? answer_store_problem(q)
+               : answer_problem(q, MHD_HTTP_NOT_FOUND, "there is no alert \"%.200s\"", q->part[0]);
+}
+
+enum MHD_Result alerts_test(struct request *q) {
+    int64_t n = 0;
+    char message[256] = "";
+    struct api_command command = {.type = API_TEST_ALERTS, .id = &n};
+    if (q->api->config.command(q->api->config.context, &command, message)) {
+        return answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, "no test was sent: %s", message);
+    }
+    struct buf json;
+    buf_init(&json, 64);
+    buf_printf(&json, "{\"receivers\":%lld}", (long long)n);
+    return answer_text(q, MHD_HTTP_ACCEPTED, TYPE_JSON, &json);
+}
+
+enum MHD_Result receivers_get(struct request *q) {
+    char *text = board_receivers(q->api->board);
+    struct buf json;
+    buf_init(&json, ALERTS_BYTES_MAX);
+    buf_puts(&json, text);
+    free(text);
+    return answer_json(q, &json);
 }

@@ -6,15 +6,26 @@
 #include "api/board.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "storage/outbox.h"
 
 struct api;
 
-enum api_command_type { API_DELETE_RUN, API_ACKNOWLEDGE_ALERT };
+enum api_command_type {
+    API_DELETE_RUN,
+    API_ACKNOWLEDGE_ALERT,
+    API_PUT_SILENCE,
+    API_END_SILENCE,
+    API_TEST_ALERTS
+};
 
 struct api_command {
     enum api_command_type type;
-    const char *run; // API_DELETE_RUN
-    int64_t alert;   // API_ACKNOWLEDGE_ALERT
+    const char *run;                      // API_DELETE_RUN
+    int64_t alert;                        // API_ACKNOWLEDGE_ALERT
+    const struct silence_record *silence; // API_PUT_SILENCE
+    // API_PUT_SILENCE: its id, set by the loop. API_END_SILENCE: which one. API_TEST_ALERTS: the
+    // number of receivers, set by the loop.
+    int64_t *id;
 };
 
 struct api_config {

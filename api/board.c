@@ -37,6 +37,7 @@ struct board {
     bool closed;
     bool in_trouble;
     char trouble[TROUBLE_MAX];
+    char *receivers; // JSON
     struct rule rules[RULE_COUNT];
     struct board_figures figures;
     _Atomic uint64_t changes;
@@ -58,6 +59,7 @@ void board_destroy(struct board *b) {
         snapshot_unref(b->live[i]);
     }
     free(b->live);
+    free(b->receivers);
     pthread_mutex_destroy(&b->lock);
     free(b);
 }
@@ -154,6 +156,23 @@ void board_set_trouble(struct board *b, const char *reason) {
     b->in_trouble = reason != NULL;
     snprintf(b->trouble, sizeof b->trouble, "%s", reason ? reason : "");
     pthread_mutex_unlock(&b->lock);
+}
+
+void board_set_receivers(struct board *b, const char *json) {
+    char *copy = strdup(json);
+    CHECK(copy != NULL);
+    pthread_mutex_lock(&b->lock);
+    free(b->receivers);
+    b->receivers = copy;
+    pthread_mutex_unlock(&b->lock);
+}
+
+char *board_receivers(struct board *b) {
+    pthread_mutex_lock(&b->lock);
+    char *copy = strdup(b->receivers ? b->receivers : "{\"receivers\":[]}");
+    pthread_mutex_unlock(&b->lock);
+    CHECK(copy != NULL);
+    return copy;
 }
 
 bool board_ready(struct board *b, char *text, size_t size) {

@@ -26,6 +26,7 @@ struct board_figures {
     _Atomic uint64_t steps_durable;
     _Atomic uint64_t wal_bytes;
     _Atomic uint64_t alerts_fired[RULE_COUNT];
+    _Atomic uint64_t notices_waiting, notices_delivered, notices_failed; // of alerts, to receivers
     _Atomic uint64_t unclean_starts; // 1 when the last shutdown was none
 };
 #define BOARD_COMMIT_BOUNDS 14
@@ -42,6 +43,8 @@ void board_publish(struct board *b, struct snapshot *snapshot);
 void board_forget(struct board *b, const char *run); // the run is no longer live
 // Why nothing can be stored now; NULL: all is well. Copied. readyz answers with it.
 void board_set_trouble(struct board *b, const char *reason);
+// How the receivers of alerts are doing, as JSON. Copied.
+void board_set_receivers(struct board *b, const char *json);
 void board_set_rules(struct board *b, const struct rule rules[RULE_COUNT]);
 // Something for the run's streams: event is "alert" or "status", data its JSON. (Temperatures need
 // no call: publishing a snapshot wakes the run's streams.)
@@ -55,6 +58,7 @@ struct snapshot *board_find(struct board *b, const char *run);
 size_t board_all(struct board *b, struct snapshot ***out);
 // False and the reason copied into text when the daemon cannot store.
 bool board_ready(struct board *b, char *text, size_t size);
+char *board_receivers(struct board *b); // the caller's, free()
 void board_rules(struct board *b, struct rule rules[RULE_COUNT]);
 
 // Streams. A subscriber is one stream's letter box: what happened to its run since it last looked.

@@ -76,6 +76,10 @@ static void put_counters(struct buf *out, struct board_figures *f) {
                 f->connections_refused);
     put_counter(out, "pyrometer_commit_failures", NULL, "Commits that failed; each is tried again.",
                 f->commit_failures);
+    put_counter(out, "pyrometer_alert_notices_delivered", NULL,
+                "Changes of alerts that a receiver took.", f->notices_delivered);
+    put_counter(out, "pyrometer_alert_notices_failed", NULL,
+                "Tries to deliver that failed; most are made again.", f->notices_failed);
 }
 
 static void put_gauges(struct buf *out, struct board_figures *f, bool ready) {
@@ -87,6 +91,8 @@ static void put_gauges(struct buf *out, struct board_figures *f, bool ready) {
     put_gauge(out, "pyrometer_queue_bytes", "bytes", "Read from jobs and not yet on disk.",
               f->queue_bytes);
     put_gauge(out, "pyrometer_wal_bytes", "bytes", "The write-ahead log's size.", f->wal_bytes);
+    put_gauge(out, "pyrometer_alert_notices_waiting", NULL,
+              "Changes of alerts that wait for a receiver.", f->notices_waiting);
     put_gauge(out, "pyrometer_start_unclean", NULL,
               "1 when the daemon before this one did not close the store.", f->unclean_starts);
 }

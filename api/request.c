@@ -1,5 +1,7 @@
 #include "api/request.h"
 
+#include "config/limits.h"
+
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +9,7 @@
 struct request *request_create(struct api *api, const char *address) {
     struct request *q = NEW(struct request);
     q->api = api;
+    buf_init(&q->upload, LIMIT_HTTP_FORM_BYTES);
     q->address = strdup(address);
     CHECK(q->address != NULL);
     const char *query = strchr(q->address, '?');
@@ -21,6 +24,7 @@ void request_destroy(struct request *q) {
         }
         answer_drop(q);
         query_free(&q->query);
+        buf_free(&q->upload);
         free(q->address);
         free(q);
     }

@@ -24,6 +24,7 @@ struct request {
     bool seen;                 // headers are complete
     char *part[REQUEST_PARTS]; // decoded
     struct query query;
+    struct buf upload;     // the body that came, at most LIMIT_HTTP_FORM_BYTES
     const char *allow;     // methods, where the answer names them
     uint64_t arrived;      // the board's version then: an answer may not be older
     struct reader *reader; // the worker's; NULL on the HTTP thread

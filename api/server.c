@@ -77,7 +77,6 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     (void)connection;
     (void)url;
     (void)version;
-    (void)upload;
     struct api *a = context;
     struct request *q = *request;
     q->method = method;
@@ -85,7 +84,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         q->seen = true;
         return begin_body(q);
     }
-    if (*upload_size) { // no call takes a body: it is read and dropped, a piece at a time
+    if (*upload_size) {
+        buf_put(&q->upload, upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;
     }
@@ -94,7 +94,11 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     }
     atomic_store(&a->busy, true);
     q->arrived = board_version(a->board);
-    enum MHD_Result rc = routes_answer(q);
+    enum MHD_Result rc =
+        q->upload.failed
+            ? answer_problem(q, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than %d bytes",
+                             LIMIT_HTTP_FORM_BYTES)
+            : routes_answer(q);
     atomic_store(&a->busy, false);
     atomic_fetch_add_explicit(&a->beats, 1, memory_order_relaxed);
     return rc;

@@ -51,6 +51,8 @@
 #define LIMIT_SILENCE_TEXT 1024   // bytes of its comment, of its author
 #define LIMIT_NOTICES 10000       // that wait for one receiver
 
+#define LIMIT_HTTP_FORM_BYTES 65536 // body of a POST that is not ingest
+
 // The configuration itself
 #define LIMIT_CONFIG_BYTES (1 << 20)     // the file
 #define LIMIT_CONFIG_KEYS 256            // keys of one mapping in it

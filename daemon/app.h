@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "config/config.h"
 #include "daemon/writer.h"
+#include "delivery/delivery.h"
 #include "wire/step.h"
 
 #include <uv.h>
@@ -35,7 +36,9 @@ struct app {
     struct board *board;
     struct board_figures *figures; // the board's
     struct api *api;
-    int64_t next_run, next_attempt;
+    struct delivery *delivery;
+    uint64_t silences_sequence; // of the newest op that changes silences; 0: all are in force
+    int64_t next_run, next_attempt, next_silence;
     uint64_t durable; // sequence of the newest durable op
 
     struct live_run *runs[APP_RUN_BUCKETS];

@@ -98,6 +98,7 @@ static int delete_run(struct app *app, struct pending *p) {
     }
     ranks_forget(app, l);
     end_connections(app, l);
+    delivery_forget_run(app->delivery, l->run->record.id);
     log_info("deleting run=%s", p->command->run);
     p->sequence =
         writer_push(app->writer, op_create(OP_DELETE_RUN, l->run->record.id, 0, 0, NULL, 0));
@@ -112,6 +113,48 @@ static int acknowledge(struct app *app, struct pending *p) {
     return 0;
 }
 
+// The ids stay the caller's to read: it waits until all is durable.
+static int put_silence(struct app *app, struct pending *p) {
+    const struct silence_record *s = p->command->silence;
+    struct op *op = op_create(OP_SILENCE, 0, 0, 0, NULL, 0);
+    op->silence = *s;
+    op->silence.id = *p->command->id = app->next_silence++;
+    op->silence.created_by = op_text(s->created_by);
+    op->silence.comment = op_text(s->comment);
+    op->silence.matchers = op_text(s->matchers);
+    p->sequence = app->silences_sequence = writer_push(app->writer, op);
+    return 0;
+}
+
+static int end_silence(struct app *app, struct pending *p) {
+    struct op *op = op_create(OP_END_SILENCE, 0, 0, 0, NULL, 0);
+    op->silence = (struct silence_record){.id = *p->command->id, .ends = clock_wall_s()};
+    p->sequence = app->silences_sequence = writer_push(app->writer, op);
+    return 0;
+}
+
+// Answered at once: tests are not stored.
+static int test_alerts(struct app *app, struct pending *p) {
+    *p->command->id = (int64_t)delivery_test(app->delivery);
+    return 0;
+}
+
+static int carry_out(struct app *app, struct pending *p) {
+    switch (p->command->type) {
+    case API_DELETE_RUN:
+        return delete_run(app, p);
+    case API_ACKNOWLEDGE_ALERT:
+        return acknowledge(app, p);
+    case API_PUT_SILENCE:
+        return put_silence(app, p);
+    case API_END_SILENCE:
+        return end_silence(app, p);
+    case API_TEST_ALERTS:
+        return test_alerts(app, p);
+    }
+    return -1;
+}
+
 void commands_take(struct app *app) {
     struct commands *c = app->commands;
     pthread_mutex_lock(&c->mutex);
@@ -119,8 +162,8 @@ void commands_take(struct app *app) {
     for (struct pending *p = c->first; p; p = next) {
         next = p->next;
         if (p->sequence == 0) {
-            int rc = p->command->type == API_DELETE_RUN ? delete_run(app, p) : acknowledge(app, p);
-            if (rc) {
+            int rc = carry_out(app, p);
+            if (rc || p->sequence == 0) {
                 answer(c, p, rc);
             }
         }

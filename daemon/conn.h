@@ -33,6 +33,7 @@ struct conn {
     int64_t acked_step;
     uint64_t sequence; // of the newest op of its run when its last message had been taken
     bool ack_due;      // a step that was durable already came again
+    bool notify;       // the job wants to be told of its run's alerts
 };
 
 // Accepts from a listening stream and begins to read.

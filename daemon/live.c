@@ -3,6 +3,7 @@
 #include "api/alerts.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/alarm.h"
 #include "runs/snapshot.h"
 #include "storage/blob.h"
 
@@ -164,7 +165,11 @@ static void push_alert(void *context, const struct alert_change *change) {
         .group_layer = op_text(layer_name(r, change->group_layer)),
         .group_since = change->group_since,
         .summary = op_text(change->summary),
+        .closed_by = resolved ? (int)l->closing : ALERT_RECOVERED,
     };
+    if (!change->cancelled) {
+        op->alert.receivers = delivery_receivers(l->app->delivery, &op->alert);
+    }
     push(l, op);
     if (fired) {
         l->app->figures->alerts_fired[change->rule]++;
@@ -206,8 +211,10 @@ struct live_run *live_create(struct app *app, struct hello *hello) {
 
 void live_begin_attempt(struct live_run *l, struct hello *hello, int64_t rewind_step,
                         bool is_rewind) {
+    l->closing = ALERT_SUPERSEDED;
     run_begin_attempt(l->run, l->app->next_attempt++, hello, rewind_step, l->app->rules, push_alert,
                       l);
+    l->closing = ALERT_RECOVERED;
     int64_t last = stepset_last(&l->run->steps);
     l->durable_step = l->durable_step < last ? l->durable_step : last;
     push_run(l);
@@ -281,7 +288,9 @@ void live_end(struct live_run *l, const char *status) {
     enum run_status s = RUN_COMPLETED;
     CHECK(run_status_find(status, &s));
     double now = clock_wall_s();
+    l->closing = ALERT_RUN_ENDED;
     alerts_end(l->run->alerts, l->run->time > 0 ? l->run->time : now, push_alert, l);
+    l->closing = ALERT_RECOVERED;
     l->run->record.progress.last_seen = now;
     set_status(l, s, now);
     push_checkpoint(l);
@@ -341,7 +350,9 @@ void live_written(struct app *app, const struct written *w) {
     note_durable(app, w);
     live_publish_due(app);
     for (size_t i = 0; i < w->n_alerts; i++) {
+        w->alerts[i]->alert.silenced = delivery_is_silenced(app->delivery, &w->alerts[i]->alert);
         stream_alert(app, w->alerts[i]);
+        alarm_written(app, &w->alerts[i]->alert);
     }
 }
 

@@ -14,6 +14,7 @@ struct live_run {
     int64_t durable_step; // of the attempt in force
     uint64_t pushed;      // sequence of its newest op
     size_t n_conns;
+    enum alert_closing closing; // why alerts that resolve now do
     uint64_t last_activity_ns; // monotonic
     uint64_t published_ns;     // when, and what it took
     uint64_t publish_cost_ns;

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/app.h"
+#include "daemon/alarm.h"
 #include "daemon/command.h"
 #include "daemon/conn.h"
 #include "daemon/ingest.h"
@@ -31,12 +32,23 @@ static void wake_written(void *context) {
     uv_async_send(context);
 }
 
+// A silence is in force once it is durable.
+static void reload_silences(struct app *app) {
+    if (app->silences_sequence && app->silences_sequence <= app->durable) {
+        app->silences_sequence = 0;
+        if (delivery_load_silences(app->delivery, app->reader)) {
+            log_error("silences cannot be read: %s", reader_error(app->reader));
+        }
+    }
+}
+
 static void take_written(struct app *app) {
     struct written w;
     writer_collect(app->writer, &w);
     board_set_trouble(app->board, w.trouble);
     live_written(app, &w);
     written_free(&w);
+    reload_silences(app);
     conn_acknowledge_all(app);
     commands_answer(app);
     conn_apply_pressure(app);
@@ -74,6 +86,7 @@ static void feed_watchdog(struct app *app) {
 static void on_tick(uv_timer_t *timer) {
     struct app *app = timer->data;
     live_tick(app);
+    delivery_tick(app->delivery);
     feed_watchdog(app);
 }
 
@@ -182,7 +195,8 @@ static void on_reload(uv_signal_t *signal, int number) {
         log_lines(log_error, &messages);
     } else {
         config_reloadable_diff(&app->config, &config, &restart);
-        if (rules_apply(app, &config, &messages) || read_tokens(app, &config, &messages)) {
+        if (rules_apply(app, &config, &messages) || read_tokens(app, &config, &messages) ||
+            delivery_configure(app->delivery, &config, api_address(app->api), &messages)) {
             log_error("the new configuration is not used, the running one stays in force:");
             log_lines(log_error, &messages);
         } else {
@@ -290,12 +304,23 @@ static int write_endpoints(struct app *app, struct buf *error) {
     return ok ? 0 : -1;
 }
 
+static int load_delivery(struct app *app, struct buf *error) {
+    if (delivery_load(app->delivery, app->reader) ||
+        reader_newest_silence(app->reader, &app->next_silence)) {
+        buf_printf(error, "the outbox of alerts cannot be read: %s", reader_error(app->reader));
+        return -1;
+    }
+    app->next_silence++;
+    return 0;
+}
+
 static int start(struct app *app, struct buf *error) {
     struct store *store;
     app->board = board_create();
     app->figures = board_figures(app->board);
     app->commands = commands_create(app);
     board_set_rules(app->board, app->rules);
+    app->delivery = delivery_create(&app->loop, app->board, alarm_delivered, app);
     start_handles(app);
     if (store_open(&store, app->config.data,
                    app->config.storage.durability == CONFIG_DURABILITY_FULL, error)) {
@@ -318,6 +343,10 @@ static int start(struct app *app, struct buf *error) {
         ingest_listen(app, error) || start_api(app, error)) {
         return -1;
     }
+    if (delivery_configure(app->delivery, &app->config, api_address(app->api), error) ||
+        load_delivery(app, error)) {
+        return -1;
+    }
     return write_endpoints(app, error);
 }
 
@@ -335,6 +364,7 @@ static bool stop(struct app *app) {
     if (app->api) {
         api_stop(app->api);
     }
+    delivery_destroy(app->delivery);
     ranks_destroy_all(app);
     live_destroy_all(app);
     reader_close(app->reader);

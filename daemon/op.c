@@ -32,11 +32,16 @@ void op_destroy(struct op *op) {
     case OP_ACKNOWLEDGE:
         alert_record_free(&op->alert);
         break;
+    case OP_SILENCE:
+    case OP_END_SILENCE:
+        silence_record_free(&op->silence);
+        break;
     case OP_STEP:
     case OP_SCALARS:
     case OP_CHECKPOINT:
     case OP_PROGRESS:
     case OP_DELETE_RUN:
+    case OP_NOTICE_DONE:
         break;
     }
     free(op);
@@ -56,7 +61,11 @@ static size_t record_bytes(const struct op *op) {
     case OP_EVENT:
         return text_bytes(op->event.name) + text_bytes(op->event.data);
     case OP_ALERT:
-        return text_bytes(op->alert.summary);
+        return text_bytes(op->alert.summary) + text_bytes(op->alert.receivers);
+    case OP_SILENCE:
+        return text_bytes(op->silence.comment) + text_bytes(op->silence.matchers);
+    case OP_END_SILENCE:
+    case OP_NOTICE_DONE:
     case OP_ACKNOWLEDGE:
     case OP_STEP:
     case OP_SCALARS:

@@ -3,7 +3,7 @@
 #ifndef DAEMON_OP_H
 #define DAEMON_OP_H
 
-#include "storage/record.h"
+#include "storage/outbox.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +19,10 @@ enum op_type {
     OP_ALERT,       // alert, cancelled
     OP_PROGRESS,    // progress
     OP_ACKNOWLEDGE, // alert.id, alert.changed
-    OP_DELETE_RUN
+    OP_DELETE_RUN,
+    OP_NOTICE_DONE, // notice
+    OP_SILENCE,     // silence
+    OP_END_SILENCE  // silence.id, silence.ends
 };
 
 struct op {
@@ -33,6 +36,8 @@ struct op {
         struct attempt_record attempt_row;
         struct event_record event;
         struct alert_record alert;
+        struct silence_record silence;
+        int64_t notice; // of the outbox
     };
     bool cancelled;
     size_t blob_size;

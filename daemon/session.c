@@ -97,6 +97,7 @@ static int hello(struct conn *c, const char *line, size_t len, struct wire_error
         rc = wire_fail(error, WIRE_UNAUTHORIZED, "the hello's token is %s; the connection closes",
                        *h.token ? "wrong" : "missing");
     } else {
+        c->notify = h.notify;
         rc = h.shards ? ranks_hello(c, &h, error) : join_or_create(c, &h, error);
     }
     hello_free(&h);

@@ -95,6 +95,12 @@ static int apply(struct writer *w, struct op *op) {
         return store_put_alert(s, &op->alert, op->cancelled);
     case OP_ACKNOWLEDGE:
         return store_acknowledge_alert(s, op->alert.id, op->alert.changed);
+    case OP_NOTICE_DONE:
+        return store_delete_notice(s, op->notice);
+    case OP_SILENCE:
+        return store_put_silence(s, &op->silence);
+    case OP_END_SILENCE:
+        return store_end_silence(s, op->silence.id, op->silence.ends);
     case OP_DELETE_RUN:
         forget_progress(w, op->run);
         return store_delete_run(s, op->run);

@@ -2,12 +2,12 @@
 
 #include "alerts/alerts.h"
 #include "api/emit.h"
+#include "api/silences.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "delivery/active.h"
 #include "delivery/payload.h"
 #include "delivery/receiver.h"
-#include "wire/silence.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +28,7 @@ struct delivery {
     char *external_url;
     struct receiver *receivers;
     struct actives actives;
-    struct silence *silences;
-    size_t n_silences;
+    struct silence_set silences;
     int64_t n_tests;
 };
 
@@ -41,25 +40,9 @@ static double monotonic_s(void) {
 
 // -- who hears of what ---------------------------------------------------------------------------
 
-static bool is_silenced(const struct delivery *d, const struct alert_record *a) {
-    const struct silence_subject subject = {
-        .label = {[SILENCE_RULE] = a->rule,
-                  [SILENCE_RUN] = a->run_name,
-                  [SILENCE_PROJECT] = a->project ? a->project : "",
-                  [SILENCE_LAYER] = a->layer ? a->layer : "",
-                  [SILENCE_SEVERITY] = severity_name((enum severity)a->severity)}};
-    double now = clock_wall_s();
-    for (size_t i = 0; i < d->n_silences; i++) {
-        if (silence_is_active(&d->silences[i], now) && silence_matches(&d->silences[i], &subject)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_held(const struct delivery *d, const struct alert_record *a) {
     return a->state == ALERT_FIRING &&
-           (actives_inhibit(&d->actives, a) || is_silenced(d, a));
+           (actives_inhibit(&d->actives, a) || silence_set_matches(&d->silences, a));
 }
 
 static bool wants(const struct receiver *r, const struct alert_record *a) {
@@ -181,7 +164,8 @@ static void finish(struct receiver *r, enum outcome outcome, double retry_after_
         figures->notices_failed++;
         if (outcome == REFUSED_FOR_GOOD || r->failures == 0) {
             log_warning("alerts to %s: %s; %s", r->name, error,
-                        outcome == FAILED ? "they wait and are sent again" : "it is not sent again");
+                        outcome == FAILED ? "they wait and are sent again"
+                                          : "it is not sent again");
         }
     }
     if (outcome == FAILED) {
@@ -313,8 +297,7 @@ static void settle_held(struct receiver *r) {
     for (struct notice **at = &r->first; *at;) {
         struct notice *n = *at;
         struct notice **end = &n->next;
-        while (*end &&
-               ((*end)->alert.id != n->alert.id || (*end)->alert.state != ALERT_RESOLVED)) {
+        while (*end && ((*end)->alert.id != n->alert.id || (*end)->alert.state != ALERT_RESOLVED)) {
             end = &(*end)->next;
         }
         if (*end && n->id && is_held(r->delivery, &n->alert)) {
@@ -602,43 +585,13 @@ static bool load_active(void *context, const struct alert_record *a) {
     return true;
 }
 
-struct silence_list {
-    struct silence *list;
-    size_t n, room;
-};
-
-static void load_silence(void *context, const struct silence_record *record) {
-    struct silence_list *l = context;
-    struct buf why;
-    struct silence s = {.id = record->id, .starts = record->starts, .ends = record->ends};
-    buf_init(&why, 1024);
-    if (l->n < l->room &&
-        silence_parse_matchers(&s, record->matchers, strlen(record->matchers), &why) == 0) {
-        l->list[l->n++] = s;
-    } else {
-        silence_free(&s);
-        log_error("silence %lld is passed over: %s", (long long)record->id, buf_str(&why));
-    }
-    buf_free(&why);
-}
-
-static void free_silences(struct delivery *d) {
-    for (size_t i = 0; i < d->n_silences; i++) {
-        silence_free(&d->silences[i]);
-    }
-    free(d->silences);
-    d->silences = NULL;
-    d->n_silences = 0;
-}
-
 int delivery_load_silences(struct delivery *d, struct reader *r) {
-    struct silence_list l = {.room = 2 * LIMIT_SILENCES};
-    l.list = must_alloc(l.room * sizeof *l.list);
-    int rc = reader_silences(r, clock_wall_s(), load_silence, &l) < 0 ? -1 : 0;
-    free_silences(d);
-    d->silences = l.list;
-    d->n_silences = l.n;
-    return rc;
+    silence_set_free(&d->silences);
+    return silence_set_load(&d->silences, r);
+}
+
+bool delivery_is_silenced(const struct delivery *d, const struct alert_record *a) {
+    return silence_set_matches(&d->silences, a);
 }
 
 int delivery_load(struct delivery *d, struct reader *r) {
@@ -658,7 +611,7 @@ void delivery_destroy(struct delivery *d) {
         remove_receiver(d, d->receivers);
     }
     actives_free(&d->actives);
-    free_silences(d);
+    silence_set_free(&d->silences);
     free(d->external_url);
     free(d);
 }

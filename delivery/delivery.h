@@ -35,6 +35,8 @@ int delivery_load(struct delivery *d, struct reader *r) WARN_UNUSED;
 // The silences as they are in the store now.
 int delivery_load_silences(struct delivery *d, struct reader *r) WARN_UNUSED;
 
+bool delivery_is_silenced(const struct delivery *d, const struct alert_record *a);
+
 // Who must be told of this change, a name a line, for alert_record.receivers; the caller's, free().
 // NULL: nobody.
 char *delivery_receivers(const struct delivery *d, const struct alert_record *a);

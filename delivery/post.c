@@ -3,6 +3,7 @@
 #include "base/check.h"
 
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,8 +161,7 @@ struct poster *poster_create(uv_loop_t *loop) {
 
 void poster_send(struct poster *p, const struct post *post, post_done_fn *done, void *context) {
     struct transfer *t = NEW(struct transfer);
-    *t = (struct transfer){
-        .next = p->transfers, .poster = p, .done = done, .context = context};
+    *t = (struct transfer){.next = p->transfers, .poster = p, .done = done, .context = context};
     p->transfers = t;
     t->easy = curl_easy_init();
     CHECK(t->easy != NULL);

@@ -110,9 +110,8 @@ static int read_secret(const char *path, char **text, struct buf *messages) {
 
 static int add_webhook(const struct config *c, const struct config_webhook *w,
                        struct receiver ***last, struct buf *messages) {
-    struct receiver *r =
-        create(w->format == CONFIG_FORMAT_GENERIC ? RECEIVER_WEBHOOK : RECEIVER_ALERTMANAGER,
-               w->url);
+    struct receiver *r = create(
+        w->format == CONFIG_FORMAT_GENERIC ? RECEIVER_WEBHOOK : RECEIVER_ALERTMANAGER, w->url);
     **last = r;
     *last = &r->next;
     r->severity_from = severity_from(w->severity_from, c);

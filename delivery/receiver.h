@@ -27,14 +27,14 @@ struct receiver {
     struct receiver *next;
     struct delivery *delivery;
     enum receiver_kind kind;
-    char *name;          // of the outbox's rows: kind and address, without what is secret
-    char *url;           // or the program, or the mail's address
-    char *token;         // Authorization: Bearer; NULL: none
-    char *secret;        // signs webhooks; NULL: they are not signed
-    char *sender;        // of mails; NULL: sendmail's own
-    char *program;       // of mails
-    int severity_from;   // enum severity; less severe alerts are not sent
-    double resend_s;     // Alertmanager
+    char *name;        // of the outbox's rows: kind and address, without what is secret
+    char *url;         // or the program, or the mail's address
+    char *token;       // Authorization: Bearer; NULL: none
+    char *secret;      // signs webhooks; NULL: they are not signed
+    char *sender;      // of mails; NULL: sendmail's own
+    char *program;     // of mails
+    int severity_from; // enum severity; less severe alerts are not sent
+    double resend_s;   // Alertmanager
     struct notice *first, **last;
     size_t n_waiting;
     // What is under way.

@@ -3,6 +3,7 @@
 #include "base/check.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,7 @@ static void finish(struct spawned *s, const char *error) {
     }
 }
 
-static void on_exit(uv_process_t *process, int64_t status, int signal) {
+static void on_process_end(uv_process_t *process, int64_t status, int signal) {
     struct spawned *s = process->data;
     if (s->timed_out) {
         snprintf(s->error, sizeof s->error, "it did not end within %d s and was killed",
@@ -95,7 +96,7 @@ struct spawned *spawn(uv_loop_t *loop, char *const *argv, char *const *env, cons
     uv_process_options_t options = {.file = argv[0],
                                     .args = (char **)(uintptr_t)argv,
                                     .env = (char **)(uintptr_t)env,
-                                    .exit_cb = on_exit,
+                                    .exit_cb = on_process_end,
                                     .stdio_count = 3,
                                     .stdio = stdio};
     int rc = uv_spawn(loop, &s->process, &options);

@@ -30,23 +30,22 @@ int store_delete_notice(struct store *s, int64_t id) {
     return finish(c, q);
 }
 
-int store_put_silence(struct store *s, const struct silence_record *silence, int64_t *id) {
+int store_put_silence(struct store *s, const struct silence_record *silence) {
     struct connection *c = store_connection(s);
     sqlite3_stmt *q =
-        prepare(c, "INSERT INTO silence (starts, ends, created, created_by, comment, matchers) "
-                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+        prepare(c, "INSERT INTO silence (id, starts, ends, created, created_by, comment, matchers) "
+                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING");
     if (!q) {
         return -1;
     }
-    sqlite3_bind_double(q, 1, silence->starts);
-    sqlite3_bind_double(q, 2, silence->ends);
-    sqlite3_bind_double(q, 3, silence->created);
-    bind_text(q, 4, silence->created_by);
-    bind_text(q, 5, silence->comment);
-    bind_text(q, 6, silence->matchers);
-    int rc = finish(c, q);
-    *id = sqlite3_last_insert_rowid(c->db);
-    return rc;
+    sqlite3_bind_int64(q, 1, silence->id);
+    sqlite3_bind_double(q, 2, silence->starts);
+    sqlite3_bind_double(q, 3, silence->ends);
+    sqlite3_bind_double(q, 4, silence->created);
+    bind_text(q, 5, silence->created_by);
+    bind_text(q, 6, silence->comment);
+    bind_text(q, 7, silence->matchers);
+    return finish(c, q);
 }
 
 int store_end_silence(struct store *s, int64_t id, double now) {
@@ -93,6 +92,17 @@ void silence_record_free(struct silence_record *s) {
     free(s->comment);
     free(s->matchers);
     *s = (struct silence_record){0};
+}
+
+int reader_newest_silence(struct reader *r, int64_t *id) {
+    struct connection *c = reader_connection(r);
+    sqlite3_stmt *q = prepare(c, "SELECT coalesce(max(id), 0) FROM silence");
+    if (!q) {
+        return -1;
+    }
+    int rc = sqlite3_step(q);
+    *id = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : 0;
+    return ended(c, q, rc, 0) < 0 ? -1 : 0;
 }
 
 int64_t reader_silences(struct reader *r, double after, silence_row_fn *row, void *context) {

@@ -27,9 +27,8 @@ struct silence_record {
 void silence_record_free(struct silence_record *s);
 
 int store_delete_notice(struct store *s, int64_t id) WARN_UNUSED;
-// Inserts; *id is its number.
-int store_put_silence(struct store *s, const struct silence_record *silence,
-                      int64_t *id) WARN_UNUSED;
+// Its id is the caller's, larger than reader_newest_silence().
+int store_put_silence(struct store *s, const struct silence_record *silence) WARN_UNUSED;
 // Ends it at `now`; one that has ended stays as it is.
 int store_end_silence(struct store *s, int64_t id, double now) WARN_UNUSED;
 
@@ -38,6 +37,7 @@ int store_end_silence(struct store *s, int64_t id, double now) WARN_UNUSED;
 typedef void notice_row_fn(void *context, const struct notice_record *notice);
 int64_t reader_notices(struct reader *r, notice_row_fn *row, void *context) WARN_UNUSED;
 typedef void silence_row_fn(void *context, const struct silence_record *silence);
+int reader_newest_silence(struct reader *r, int64_t *id) WARN_UNUSED; // 0: there was none yet
 // Those that end after `after`, newest first.
 int64_t reader_silences(struct reader *r, double after, silence_row_fn *row,
                         void *context) WARN_UNUSED;

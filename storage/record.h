@@ -66,6 +66,7 @@ struct alert_record {
     double acknowledged; // 0: nobody has it
     int closed_by;       // enum alert_closing, once it is resolved
     bool inhibited;      // on the way out: the first alert of its cause fires and is more severe
+    bool silenced;       // set by who shows it
     char *receivers;     // on the way in: who must be told of this change, a name a line; NULL:
                          // nobody
     int64_t notice;      // set by store_put_alert: the first of their notices; 0: nothing is new

@@ -95,7 +95,7 @@ static const char alert_delivery[] =
     ") STRICT;"
     "CREATE INDEX notice_by_alert ON notice (alert);"
     "CREATE TABLE silence ("
-    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  id INTEGER PRIMARY KEY,"
     "  starts REAL NOT NULL,"
     "  ends REAL NOT NULL,"
     "  created REAL NOT NULL,"

@@ -254,6 +254,14 @@ static bool has_nul_escape(const char *text, size_t len) {
     return false;
 }
 
+static int parse_notify(const cJSON *root, struct hello *h, struct wire_error *error) {
+    const cJSON *notify = cJSON_GetObjectItemCaseSensitive(root, "notify");
+    h->notify = cJSON_IsTrue(notify);
+    return !notify || cJSON_IsNull(notify) || cJSON_IsBool(notify)
+               ? 0
+               : wire_fail(error, WIRE_BAD_HELLO, "notify is neither true nor false");
+}
+
 static int parse_tags(const cJSON *root, struct wire_error *error) {
     const cJSON *tags = cJSON_GetObjectItemCaseSensitive(root, "tags");
     return !tags || cJSON_IsNull(tags) || cJSON_IsObject(tags)
@@ -272,7 +280,7 @@ static int parse_fields(const cJSON *root, struct hello *h, struct wire_error *e
     }
     return parse_tags(root, error) || parse_optimizer(root, h, error) ||
                    parse_ranks(root, h, error) || parse_resume(root, h, error) ||
-                   parse_layers(root, h, error)
+                   parse_notify(root, h, error) || parse_layers(root, h, error)
                ? -1
                : 0;
 }
@@ -283,7 +291,8 @@ static bool is_of_connection(struct slice key) {
     struct buf plain;
     buf_init(&plain, key.len + 1);
     bool is = json_unescape(key, &plain) &&
-              (strcmp(buf_str(&plain), "token") == 0 || strcmp(buf_str(&plain), "resume") == 0);
+              (strcmp(buf_str(&plain), "token") == 0 || strcmp(buf_str(&plain), "resume") == 0 ||
+               strcmp(buf_str(&plain), "notify") == 0);
     buf_free(&plain);
     return is;
 }

@@ -29,6 +29,7 @@ struct hello {
     double batch_size, dataset_size; // num_missing() where not said
     double rank, world_size;         // 0 of 1 where not said
     bool shards; // the rank holds a shard of each layer, one of world_size > 1 (wire/shards.h)
+    bool notify; // the job wants to be told of alerts over this connection
     bool rewind;
     int64_t rewind_step; // with rewind: the last step that stays
     size_t n_layers;

@@ -220,8 +220,8 @@ bool silence_matches(const struct silence *s, const struct silence_subject *subj
     for (size_t i = 0; i < s->n_matchers; i++) {
         const struct silence_matcher *m = &s->matchers[i];
         const char *value = subject->label[m->label];
-        bool same = m->is_regex ? regexec(&m->regex, value, 0, NULL, 0) == 0
-                                : strcmp(m->value, value) == 0;
+        bool same =
+            m->is_regex ? regexec(&m->regex, value, 0, NULL, 0) == 0 : strcmp(m->value, value) == 0;
         if (same != m->is_equal) {
             return false;
         }

@@ -7,7 +7,7 @@ from harness import DATA, Job, SharedDaemonCase, TestCase, eventually, line, mak
 
 KEYS = {"id", "rule", "severity", "state", "run", "layer", "step", "since", "group", "started", "resolved", "value",
         "threshold",
-        "summary", "acknowledged", "silenced"}
+        "summary", "acknowledged", "silenced", "inhibited", "closed_by"}
 
 
 def fired(daemon, run, rule):

@@ -260,8 +260,6 @@ START_TEST(test_warnings) {
         "forgets a run\n"
         "storage.max_size: the store's size is not bounded by this version; DELETE "
         "/api/v1/runs/{run} forgets a run\n"
-        "alerts.webhooks: webhooks are not delivered by this version; alerts are on the REST API "
-        "only\n"
         "remote_write: nothing is written to other stores by this version; Prometheus can read "
         "/metrics\n");
     config_free(&c);

@@ -15,7 +15,8 @@ static const struct mistake mistakes[] = {
      "ingest.token_file, http.listen, http.max_connections, http.max_points, http.cors_origins, "
      "http.token_file, http.tls.cert, "
      "http.tls.key, storage.durability, storage.retention, storage.max_size, alerts.stall_after, "
-     "alerts.rules, alerts.webhooks, remote_write"},
+     "alerts.rules, alerts.webhooks, alerts.severity_from, alerts.command, "
+     "alerts.mail_to, alerts.mail_from, alerts.sendmail, alerts.external_url, remote_write"},
     {"storage:\n  durabilty: full\n",
      "2: storage.durabilty: is not a key; expected one of durability, retention, max_size"},
     {"http:\n  tls:\n    ca: x\n", "3: http.tls.ca: is not a key; expected one of cert, key"},
@@ -25,7 +26,8 @@ static const struct mistake mistakes[] = {
      "ingest.rank_wait, ingest.token_file, http.listen, http.max_connections, http.max_points, "
      "http.cors_origins, http.token_file, "
      "http.tls.cert, http.tls.key, storage.durability, storage.retention, storage.max_size, "
-     "alerts.stall_after, alerts.rules, alerts.webhooks, remote_write"},
+     "alerts.stall_after, alerts.rules, alerts.webhooks, alerts.severity_from, alerts.command, "
+     "alerts.mail_to, alerts.mail_from, alerts.sendmail, alerts.external_url, remote_write"},
     {"storage: {[a]: b}\n",
      "1: storage.?: is not a key; expected one of durability, retention, max_size"},
     {"storage: {\"a\\e\\n\": b}\n",

@@ -158,8 +158,11 @@ START_TEST(test_newer_version) {
         "the store has version 99, made by a newer pyrometerd; this one knows versions "
         "up to ");
     write_file(path, ours.data, ours.len);
-    execute_sql("PRAGMA user_version=1");
+    struct buf sql = new_buf();
+    buf_printf(&sql, "PRAGMA user_version=%d", schema_version_newest());
+    execute_sql(buf_str(&sql));
     open_store();
+    buf_free(&sql);
     buf_free(&ours);
     free(path);
 }

@@ -1,0 +1,406 @@
+"""Alerts on their way to people: webhooks, Alertmanager, programs, silences, and jobs that asked to be told."""
+
+import hashlib
+import hmac
+import http.server
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+import urllib.request
+from pathlib import Path
+
+from harness import Job, TestCase, eventually, line, make_step
+
+ALERTMANAGER = shutil.which("prometheus-alertmanager")
+
+
+class Receiver:
+    """An HTTP server that keeps what it is sent; `answer(n)` says what the n-th POST is answered with."""
+
+    def __init__(self, answer=lambda n: 200):
+        self.posts = []
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.posts.append((self.path, dict(self.headers), body))
+                status = answer(len(receiver.posts))
+                if status == "hang":
+                    receiver.released.wait(60)
+                    return
+                if status == "flood":
+                    self.send_response(200)
+                    self.end_headers()
+                    try:
+                        while not receiver.released.is_set():
+                            self.wfile.write(b"x" * 65536)
+                    except OSError:
+                        pass
+                    return
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.released = threading.Event()
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = "http://127.0.0.1:%d/hook" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.released.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def changes(self):
+        """(rule, run, state) of every POST, in order."""
+        told = [json.loads(body) for _, _, body in self.posts]
+        return [(t["alerts"][0]["labels"]["alertname"], t["alerts"][0]["labels"]["run"], t["status"]) for t in told]
+
+
+def fail(daemon, run, resolve=False):
+    """A run whose loss is NaN for a while: `loss_nonfinite` fires, and with `resolve` the run ends."""
+    with Job(daemon) as job:
+        job.hello(run)
+        job.raw(b"".join(line(make_step(s, **({"loss": "NaN"} if s >= 20 else {}))) for s in range(30)))
+        job.wait_ack(29)
+        if resolve:
+            job.send({"type": "end", "status": "failed"})
+            job.half_close()
+            job.drain()
+
+
+def webhook(receiver, **more):
+    entry = ", ".join([f'url: "{receiver.url}"', "format: generic", *(f"{k}: {v}" for k, v in more.items())])
+    return "alerts: { webhooks: [ { %s } ] }\n" % entry
+
+
+class DeliveryCase(TestCase):
+    def receiver(self, *args):
+        receiver = Receiver(*args)
+        self.addCleanup(receiver.close)
+        return receiver
+
+    def waiting(self, daemon):
+        return sum(r["waiting"] for r in daemon.get_json("/api/v1/receivers")["receivers"])
+
+    def silence(self, daemon, body, expect=201):
+        status, _, answer = daemon.call("POST", "/api/v1/silences", body=json.dumps(body))
+        self.assertEqual(status, expect, answer)
+        return json.loads(answer)
+
+
+class Webhooks(DeliveryCase):
+    def test_each_state_comes_once(self):
+        receiver = self.receiver()
+        daemon = self.daemon(webhook(receiver))
+        fail(daemon, "broken", resolve=True)
+        eventually(lambda: len(receiver.posts) >= 2, "both states")
+        self.assertEqual(receiver.changes(), [("loss_nonfinite", "broken", "firing"),
+                                              ("loss_nonfinite", "broken", "resolved")])
+        eventually(lambda: self.waiting(daemon) == 0, "an empty outbox")
+        body = json.loads(receiver.posts[0][2])
+        self.assertEqual(body["version"], "4")
+        self.assertLessEqual({"groupKey", "status", "receiver", "groupLabels", "commonLabels", "commonAnnotations",
+                              "externalURL", "truncatedAlerts", "alerts"}, set(body))
+        alert = body["alerts"][0]
+        self.assertEqual(alert["labels"], {"alertname": "loss_nonfinite", "run": "broken", "project": "tests", "severity": "critical"})
+        self.assertIn("summary", alert["annotations"])
+        self.assertEqual(body["pyrometer"]["rule"], "loss_nonfinite")
+        end = json.loads(receiver.posts[1][2])
+        self.assertEqual(end["alerts"][0]["startsAt"], alert["startsAt"])
+        self.assertEqual(end["alerts"][0]["fingerprint"], alert["fingerprint"])
+        self.assertGreaterEqual(end["alerts"][0]["endsAt"], alert["startsAt"])
+        self.assertEqual(end["pyrometer"]["closed_by"], "run_ended")
+
+    def test_a_receiver_that_fails_for_a_while(self):
+        receiver = self.receiver(lambda n: 500 if n <= 2 else 200)
+        daemon = self.daemon(webhook(receiver))
+        fail(daemon, "patient", resolve=True)
+        eventually(lambda: self.waiting(daemon) == 0 and len(receiver.posts) >= 4, "all states")
+        self.assertEqual([state for _, _, state in receiver.changes()], ["firing"] * 3 + ["resolved"])
+        keys = [headers["Idempotency-Key"] for _, headers, _ in receiver.posts]
+        self.assertEqual(len(set(keys[:3])), 1)
+        self.assertNotEqual(keys[0], keys[3])
+        [state] = daemon.get_json("/api/v1/receivers")["receivers"]
+        self.assertEqual((state["delivered"], state["failures"]), (2, 2))
+        self.assertIn("500", state["last_error"])
+
+    def test_nothing_is_lost_when_the_daemon_dies(self):
+        receiver = self.receiver(lambda n: 503 if not ready.is_set() else 200)
+        ready = threading.Event()
+        daemon = self.daemon(webhook(receiver))
+        fail(daemon, "lost", resolve=True)
+        eventually(lambda: receiver.posts, "a first try")
+        daemon.kill9()
+        ready.set()
+        tries = len(receiver.posts)
+        daemon.start()
+        eventually(lambda: self.waiting(daemon) == 0 and len(receiver.posts) >= tries + 2, "both states")
+        self.assertEqual([state for _, _, state in receiver.changes()][tries:], ["firing", "resolved"])
+        keys = [headers["Idempotency-Key"] for _, headers, _ in receiver.posts]
+        self.assertEqual(keys[0], keys[tries])
+        daemon.restart()  # and nothing comes again
+        self.assertEqual(self.waiting(daemon), 0)
+        self.assertEqual(len(receiver.posts), tries + 2)
+
+    def test_bad_receivers_hold_up_nobody(self):
+        for kind in ("hang", "flood"):
+            with self.subTest(kind):
+                bad, good = self.receiver(lambda n, kind=kind: kind), self.receiver()
+                daemon = self.daemon("alerts: { webhooks: [ { url: \"%s\", format: generic }, { url: \"%s\", format: "
+                                     "generic } ] }\n" % (bad.url, good.url))
+                fail(daemon, "held-up", resolve=True)
+                eventually(lambda: len(good.posts) >= 2 and bad.posts, "the good receiver's states")
+                with Job(daemon) as job:
+                    job.hello("others")
+                    for step in range(50):
+                        job.step(step)
+                    job.wait_ack(49)
+                self.assertEqual(len(bad.posts), 1)
+
+    def test_nobody_listens(self):
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            port = closed.getsockname()[1]
+        daemon = self.daemon("alerts: { webhooks: [ { url: \"http://127.0.0.1:%d\", format: generic } ] }\n" % port)
+        fail(daemon, "unheard")
+        [state] = eventually(lambda: [r for r in daemon.get_json("/api/v1/receivers")["receivers"] if r["failures"]],
+                             "a failure")
+        self.assertEqual(state["waiting"], 1)
+        self.assertIsNotNone(state["last_error"])
+
+    def test_signature_and_token(self):
+        receiver = self.receiver()
+        home = Path(tempfile.mkdtemp(prefix="pyro-secret-"))
+        self.addCleanup(shutil.rmtree, home)
+        for name, text in (("secret", "the key"), ("token", "abc")):
+            (home / name).write_text(text.replace(" ", "-") + "\n")
+            (home / name).chmod(0o600)
+        daemon = self.daemon(webhook(receiver, secret_file=home / "secret", token_file=home / "token"))
+        fail(daemon, "signed")
+        eventually(lambda: receiver.posts, "a post")
+        _, headers, body = receiver.posts[0]
+        parts = dict(part.split("=", 1) for part in headers["X-Pyrometer-Signature"].split(","))
+        expected = hmac.new(b"the-key", parts["t"].encode() + b"." + body, hashlib.sha256).hexdigest()
+        self.assertEqual(parts["v1"], expected)
+        self.assertEqual(headers["Authorization"], "Bearer abc")
+        self.assertNotIn("the-key", daemon.log())
+        self.assertNotIn("the-key", json.dumps(daemon.get_json("/api/v1/receivers")))
+
+    def test_mild_alerts_are_not_sent(self):
+        receiver = self.receiver()
+        daemon = self.daemon("alerts: { rules: [ { rule: loss_nonfinite, severity: info } ], webhooks: [ { url: "
+                             "\"%s\", format: generic } ] }\n" % receiver.url)
+        fail(daemon, "mild")
+        eventually(lambda: daemon.alerts(run="mild"), "the alert")
+        self.assertEqual(self.waiting(daemon), 0)
+        self.assertEqual(receiver.posts, [])
+
+    def test_a_test_is_sent(self):
+        receiver = self.receiver()
+        daemon = self.daemon(webhook(receiver))
+        status, _, body = daemon.call("POST", "/api/v1/alerts/test")
+        self.assertEqual((status, json.loads(body)), (202, {"receivers": 1}))
+        eventually(lambda: receiver.posts, "the test")
+        self.assertEqual(receiver.changes()[0][0], "PyrometerTest")
+        self.assertEqual(daemon.alerts(), [])
+
+    def test_a_reload_changes_receivers(self):
+        first, second = self.receiver(), self.receiver()
+        daemon = self.daemon(webhook(first))
+        fail(daemon, "one")
+        eventually(lambda: first.posts, "the first receiver's post")
+        daemon.configure(webhook(second))
+        daemon.process.send_signal(1)
+        eventually(lambda: "configuration reloaded" in daemon.log(), "the reload")
+        fail(daemon, "two")
+        eventually(lambda: second.posts, "the second receiver's post")
+        self.assertEqual([run for _, run, _ in first.changes()], ["one"])
+
+
+class Silences(DeliveryCase):
+    def test_a_silenced_alert_is_held_and_dropped_with_its_end(self):
+        receiver = self.receiver()
+        daemon = self.daemon(webhook(receiver))
+        made = self.silence(daemon, {"matchers": [{"name": "run", "value": "noisy-.*", "is_regex": True}],
+                                     "duration": "1h", "created_by": "me", "comment": "known"})
+        self.assertEqual(made["state"], "active")
+        self.assertAlmostEqual(made["ends"] - made["starts"], 3600)
+        fail(daemon, "noisy-1", resolve=True)
+        fail(daemon, "other", resolve=True)
+        eventually(lambda: len(receiver.posts) >= 2 and self.waiting(daemon) == 0, "the other run's states")
+        self.assertEqual({run for _, run, _ in receiver.changes()}, {"other"})
+
+    def test_what_still_fires_is_told_when_the_silence_ends(self):
+        receiver = self.receiver()
+        daemon = self.daemon(webhook(receiver))
+        made = self.silence(daemon, {"matchers": [{"name": "alertname", "value": "loss_nonfinite"}],
+                                     "duration": 3600})
+        fail(daemon, "quiet")
+        alert = eventually(lambda: daemon.alerts(run="quiet"), "the alert")[0]
+        self.assertTrue(alert["silenced"])
+        daemon.restart()
+        self.assertEqual([s["id"] for s in daemon.get_json("/api/v1/silences")["silences"]], [made["id"]])
+        self.assertEqual(receiver.posts, [])
+        self.assertEqual(daemon.call("DELETE", f"/api/v1/silences/{made['id']}")[0], 204)
+        eventually(lambda: receiver.posts, "the alert, late")
+        self.assertFalse(daemon.alerts(run="quiet")[0]["silenced"])
+        self.assertEqual(daemon.get_json("/api/v1/silences")["silences"], [])
+        [ended] = daemon.get_json("/api/v1/silences?state=all")["silences"]
+        self.assertEqual(ended["state"], "expired")
+        self.assertEqual(daemon.call("DELETE", f"/api/v1/silences/{made['id']}")[0], 404)
+
+    def test_bad_silences(self):
+        daemon = self.daemon()
+        good = [{"name": "run", "value": "x"}]
+        for body in ([], {}, {"matchers": []}, {"matchers": good}, {"matchers": good, "ends": 5},
+                     {"matchers": good, "duration": "soon"}, {"matchers": good, "duration": -1},
+                     {"matchers": [{"name": "colour", "value": "x"}], "duration": 60},
+                     {"matchers": [{"name": "run", "value": "(", "is_regex": True}], "duration": 60},
+                     {"matchers": [{"name": "run"}], "duration": 60},
+                     {"matchers": good * 17, "duration": 60},
+                     {"matchers": good, "duration": 60, "comment": "x" * 1025}):
+            with self.subTest(str(body)[:80]):
+                self.assertIn("detail", self.silence(daemon, body, expect=400))
+        self.silence(daemon, {"matchers": good, "duration": 60, "comment": "x" * 70000}, expect=413)
+        self.assertEqual(daemon.get_json("/api/v1/silences")["silences"], [])
+
+
+class Histories(DeliveryCase):
+    def test_history(self):
+        daemon = self.daemon()
+        fail(daemon, "past", resolve=True)
+        [alert] = eventually(lambda: [a for a in daemon.alerts(run="past") if a["state"] == "resolved"], "the end")
+        whole = daemon.get_json(f"/api/v1/alerts/{alert['id']}")
+        self.assertEqual({k: whole[k] for k in alert}, alert)
+        self.assertEqual([c["state"] for c in whole["history"]], ["firing", "resolved"])
+        self.assertLessEqual(whole["around"]["from"], alert["since"])
+        self.assertGreater(whole["around"]["to"], alert["step"])
+        daemon.get_json("/api/v1/alerts/999", expect=404)
+        daemon.get_json("/api/v1/alerts/x", expect=404)
+
+
+class Programs(DeliveryCase):
+    def test_command_and_mail(self):
+        home = Path(tempfile.mkdtemp(prefix="pyro-hook-"))
+        self.addCleanup(shutil.rmtree, home)
+        for name, script in (("hook", f'cat > "{home}/$PYROMETER_STATE.json"\n'
+                                      f'echo "$PYROMETER_RULE $PYROMETER_RUN" >> "{home}/log"\n'),
+                             ("sendmail", f'echo "$@" > "{home}/arguments"\ncat > "{home}/mail"\n')):
+            (home / name).write_text("#!/bin/sh\n" + script)
+            (home / name).chmod(stat.S_IRWXU)
+        daemon = self.daemon(f"alerts: {{ command: {home}/hook, mail_to: on@call.example, mail_from: p@x.example, "
+                             f"sendmail: {home}/sendmail }}\n")
+        fail(daemon, "programs")
+        eventually(lambda: self.waiting(daemon) == 0 and daemon.alerts(run="programs"), "an empty outbox")
+        self.assertEqual((home / "log").read_text(), "loss_nonfinite programs\n")
+        self.assertEqual(json.loads((home / "firing.json").read_text())["status"], "firing")
+        self.assertEqual((home / "arguments").read_text(), "-t -i\n")
+        mail = (home / "mail").read_text()
+        self.assertIn("To: on@call.example\nFrom: p@x.example\nSubject: [firing] critical loss_nonfinite: programs", mail)
+
+    def test_a_command_that_fails_is_run_again(self):
+        home = Path(tempfile.mkdtemp(prefix="pyro-hook-"))
+        self.addCleanup(shutil.rmtree, home)
+        (home / "hook").write_text(f'#!/bin/sh\necho >> "{home}/log"\n[ $(wc -l < "{home}/log") -ge 2 ]\n')
+        (home / "hook").chmod(stat.S_IRWXU)
+        daemon = self.daemon(f"alerts: {{ command: {home}/hook }}\n")
+        fail(daemon, "again")
+        eventually(lambda: (home / "log").exists() and len((home / "log").read_text()) >= 2 and
+                   self.waiting(daemon) == 0, "the second try")
+
+
+class Jobs(DeliveryCase):
+    def test_a_job_that_asks_is_told(self):
+        daemon = self.daemon()
+        with Job(daemon) as asks, Job(daemon) as other:
+            asks.hello("told", notify=True)
+            other.hello("bystander", notify=True)
+            for step in range(30):
+                asks.step(step, **({"loss": "NaN"} if step >= 20 else {}))
+                other.step(step)
+            message = asks.expect("alert")
+            self.assertEqual((message["rule"], message["state"], message["run"]), ("loss_nonfinite", "firing", "told"))
+            other.wait_ack(29)  # raises if anything but acks comes
+            asks.send({"type": "end", "status": "stopped"})
+            self.assertEqual(asks.expect("alert")["state"], "resolved")
+        self.assertNotIn("notify", daemon.run("told")["hello"])
+
+    def test_a_job_that_does_not_ask_is_not(self):
+        daemon = self.daemon()
+        with Job(daemon) as job:
+            job.hello("untold")
+            job.raw(b"".join(line(make_step(s, **({"loss": "NaN"} if s >= 20 else {}))) for s in range(30)))
+            job.wait_ack(29)
+            eventually(lambda: daemon.alerts(run="untold"), "the alert")
+            job.ping()
+
+
+@unittest.skipUnless(ALERTMANAGER, "Debian's prometheus-alertmanager is not installed")
+class Alertmanager(DeliveryCase):
+    def start_alertmanager(self):
+        home = Path(tempfile.mkdtemp(prefix="pyro-am-"))
+        self.addCleanup(shutil.rmtree, home, ignore_errors=True)
+        (home / "am.yml").write_text("route: { receiver: nobody }\nreceivers: [ { name: nobody } ]\n"
+                                     "global: { resolve_timeout: 5m }\n")
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        process = subprocess.Popen([ALERTMANAGER, f"--config.file={home}/am.yml", f"--storage.path={home}/data",
+                                    f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        url = f"http://127.0.0.1:{port}"
+
+        def is_ready():
+            try:
+                return urllib.request.urlopen(url + "/-/ready", timeout=5).status == 200
+            except OSError:
+                return False
+        eventually(is_ready, "Alertmanager")
+        return url
+
+    def test_firing_and_resolved_with_a_crash_in_between(self):
+        url = self.start_alertmanager()
+
+        def known(**labels):
+            with urllib.request.urlopen(url + "/api/v2/alerts?inhibited=true&silenced=true", timeout=30) as answer:
+                alerts = json.load(answer)
+            return [a for a in alerts if all(a["labels"].get(k) == v for k, v in labels.items())]
+
+        daemon = self.daemon("alerts: { webhooks: [ { url: \"%s\", format: alertmanager, resend: 1s } ] }\n" % url)
+        fail(daemon, "managed")
+        [alert] = eventually(lambda: known(run="managed"), "the alert in Alertmanager")
+        self.assertEqual(alert["labels"]["alertname"], "loss_nonfinite")
+        self.assertEqual(alert["status"]["state"], "active")
+        daemon.kill9()
+        daemon.start()
+        before = known(run="managed")[0]["updatedAt"]
+        eventually(lambda: [a for a in known(run="managed") if a["updatedAt"] > before], "the alert once more")
+        with Job(daemon) as job:
+            job.hello("managed")
+            job.send({"type": "end", "status": "failed"})
+            job.half_close()
+            job.drain()
+        # Alertmanager lists what is active; an alert whose end has come is no longer listed.
+        eventually(lambda: not known(run="managed"), "the end of the alert in Alertmanager")
+        eventually(lambda: self.waiting(daemon) == 0, "an empty outbox")
+
+
+if __name__ == "__main__":
+    unittest.main()
