@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "cli/alert_actions.h"
 #include "cli/table.h"
 #include "cli/text.h"
 
@@ -62,7 +63,9 @@ void alerts_print(const struct cli *cli, const cJSON *list, bool of_one_run, int
 }
 
 int command_alerts(const struct cli *cli, int count, char **words) {
-    (void)count, (void)words;
+    if (count) {
+        return alert_action(cli, count, words);
+    }
     struct http_answer answer;
     http_answer_init(&answer);
     struct alert_filter filter = {.run = cli->run, .state = cli->state, .severity = cli->severity};

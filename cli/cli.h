@@ -25,6 +25,8 @@ struct cli {
     const char *ingest;
     const char *speed;
     const char *output;
+    const char *duration;
+    const char *comment;
     bool once;
     const char *loss;
     const char *init;

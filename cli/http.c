@@ -172,6 +172,22 @@ int http_get(const struct cli *cli, const char *path, struct http_answer *answer
     return result;
 }
 
+int http_send(const struct cli *cli, const char *method, const char *path, const char *json,
+              struct http_answer *answer) {
+    answer_reset(answer);
+    struct request request = {.body = &answer->body};
+    request_open(&request, cli, path);
+    curl_easy_setopt(request.curl, CURLOPT_TIMEOUT, (long)ANSWER_TIMEOUT_S);
+    curl_easy_setopt(request.curl, CURLOPT_POSTFIELDS, json ? json : "");
+    curl_easy_setopt(request.curl, CURLOPT_CUSTOMREQUEST, method);
+    if (json) {
+        request.headers = curl_slist_append(request.headers, "Content-Type: application/json");
+    }
+    int result = request_perform(&request, cli, answer);
+    request_close(&request);
+    return result;
+}
+
 int http_get_to(const struct cli *cli, const char *path, struct http_answer *answer, http_sink sink,
                 void *context) {
     answer_reset(answer);

@@ -26,6 +26,10 @@ void http_answer_free(struct http_answer *answer);
 // reason in answer->error. The answer may be used again for another call.
 WARN_UNUSED int http_get(const struct cli *cli, const char *path, struct http_answer *answer);
 
+// POST or DELETE; `json` is the body, NULL for none.
+WARN_UNUSED int http_send(const struct cli *cli, const char *method, const char *path,
+                          const char *json, struct http_answer *answer);
+
 // Takes the body of a 2xx answer as it comes; returns false to break off.
 typedef bool (*http_sink)(void *context, const char *bytes, size_t n);
 

@@ -45,7 +45,13 @@ static const struct command commands[] = {
      "Redrawn as the run goes on; ends with the run. q quits. Without a terminal: a line an "
      "update.\n"
      "With --json: the events, one JSON object a line, {\"event\":...,\"data\":...}."},
-    {"alerts", ALERTS, 0, 0, command_alerts, "", "list alerts, newest first", ""},
+    {"alerts", ALERTS, 0, 17, command_alerts,
+     "[test|ack ID|silence MATCHER...|silences|unsilence ID]",
+     "list alerts, newest first, or do something about them",
+     "test sends every receiver a test and waits for it to be taken. ack says that someone has the "
+     "alert.\n"
+     "silence holds back what all matchers match, such as run=resnet-7 layer!=fc1 "
+     "rule=~over.*"},
     {"replay", REPLAY, 1, 1 << 20, command_replay, "FILE.ndjson[.gz]...",
      "send recorded runs to a daemon",
      "Each file is sent as a job would, one after another; - is standard input. A file that holds "
@@ -87,6 +93,8 @@ static const struct option_spec specs[] = {
      "this run only (alerts); this name instead of the recorded one (replay)"},
     {"state", 0, "S", FIELD(state), ALERTS, "pending, firing or resolved"},
     {"severity", 0, "S", FIELD(severity), ALERTS, "info, warning or critical"},
+    {"for", 0, "TIME", FIELD(duration), ALERTS, "how long a silence lasts (2h)"},
+    {"comment", 0, "TEXT", FIELD(comment), ALERTS, "why there is a silence"},
     {"ingest", 0, "ADDRESS", FIELD(ingest), REPLAY,
      "HOST:PORT or unix:PATH of the daemon's ingest (127.0.0.1:27315)"},
     {"speed", 0, "X", FIELD(speed), REPLAY, "X times the recorded pace, or max (the default)"},

@@ -4,19 +4,17 @@ import hashlib
 import hmac
 import http.server
 import json
-import os
 import shutil
 import socket
 import stat
 import subprocess
 import tempfile
 import threading
-import time
 import unittest
 import urllib.request
 from pathlib import Path
 
-from harness import Job, TestCase, eventually, line, make_step
+from harness import Job, TestCase, eventually, line, make_step, run_program
 
 ALERTMANAGER = shutil.which("prometheus-alertmanager")
 
@@ -348,6 +346,39 @@ class Jobs(DeliveryCase):
             job.wait_ack(29)
             eventually(lambda: daemon.alerts(run="untold"), "the alert")
             job.ping()
+
+
+class Command(DeliveryCase):
+    def pyrometer(self, daemon, *words, expect=0):
+        done = run_program("pyrometer", "--url", "http://%s:%d" % daemon.http, *words)
+        self.assertEqual(done.returncode, expect, done.stderr)
+        return done.stdout if expect == 0 else done.stderr
+
+    def test_test(self):
+        good, bad = self.receiver(), self.receiver(lambda n: 500)
+        daemon = self.daemon(webhook(good))
+        self.assertIn(": taken\n", self.pyrometer(daemon, "alerts", "test"))
+        daemon = self.daemon(webhook(bad))
+        done = run_program("pyrometer", "--url", "http://%s:%d" % daemon.http, "alerts", "test")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("status 500", done.stdout)
+        self.assertIn("names no receiver", self.pyrometer(self.daemon(), "alerts", "test", expect=1))
+
+    def test_silences_and_acknowledging(self):
+        daemon = self.daemon()
+        fail(daemon, "spoken-for")
+        [alert] = eventually(lambda: daemon.alerts(run="spoken-for"), "the alert")
+        self.pyrometer(daemon, "alerts", "ack", alert["id"])
+        self.assertIsNotNone(daemon.alerts(run="spoken-for")[0]["acknowledged"])
+        self.assertIn("silence 1 ", self.pyrometer(daemon, "alerts", "silence", "run=~spoken-.*", "layer!=fc1", "--for",
+                                                   "30m", "--comment", "lunch"))
+        self.assertIn("run=~spoken-.* layer!=fc1", self.pyrometer(daemon, "alerts", "silences"))
+        self.assertTrue(daemon.alerts(run="spoken-for")[0]["silenced"])
+        self.pyrometer(daemon, "alerts", "unsilence", 1)
+        self.assertIn("no silences", self.pyrometer(daemon, "alerts", "silences"))
+        self.pyrometer(daemon, "alerts", "silence", "run", expect=1)
+        self.pyrometer(daemon, "alerts", "unsilence", expect=2)
+        self.pyrometer(daemon, "alerts", "shout", expect=2)
 
 
 @unittest.skipUnless(ALERTMANAGER, "Debian's prometheus-alertmanager is not installed")
