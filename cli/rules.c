@@ -67,7 +67,7 @@ static int read_file(struct backtest *b) {
         return cli_fail("cannot read %s: %s", b->source, reason);
     }
     struct recorded_line line;
-    int more;
+    int more = 1;
     while (!b->failed && (more = recorded_next(file, &line)) > 0) {
         take_bytes(b, line.text, line.len);
     }
