@@ -36,7 +36,7 @@ say = $(if $(V),,@echo "  $(1)	$(2)")
 
 ROOMS := base config wire probes alerts storage runs api delivery
 objects = $(patsubst %.c,$(BUILD)/%.o,$(sort $(foreach d,$(1),$(wildcard $(d)/*.c))))
-ROOM_OBJECTS := $(call objects,$(ROOMS))
+ROOM_OBJECTS := $(call objects,$(ROOMS)) $(BUILD)/api/assets.o
 DAEMON_OBJECTS := $(call objects,daemon)
 DAEMON_PARTS := $(filter-out $(BUILD)/daemon/main.o,$(DAEMON_OBJECTS))
 CLI_OBJECTS := $(call objects,cli base wire probes alerts) $(BUILD)/runs/view.o $(BUILD)/config/units.o
@@ -46,6 +46,10 @@ PROGRAMS := $(BIN)/pyrometerd $(BIN)/pyrometer $(BIN)/libpyrometer.a $(BIN)/libp
   $(BIN)/pyrometer-demo
 
 all: $(PROGRAMS)
+
+# The dashboard's files; those of npm are optional, see scripts/embed.py.
+WEB_FILES := $(wildcard web/*.html web/*.js web/*.css web/*.svg) \
+  $(wildcard web/node_modules/.package-lock.json)
 
 $(BIN)/pyrometerd: $(DAEMON_OBJECTS) $(ROOM_OBJECTS)
 	$(call say,LINK,$@)
@@ -71,6 +75,12 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(DAEMON_PARTS) $(ROOM_OBJECTS) $(BIN)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) $(CHECK_LIBS)
 $(BUILD)/clients/c/%.o: ALL_CFLAGS += -fPIC -fvisibility=hidden
+$(BUILD)/api/assets.c: scripts/embed.py $(WEB_FILES)
+	$(call say,WEB,$@)
+	$(Q)python3 scripts/embed.py web $@
+$(BUILD)/api/assets.o: $(BUILD)/api/assets.c
+	$(call say,CC,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 $(BUILD)/%.o: %.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)

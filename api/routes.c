@@ -11,11 +11,9 @@ const struct route routes[] = {
      "text/plain", false, ROUTE_HERE},
     {"GET", "/metrics", metrics_get, NULL, "The daemon's figures and every live run's temperatures",
      "application/openmetrics-text", false, ROUTE_HERE},
-    {"GET", "/", page_get, NULL, "The dashboard", "text/html", false, ROUTE_HERE},
-    {"GET", "/app.js", page_script_get, NULL, "The dashboard's script", "text/javascript", false,
-     ROUTE_HERE},
-    {"GET", "/app.css", page_style_get, NULL, "The dashboard's style", "text/css", false,
-     ROUTE_HERE},
+    {"GET", "/", page_get, NULL, "The dashboard", "text/html", true, ROUTE_HERE},
+    {"GET", "/assets/{file}", page_asset_get, NULL, "The dashboard's files", "text/javascript",
+     true, ROUTE_HERE},
     {"GET", "/api/v1/openapi.json", openapi_get, NULL, "This document", TYPE_JSON, false,
      ROUTE_HERE},
     {"GET", "/api/v1/runs", runs_get, runs_parameters, "The runs, newest first", TYPE_JSON, false,
@@ -204,8 +202,9 @@ enum MHD_Result routes_answer(struct request *q) {
     CHECK(path != NULL);
     enum MHD_Result rc;
     bool is_open = false;
-    for (size_t i = 0; i < routes_count; i++) {
-        is_open = is_open || (routes[i].is_open && strcmp(routes[i].pattern, path) == 0);
+    for (size_t i = 0; i < routes_count && !is_open; i++) {
+        is_open = routes[i].is_open && route_matches(routes[i].pattern, path, q->part);
+        free_parts(q->part);
     }
     if (!is_open && !is_preflight(q) && !is_authorized(q)) {
         rc = answer_problem(q, MHD_HTTP_UNAUTHORIZED,

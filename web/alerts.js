@@ -1,0 +1,153 @@
+// Alerts: the list, acknowledging, and silencing where the daemon can.
+import {get, send} from './api.js';
+import {announce, el, setText} from './dom.js';
+import {MISSING, ago, count, moment, number} from './format.js';
+
+const REFRESH_MS = 2000;
+const HOURS = [1, 4, 24];
+let asked = null; // whether this daemon silences, asked of its own description once
+
+function silences() {
+  asked = asked || get('/api/v1/openapi.json').then(api => '/api/v1/silences' in api.paths, () => false);
+  return asked;
+}
+
+// onChange is called after something was changed.
+export class AlertItem {
+  constructor(alert, {withRun, onChange}) {
+    this.onChange = onChange;
+    this.mark = el('span', {class: 'severity'});
+    this.state = el('span', {class: 'alert-state'});
+    this.facts = el('p', {class: 'alert-facts'});
+    this.summary = el('p', {class: 'alert-summary'});
+    this.note = el('p', {class: 'bad', role: 'alert'});
+    this.acknowledge = el('button', {type: 'button', onclick: () => this.change(
+      () => send('POST', `/api/v1/alerts/${this.alert.id}/acknowledge`), 'Acknowledged')}, 'Acknowledge');
+    this.silence = el('span', {class: 'silence', hidden: true}, 'Silence for ', HOURS.map(hours => el('button', {
+      type: 'button', onclick: () => this.change(() => this.sendSilence(hours), 'Silenced')}, `${hours} h`)));
+    const target = `#/run/${encodeURIComponent(alert.run)}`;
+    this.root = el('li', {class: 'alert', 'data-id': String(alert.id)},
+      el('div', {class: 'alert-head'}, this.mark, el('b', {text: alert.rule.replaceAll('_', ' ')}),
+        withRun ? el('a', {href: target, text: alert.run}) : null,
+        alert.layer ? el('a', {href: `${target}?layer=${encodeURIComponent(alert.layer)}`, text: `layer ${alert.layer}`}) : el('span', {class: 'soft', text: 'whole run'}),
+        this.state),
+      this.summary, this.facts, el('div', {class: 'alert-tools'}, this.acknowledge, this.silence), this.note);
+    this.update(alert);
+    silences().then(can => (this.silence.hidden = !can || this.alert.state === 'resolved'));
+  }
+
+  update(alert) {
+    this.alert = alert;
+    this.root.className = `alert ${alert.severity} ${alert.state}`;
+    setText(this.mark, alert.severity);
+    setText(this.state, alert.silenced ? `${alert.state}, silenced` : alert.state);
+    setText(this.summary, alert.summary);
+    const seen = alert.acknowledged ? `acknowledged ${ago(acknowledgedAt(alert))}` : '';
+    const cause = alert.group && alert.group !== alert.id ? `same cause as alert ${alert.group}` : '';
+    setText(this.facts, [`since step ${count(alert.since)}`, alert.step === null ? '' : `fired at ${count(alert.step)}`,
+      `value ${number(alert.value)}, threshold ${number(alert.threshold)}`, cause, seen].filter(Boolean).join(' · '));
+    this.facts.title = moment(alert.started);
+    this.acknowledge.hidden = !!alert.acknowledged || alert.state === 'resolved';
+  }
+
+  sendSilence(hours) {
+    const {rule, run, layer} = this.alert;
+    const matchers = [['rule', rule], ['run', run], ...(layer ? [['layer', layer]] : [])].map(([name, value]) => ({name, value}));
+    return send('POST', '/api/v1/silences', {matchers, until: Date.now() / 1000 + hours * 3600, by: 'dashboard',
+      why: `silenced on the dashboard for ${hours} h`});
+  }
+
+  async change(call, what) {
+    this.acknowledge.disabled = true;
+    setText(this.note, '');
+    try {
+      const alert = await call();
+      if (alert && alert.rule) this.update(alert);
+      announce(`${what}: ${this.alert.rule}`);
+      this.onChange();
+    } catch (error) {
+      setText(this.note, error.message);
+    }
+    this.acknowledge.disabled = false;
+  }
+}
+
+function acknowledgedAt(alert) {
+  return typeof alert.acknowledged === 'number' ? alert.acknowledged : alert.acknowledged?.time ?? alert.acknowledged?.at;
+}
+
+// A list that keeps its items, so that nobody loses the button under the finger.
+export class AlertList {
+  constructor(options) {
+    this.options = options;
+    this.items = new Map();
+    this.root = el('ul', {class: 'alert-list'});
+  }
+
+  update(alerts) {
+    const roots = alerts.map(alert => {
+      const item = this.items.get(alert.id) || new AlertItem(alert, this.options);
+      this.items.set(alert.id, item);
+      item.update(alert);
+      return item.root;
+    });
+    if (roots.length !== this.root.children.length || roots.some((root, i) => this.root.children[i] !== root)) {
+      this.root.replaceChildren(...roots);
+    }
+  }
+}
+
+const FILTERS = [['state', ['firing', 'pending', 'resolved']], ['severity', ['critical', 'warning', 'info']]];
+const chosen = {state: '', severity: ''};
+
+export class AlertsView {
+  constructor({signal}) {
+    this.signal = signal;
+    this.list = new AlertList({withRun: true, onChange: () => this.refresh()});
+    this.note = el('p', {class: 'empty', hidden: true});
+    this.selects = FILTERS.map(([key, values]) => el('label', {}, `${key} `, el('select', {onchange: event => {
+      chosen[key] = event.target.value;
+      this.limit = 100;
+      this.refresh();
+    }}, el('option', {value: ''}, 'any'), values.map(v => el('option', {value: v, selected: chosen[key] === v}, v)))));
+    this.limit = 100;
+    this.more = el('button', {type: 'button', hidden: true, onclick: () => {
+      this.limit = Math.min(1000, this.limit * 3);
+      this.refresh();
+    }}, 'Show more');
+    this.root = el('section', {class: 'view', 'aria-labelledby': 'alerts-title'},
+      el('div', {class: 'view-head'}, el('h1', {id: 'alerts-title', text: 'Alerts'}), el('div', {class: 'filters'}, this.selects)),
+      this.list.root, this.note, this.more);
+  }
+
+  async refresh() {
+    const query = new URLSearchParams({limit: String(this.limit)});
+    FILTERS.forEach(([key]) => chosen[key] && query.set(key, chosen[key]));
+    try {
+      const page = await get(`/api/v1/alerts?${query}`, this.signal);
+      this.list.update(page.alerts);
+      this.more.hidden = !page.next_cursor || this.limit >= 1000;
+      this.note.hidden = page.alerts.length > 0;
+      setText(this.note, 'No alerts of this kind.');
+    } catch (error) {
+      if (error.name === 'AbortError') return;
+      this.note.hidden = false;
+      setText(this.note, error.message || MISSING);
+    }
+  }
+
+  async start() {
+    while (!this.signal.aborted) {
+      if (!document.hidden || !this.started) await this.refresh();
+      this.started = true;
+      await new Promise(resolve => {
+        setTimeout(resolve, REFRESH_MS);
+        this.signal.addEventListener('abort', resolve, {once: true});
+      });
+    }
+  }
+
+  key() {
+    return false;
+  }
+}

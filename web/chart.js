@@ -1,0 +1,309 @@
+// A plot over steps: lines with bands, what is not finite, gaps, and marks for events and alerts.
+// uPlot draws; dragging asks the owner for a range instead of stretching what is there.
+import {css, el, onTheme} from './dom.js';
+import {number, shortCount, value as read} from './format.js';
+import {chooseScale, finite, project, ticks} from './scales.js';
+
+export const GUTTER = () => (innerWidth < 700 ? 58 : 116); // left of every plot, so that steps line up
+export const MARGIN = 30; // right of it
+
+const COLOURS = 8;
+export const lineColour = i => css(`--line-${(i % COLOURS) + 1}`);
+
+// A column of one series: its points in order, with a hole wherever something is missing.
+function column(series) {
+  const steps = [], values = [], mins = [], maxs = [], lows = [], highs = [], wild = [];
+  const n = series.step.length;
+  const widths = [];
+  for (let i = 1; i < n; i++) widths.push(series.step[i] - series.step[i - 1]);
+  const usual = [...widths].sort((a, b) => a - b)[Math.floor(widths.length / 2)] || 1;
+  const push = (step, v, min, max, low, high) => {
+    steps.push(step);
+    values.push(v);
+    mins.push(min);
+    maxs.push(max);
+    lows.push(low);
+    highs.push(high);
+  };
+  for (let i = 0; i < n; i++) {
+    const v = read(series.value[i]);
+    if (i && widths[i - 1] > 2.5 * usual) push(series.step[i - 1] + usual / 2, null, null, null, null, null);
+    if (!finite(v) || (series.nonfinite && series.nonfinite[i])) wild.push(series.step[i]);
+    const shown = x => (finite(x) ? x : null);
+    push(series.step[i], shown(v), shown(series.min ? read(series.min[i]) : null),
+      shown(series.max ? read(series.max[i]) : null), shown(series.low ? read(series.low[i]) : null),
+      shown(series.high ? read(series.high[i]) : null));
+  }
+  return {steps, values, mins, maxs, lows, highs, wild};
+}
+
+// The columns of all series under their common steps; undefined where another series has a point.
+function align(columns) {
+  const all = [...new Set(columns.flatMap(c => c.steps))].sort((a, b) => a - b);
+  const place = new Map(all.map((step, i) => [step, i]));
+  const spread = (steps, values) => {
+    const out = new Array(all.length).fill(undefined);
+    steps.forEach((step, i) => (out[place.get(step)] = values[i]));
+    return out;
+  };
+  return {all, spread};
+}
+
+export class Chart {
+  // options: title, height, unit, scale (a metric's wish), onZoom(from, to), onCursor(step)
+  constructor(options) {
+    this.options = options;
+    this.box = el('div', {class: 'plot', role: 'img', 'aria-label': options.title});
+    this.note = el('p', {class: 'plot-note'});
+    this.root = el('div', {class: 'chart'}, this.box, this.note);
+    this.marks = [];
+    this.shape = '';
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(this.box);
+    this.stopTheme = onTheme(() => this.rebuild());
+  }
+
+  destroy() {
+    this.observer.disconnect();
+    this.stopTheme();
+    if (this.plot) this.plot.destroy();
+  }
+
+  // data: {series: [{label, step, value, min?, max?, low?, high?, nonfinite?}], from, to,
+  //        marks: [{step, kind: 'event' | severity, text}], log: true to force one where possible}
+  set(data) {
+    this.data = data;
+    this.marks = data.marks || [];
+    this.columns = data.series.map(column);
+    const values = this.columns.flatMap(c => c.values.concat(c.mins, c.maxs)).filter(finite);
+    this.scale = data.linear ? {kind: 'linear'} : chooseScale(this.options.scale || 'auto', values);
+    this.lowest = values.reduce((a, v) => (v > 0 && v < a ? v : a), Infinity);
+    const shape = JSON.stringify([data.series.map(s => [s.label, !!s.min, !!s.low]), this.scale.kind,
+      this.scale.threshold && Math.round(Math.log10(this.scale.threshold))]);
+    const {all, spread} = align(this.columns);
+    this.table = [all];
+    this.columns.forEach((c, i) => {
+      this.table.push(spread(c.steps, c.values));
+      if (data.series[i].min) this.table.push(spread(c.steps, this.safe(c.maxs)), spread(c.steps, this.safe(c.mins)));
+      if (data.series[i].low) this.table.push(spread(c.steps, this.safe(c.highs)), spread(c.steps, this.safe(c.lows)));
+    });
+    if (shape !== this.shape || !this.plot) {
+      this.shape = shape;
+      this.rebuild();
+    } else {
+      this.plot.setData(this.table, false);
+      this.plot.setScale('x', this.range());
+      this.tell();
+    }
+  }
+
+  // A band that reaches nothing or less has no place on a logarithmic scale: it ends at the plot's foot.
+  safe(values) {
+    if (this.scale.kind !== 'log') return values;
+    return values.map(v => (v !== null && v <= 0 ? this.lowest / 10 : v));
+  }
+
+  range() {
+    const {from, to} = this.data;
+    return {min: from, max: to > from ? to : from + 1};
+  }
+
+  tell() {
+    const n = this.columns.reduce((sum, c) => sum + c.wild.length, 0);
+    const empty = this.columns.every(c => !c.steps.length);
+    const text = empty ? 'Nothing was measured in this range.'
+      : n ? `${n} ${n === 1 ? 'point holds' : 'points hold'} NaN or infinities: marked at the top.` : '';
+    this.note.textContent = text;
+  }
+
+  resize() {
+    const width = Math.floor(this.box.clientWidth);
+    if (this.plot && width > 0 && width !== this.plot.width) this.plot.setSize({width, height: this.height()});
+  }
+
+  height() {
+    return innerWidth < 700 ? Math.min(this.options.height, 200) : this.options.height;
+  }
+
+  rebuild() {
+    if (!this.data || !this.box.clientWidth) {
+      requestAnimationFrame(() => this.data && this.box.clientWidth && this.box.isConnected && this.rebuild());
+      return;
+    }
+    if (this.plot) this.plot.destroy();
+    this.plot = new uPlot(this.settings(), this.table, this.box);
+    this.plot.setScale('x', this.range());
+    this.tell();
+  }
+
+  lines() {
+    const series = [{value: (u, x) => (x === null || x === undefined ? '–' : shortCount(x)), label: 'step'}];
+    const bands = [];
+    this.data.series.forEach((one, i) => {
+      const colour = one.colour || lineColour(i);
+      const gaps = {spanGaps: false, points: {show: (u, k) => this.sparse(k)}};
+      series.push({label: one.label, stroke: colour, width: 1.5, value: (u, v) => this.show(v), ...gaps});
+      const band = alpha => {
+        const at = series.length;
+        const hidden = {stroke: 'transparent', width: 0, points: {show: false}, spanGaps: false, class: 'unseen'};
+        series.push({label: `${one.label} upper`, ...hidden}, {label: `${one.label} lower`, ...hidden});
+        bands.push({series: [at, at + 1], fill: colour.replace('rgb(', 'rgba(').replace(')', `, ${alpha})`)});
+      };
+      if (one.min) band(0.16);
+      if (one.low) band(0.14);
+    });
+    return {series, bands};
+  }
+
+  // Points are drawn where a line would not show them: few of them, or alone between gaps.
+  sparse(k) {
+    const values = this.table[k];
+    let n = 0;
+    for (let i = 0; i < values.length && n < 40; i++) if (finite(values[i])) n++;
+    return n < 40;
+  }
+
+  show(v) {
+    return v === null || v === undefined ? '–' : number(v);
+  }
+
+  settings() {
+    const ink = css('--soft'), grid = {stroke: css('--grid'), width: 1}, quiet = {show: false};
+    const font = `11px ${getComputedStyle(document.body).fontFamily}`;
+    const distr = {linear: 1, log: 3, asinh: 4}[this.scale.kind];
+    const y = {distr, range: (u, low, high) => this.span(low, high)};
+    if (this.scale.kind === 'asinh') y.asinh = this.scale.threshold;
+    return {
+      width: Math.floor(this.box.clientWidth), height: this.height(),
+      padding: [10, MARGIN, 0, 0],
+      scales: {x: {time: false, auto: false}, y},
+      axes: [
+        {stroke: ink, font, grid, ticks: quiet, size: 28, gap: 4, space: 70, values: (u, at) => at.map(shortCount)},
+        {stroke: ink, font, grid, ticks: quiet, size: GUTTER(), gap: 8, space: 26,
+          ...(this.scale.kind === 'linear' ? {} : {splits: (u, i, low, high) => this.splits(low, high)}),
+          values: (u, at) => at.map(v => (v === null ? '' : number(v, 3)))},
+      ],
+      legend: {live: true, markers: {width: 2}},
+      cursor: {y: false, points: {size: 6}, drag: {setScale: false, x: true, y: false},
+        bind: {dblclick: () => () => this.options.onZoom && this.options.onZoom(null, null)}},
+      ...this.lines(),
+      hooks: {
+        draw: [u => this.drawMarks(u)],
+        setSelect: [u => this.select(u)],
+        setCursor: [u => this.moved(u)],
+      },
+    };
+  }
+
+  // The whole decades between, or thinned to what fits; on both sides of nothing for asinh.
+  splits(low, high) {
+    const found = [];
+    const decades = (from, to, sign) => {
+      const first = Math.floor(Math.log10(from)), last = Math.ceil(Math.log10(to));
+      const every = Math.max(1, Math.ceil((last - first) / 5));
+      for (let d = first; d <= last; d++) {
+        if ((d - first) % every) continue;
+        for (const k of last - first <= 1 ? [1, 2, 5] : [1]) found.push(sign * k * 10 ** d);
+      }
+    };
+    if (this.scale.kind === 'log') decades(low, high, 1);
+    else {
+      const near = this.scale.threshold;
+      if (high > near) decades(near, high, 1);
+      if (low < -near) decades(near, -low, -1);
+      found.push(0);
+    }
+    const within = found.filter(v => v >= low && v <= high).sort((a, b) => a - b);
+    return within.length > 1 ? this.thin(within, low, high) : ticks(low, high, 4);
+  }
+
+  // Leaves out what would stand too close to its neighbour; nothing itself stays.
+  thin(found, low, high) {
+    const of = project(this.scale), pixels = this.height() / (of(high) - of(low));
+    const far = (a, b) => Math.abs(of(a) - of(b)) * pixels >= 20;
+    const kept = found.includes(0) ? [0] : [];
+    for (const v of found) if (kept.every(k => far(k, v))) kept.push(v);
+    return kept.sort((a, b) => a - b);
+  }
+
+  span(low, high) {
+    if (!finite(low) || !finite(high)) return [0, 1];
+    if (this.scale.kind === 'log') return [low / 1.25, high * 1.25];
+    if (this.scale.kind === 'asinh') return [low < 0 ? low * 1.2 : low / 1.2, high > 0 ? high * 1.2 : high / 1.2];
+    const room = (high - low || Math.abs(high) || 1) * 0.08;
+    return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
+  }
+
+  select(u) {
+    const {left, width} = u.select;
+    if (width < 4) return;
+    const from = Math.max(0, Math.round(u.posToVal(left, 'x'))), to = Math.round(u.posToVal(left + width, 'x'));
+    u.setSelect({left: 0, top: 0, width: 0, height: 0}, false);
+    if (to > from && this.options.onZoom) this.options.onZoom(from, to);
+  }
+
+  moved(u) {
+    if (this.quiet || !this.options.onCursor) return;
+    const {left} = u.cursor;
+    const step = left >= 0 ? u.posToVal(left, 'x') : null;
+    this.options.onCursor(step, this);
+    const near = left >= 0 && this.marks.find(m => Math.abs(u.valToPos(m.step, 'x') - left) < 5);
+    if (near) this.note.textContent = `Step ${near.step}: ${near.text}`;
+    else this.tell();
+  }
+
+  // Shows the others' cursor.
+  follow(step) {
+    if (!this.plot) return;
+    this.quiet = true;
+    const left = step === null ? -10 : this.plot.valToPos(step, 'x');
+    this.plot.setCursor({left, top: step === null ? -10 : 5});
+    this.quiet = false;
+  }
+
+  drawMarks(u) {
+    const {ctx} = u, ratio = devicePixelRatio || 1;
+    const {left, top, width, height} = u.bbox;
+    ctx.save();
+    for (const mark of this.marks) {
+      const x = u.valToPos(mark.step, 'x', true);
+      if (x < left || x > left + width) continue;
+      ctx.strokeStyle = ctx.fillStyle = css(mark.kind === 'event' ? '--soft' : `--${mark.kind}`);
+      ctx.lineWidth = ratio;
+      ctx.setLineDash(mark.kind === 'event' ? [2 * ratio, 3 * ratio] : []);
+      ctx.globalAlpha = mark.kind === 'event' ? 0.7 : 0.55;
+      ctx.beginPath();
+      ctx.moveTo(x, top);
+      ctx.lineTo(x, top + height);
+      ctx.stroke();
+      ctx.globalAlpha = 1;
+      this.flag(ctx, mark.kind, x, top, ratio);
+    }
+    ctx.restore();
+    this.drawWild(u, ctx, ratio);
+  }
+
+  flag(ctx, kind, x, top, ratio) {
+    const s = 4 * ratio;
+    ctx.beginPath();
+    if (kind === 'event') ctx.arc(x, top, s * 0.7, 0, 2 * Math.PI);
+    else {
+      ctx.moveTo(x - s, top - s);
+      ctx.lineTo(x + s, top - s);
+      ctx.lineTo(x, top + s);
+    }
+    ctx.fill();
+  }
+
+  // Where a value is NaN or infinite: a tick at the top, in a colour that nothing else has.
+  drawWild(u, ctx, ratio) {
+    const {left, top, width} = u.bbox;
+    ctx.save();
+    ctx.fillStyle = css('--nonfinite');
+    for (const step of this.columns.flatMap(c => c.wild)) {
+      const x = u.valToPos(step, 'x', true);
+      if (x >= left && x <= left + width) ctx.fillRect(x - ratio, top, 2 * ratio, 8 * ratio);
+    }
+    ctx.restore();
+  }
+}

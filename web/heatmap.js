@@ -1,0 +1,431 @@
+// The layers as a thermal picture: a row a layer, a column a stretch of steps. Only the rows on the
+// screen are asked for, in pages, with as many points as there are columns. The strip on the right
+// shows every layer's newest value at once and scrolls.
+import {series as ask} from './api.js';
+import {VALUE, WILD, colouring, toCells, unproject} from './cells.js';
+import {GUTTER, MARGIN} from './chart.js';
+import {NONFINITE, diverging, rgb, thermal} from './colour.js';
+import {css, el, fitCanvas, isDark, onTheme, onceAFrame} from './dom.js';
+import {count, number, shortCount} from './format.js';
+import {ticks} from './scales.js';
+
+const PAGE = 40; // layers a request
+const TALLEST = 460; // of the picture, before it scrolls
+const AXIS = 24;
+const LABEL_ROW = 11; // lowest row that takes a name
+
+export class HeatMap {
+  // options: run, layers (names), onPick(name), onZoom(from, to), onCursor(step), onRead(text)
+  constructor(options) {
+    Object.assign(this, options);
+    this.top = 0; // scrolled, in CSS pixels
+    this.row = -1; // under the cursor
+    this.column = -1;
+    this.pages = new Map();
+    this.generation = 0;
+    this.picture = el('canvas', {class: 'picture'});
+    this.over = el('canvas', {class: 'overlay'});
+    this.strip = el('canvas', {class: 'strip', title: 'All layers now; drag to scroll'});
+    this.frame = el('div', {class: 'heat', tabindex: 0, role: 'application', 'aria-roledescription': 'heat map',
+      'aria-label': 'Layers over steps. Arrows move, Enter opens the layer, Page Up and Page Down scroll.'},
+    this.picture, this.over, this.strip);
+    this.legend = el('canvas', {class: 'legend', role: 'img'});
+    this.note = el('p', {class: 'plot-note'});
+    this.root = el('div', {}, this.frame, el('div', {class: 'heat-foot'}, this.note, this.legend));
+    this.paint = onceAFrame(() => this.draw());
+    this.paintOver = onceAFrame(() => this.drawOver());
+    this.observer = new ResizeObserver(() => this.resized());
+    this.observer.observe(this.frame);
+    this.stopTheme = onTheme(() => this.paint());
+    this.listen();
+  }
+
+  destroy() {
+    this.observer.disconnect();
+    this.stopTheme();
+    if (this.stop) this.stop.abort();
+  }
+
+  // What is shown: metric (of metrics.js), from, to, relative, newest (name -> value). The same range asked
+  // for again, as a live run grows, keeps the old picture until the new one has come.
+  show(view) {
+    const same = this.view && this.view.metric.key === view.metric.key;
+    this.view = view;
+    this.generation++;
+    if (!same) this.pages.clear();
+    return this.load();
+  }
+
+  geometry() {
+    const width = this.frame.clientWidth, gutter = GUTTER(), n = this.layers.length;
+    const h = Math.max(3, Math.min(26, Math.floor(TALLEST / Math.max(1, n))));
+    const height = Math.min(TALLEST, n * h);
+    return {width, gutter, h, height, plot: Math.max(10, width - gutter - MARGIN), n,
+      most: Math.max(0, n * h - height)};
+  }
+
+  columns(g) {
+    const steps = this.view.to - this.view.from + 1;
+    return Math.max(1, Math.min(steps, Math.floor(Math.min(g.plot, 1200) / 60) * 30));
+  }
+
+  resized() {
+    const {width} = this.geometry();
+    if (width === this.width || !this.view) return;
+    this.width = width;
+    this.paint();
+    this.load();
+  }
+
+  visible(g) {
+    const first = Math.floor(this.top / g.h), last = Math.min(g.n - 1, Math.ceil((this.top + g.height) / g.h));
+    return {first, last};
+  }
+
+  // Asks for the visible pages that are not of this generation, one after the other.
+  async load() {
+    if (this.stop) this.stop.abort();
+    this.stop = new AbortController();
+    const {signal} = this.stop, g = this.geometry();
+    if (!g.width || !this.view || !g.n) return;
+    const columns = this.columns(g), {first, last} = this.visible(g);
+    for (let page = Math.floor(first / PAGE); page <= Math.floor(last / PAGE); page++) {
+      const key = `${this.generation}|${columns}`;
+      if (this.pages.get(page)?.key === key) continue;
+      try {
+        await this.loadPage(page, columns, key, signal);
+      } catch (error) {
+        if (error.name === 'AbortError') return;
+        this.note.textContent = error.message;
+        return;
+      }
+    }
+    this.note.textContent = this.pages.size ? this.coverage(g) : '';
+  }
+
+  coverage(g) {
+    const {first, last} = this.visible(g);
+    return g.most ? `Layers ${first + 1} to ${last} of ${count(g.n)}` : '';
+  }
+
+  async loadPage(page, columns, key, signal) {
+    const {metric, from, to} = this.view;
+    const layers = this.layers.slice(page * PAGE, (page + 1) * PAGE);
+    const answer = await ask(this.run, {metrics: [metric.key], layers, from, to, points: Math.max(2, columns)}, signal);
+    const rows = new Map();
+    answer.series.forEach(one => rows.set(one.layer, toCells(one, from, to, columns)));
+    this.pages.set(page, {key, rows, from, to, columns});
+    this.paint();
+  }
+
+  rowOf(i) {
+    const page = this.pages.get(Math.floor(i / PAGE));
+    return page && page.rows.get(this.layers[i]) ? {page, cells: page.rows.get(this.layers[i])} : null;
+  }
+
+  draw() {
+    const g = this.geometry();
+    if (!g.width || !this.view) return;
+    this.frame.style.height = `${g.height + AXIS}px`;
+    this.top = Math.min(this.top, g.most);
+    const context = fitCanvas(this.picture, g.width, g.height + AXIS);
+    fitCanvas(this.over, g.width, g.height + AXIS);
+    const {first, last} = this.visible(g), shown = [];
+    for (let i = first; i <= last; i++) {
+      const row = this.rowOf(i);
+      if (row) shown.push({i, ...row});
+    }
+    const rows = shown.map(s => s.cells).filter(c => c.values.length === shown[0].cells.values.length);
+    this.colours = colouring(rows, this.view.metric.scale, this.view.relative);
+    this.palette = this.colours.diverging ? diverging(isDark()) : thermal();
+    this.drawEmpty(context, g);
+    context.save();
+    context.beginPath();
+    context.rect(g.gutter, 0, g.plot, g.height);
+    context.clip();
+    shown.forEach(s => this.drawRow(context, g, s));
+    context.restore();
+    this.drawNames(context, g, first, last);
+    this.drawSteps(context, g);
+    this.drawStrip(g);
+    this.drawLegend();
+    this.drawOver();
+  }
+
+  // The ground of what was not measured: faint strokes.
+  drawEmpty(context, g) {
+    context.fillStyle = css('--sunken');
+    context.fillRect(g.gutter, 0, g.plot, g.height);
+    context.strokeStyle = css('--grid');
+    context.lineWidth = 1;
+    context.save();
+    context.beginPath();
+    context.rect(g.gutter, 0, g.plot, g.height);
+    context.clip();
+    context.beginPath();
+    for (let x = -g.height; x < g.plot; x += 9) {
+      context.moveTo(g.gutter + x, g.height);
+      context.lineTo(g.gutter + x + g.height, 0);
+    }
+    context.stroke();
+    context.restore();
+  }
+
+  drawRow(context, g, {i, page, cells}) {
+    const {values, kinds} = cells, n = values.length;
+    this.line = this.line && this.line.width === n ? this.line : Object.assign(document.createElement('canvas'), {width: n, height: 1});
+    const small = this.line.getContext('2d'), image = small.createImageData(n, 1), {data} = image;
+    for (let c = 0; c < n; c++) {
+      if (kinds[c] === VALUE) {
+        const part = this.colours.place(values[c], c), k = 3 * Math.round(255 * Math.min(1, Math.max(0, part)));
+        if (Number.isNaN(part)) continue;
+        data.set([this.palette[k], this.palette[k + 1], this.palette[k + 2], 255], 4 * c);
+      } else if (kinds[c] === WILD) {
+        data.set([...(c % 2 ? NONFINITE : [10, 20, 20]), 255], 4 * c);
+      }
+    }
+    small.putImageData(image, 0, 0);
+    const {from, to} = this.view, scale = g.plot / (to - from + 1);
+    const x = g.gutter + (page.from - from) * scale, width = (page.to - page.from + 1) * scale;
+    const gap = g.h >= 8 ? 1 : 0;
+    context.imageSmoothingEnabled = false;
+    context.drawImage(this.line, 0, 0, n, 1, x, i * g.h - this.top, width, g.h - gap);
+  }
+
+  drawNames(context, g, first, last) {
+    context.font = `11px ${getComputedStyle(document.body).fontFamily}`;
+    context.textBaseline = 'middle';
+    context.textAlign = 'right';
+    const every = Math.max(1, Math.ceil(LABEL_ROW / g.h));
+    for (let i = first; i <= last; i++) {
+      if (i % every) continue;
+      const y = i * g.h - this.top + (every > 1 ? LABEL_ROW / 2 : g.h / 2);
+      if (y < 4 || y > g.height - 3) continue;
+      context.fillStyle = css(this.layers[i] === this.chosen ? '--accent' : '--soft');
+      context.fillText(clip(context, this.layers[i], g.gutter - 14), g.gutter - 8, y);
+    }
+  }
+
+  drawSteps(context, g) {
+    const {from, to} = this.view;
+    context.fillStyle = css('--soft');
+    context.textAlign = 'center';
+    context.textBaseline = 'top';
+    for (const t of ticks(from, to, Math.max(2, Math.floor(g.plot / 80)))) {
+      context.fillText(shortCount(t), g.gutter + ((t - from + 0.5) / (to - from + 1)) * g.plot, g.height + 8);
+    }
+  }
+
+  // The newest value of every layer, cold to hot, with the part that is on the screen marked.
+  drawStrip(g) {
+    const width = 12;
+    const context = fitCanvas(this.strip, width, g.height);
+    this.strip.style.left = `${g.gutter + g.plot + 6}px`;
+    const newest = this.view.newest;
+    for (let y = 0; y < g.height; y++) {
+      const i = Math.min(g.n - 1, Math.floor((y / g.height) * g.n)), v = newest && newest.get(this.layers[i]);
+      if (typeof v !== 'number') continue;
+      const n = this.pages.size ? this.columns(g) - 1 : 0;
+      context.fillStyle = Number.isFinite(v) ? rgb(this.palette, this.colours.place(v, n)) : `rgb(${NONFINITE.join(' ')})`;
+      context.fillRect(0, y, width, 1);
+    }
+    if (g.most) {
+      context.strokeStyle = css('--ink');
+      context.lineWidth = 2;
+      context.strokeRect(1, (this.top / (g.n * g.h)) * g.height + 1, width - 2, (g.height / (g.n * g.h)) * g.height - 2);
+    }
+  }
+
+  drawLegend() {
+    const width = Math.min(300, this.root.clientWidth - 20), context = fitCanvas(this.legend, width, 30);
+    const {low, high, scale, relative} = this.colours, bar = width - 60;
+    for (let x = 0; x < bar; x++) {
+      context.fillStyle = rgb(this.palette, x / (bar - 1));
+      context.fillRect(x, 0, 1, 10);
+    }
+    context.fillStyle = `rgb(${NONFINITE.join(' ')})`;
+    context.fillRect(bar + 12, 0, 14, 10);
+    context.fillStyle = css('--soft');
+    context.font = `11px ${getComputedStyle(document.body).fontFamily}`;
+    context.textBaseline = 'top';
+    context.textAlign = 'left';
+    context.fillText('NaN', bar + 30, -1);
+    if (!Number.isFinite(low)) return;
+    const name = part => {
+      const at = low + part * (high - low);
+      if (!relative) return number(unproject(scale, at), 2);
+      return scale.kind === 'log' ? `×${number(10 ** at, 2)}` : `${at > 0 ? '+' : ''}${number(at, 2)}`;
+    };
+    [['left', 0], ['center', 0.5], ['right', 1]].forEach(([align, part]) => {
+      context.textAlign = align;
+      context.fillText(name(part), part * bar, 15);
+    });
+    this.legend.setAttribute('aria-label', `Colours from ${name(0)} to ${name(1)}${relative ? ', against the middle of the layers' : ''}`);
+  }
+
+  // Cursor, chosen layer and the range being dragged.
+  drawOver() {
+    const g = this.geometry();
+    if (!g.width || !this.view) return;
+    const context = fitCanvas(this.over, g.width, g.height + AXIS);
+    context.beginPath();
+    context.rect(0, 0, g.width, g.height);
+    context.clip();
+    const chosen = this.layers.indexOf(this.chosen);
+    context.strokeStyle = css('--accent');
+    context.lineWidth = 2;
+    if (chosen >= 0) context.strokeRect(g.gutter + 1, chosen * g.h - this.top, g.plot - 2, g.h - 1);
+    context.strokeStyle = css('--ink');
+    context.lineWidth = 1;
+    const x = this.cursor === null || this.cursor === undefined ? null
+      : g.gutter + ((this.cursor - this.view.from + 0.5) / (this.view.to - this.view.from + 1)) * g.plot;
+    if (x !== null && x >= g.gutter && x <= g.gutter + g.plot) {
+      context.globalAlpha = 0.5;
+      context.fillStyle = css('--ink');
+      context.fillRect(Math.round(x), 0, 1, g.height);
+      context.globalAlpha = 1;
+    }
+    if (this.row >= 0) context.strokeRect(g.gutter + 0.5, this.row * g.h - this.top + 0.5, g.plot - 1, g.h - 1);
+    if (this.drag) {
+      context.fillStyle = css('--accent');
+      context.globalAlpha = 0.25;
+      context.fillRect(Math.min(this.drag.from, this.drag.to), 0, Math.abs(this.drag.to - this.drag.from), g.height);
+    }
+  }
+
+  follow(step) {
+    this.cursor = step;
+    this.paintOver();
+  }
+
+  choose(name) {
+    this.chosen = name;
+    this.paint();
+  }
+
+  stepAt(x, g) {
+    const {from, to} = this.view;
+    return Math.floor(from + ((x - g.gutter) / g.plot) * (to - from + 1));
+  }
+
+  // Says what stands at a row and a step.
+  read(row, step) {
+    const found = row >= 0 ? this.rowOf(row) : null;
+    if (!found || step === null) return;
+    const {page, cells} = found;
+    const c = Math.floor(((step - page.from) / (page.to - page.from + 1)) * cells.values.length);
+    const what = cells.kinds[c] === VALUE ? number(cells.values[c]) : cells.kinds[c] === WILD ? 'NaN or infinite' : 'not measured';
+    this.onRead(`${this.layers[row]}, step ${count(step)}: ${what}${cells.kinds[c] === VALUE && this.view.metric.unit ? ` ${this.view.metric.unit}` : ''}`);
+  }
+
+  scroll(to) {
+    const g = this.geometry();
+    const top = Math.min(g.most, Math.max(0, to));
+    if (top === this.top) return false;
+    this.top = top;
+    this.paint();
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.load(), 120);
+    return true;
+  }
+
+  listen() {
+    const place = event => {
+      const box = this.frame.getBoundingClientRect(), g = this.geometry();
+      const x = event.clientX - box.left, y = event.clientY - box.top;
+      return {g, x, y, inside: x >= g.gutter && x <= g.gutter + g.plot && y < g.height && y >= 0,
+        row: Math.min(g.n - 1, Math.floor((y + this.top) / g.h))};
+    };
+    this.frame.addEventListener('pointerdown', event => {
+      const p = place(event);
+      if (event.target === this.strip) return this.dragStrip(event, p.g);
+      if (event.button === 0 && p.inside) this.start = {x: p.x, row: p.row};
+    });
+    this.frame.addEventListener('pointermove', event => {
+      const p = place(event);
+      if (this.start && event.pointerType === 'mouse' && Math.abs(p.x - this.start.x) > 5) {
+        this.frame.setPointerCapture(event.pointerId);
+        this.drag = {from: this.start.x, to: Math.min(p.g.gutter + p.g.plot, Math.max(p.g.gutter, p.x))};
+      }
+      this.row = p.inside ? p.row : -1;
+      this.cursor = p.inside ? this.stepAt(p.x, p.g) : null;
+      this.onCursor(this.cursor, this);
+      if (p.inside) this.read(this.row, this.cursor);
+      this.paintOver();
+    });
+    this.frame.addEventListener('pointerup', event => this.release(place(event)));
+    this.frame.addEventListener('pointerleave', () => this.leave());
+    this.frame.addEventListener('dblclick', () => this.onZoom(null, null));
+    this.frame.addEventListener('wheel', event => {
+      if (!event.ctrlKey && this.scroll(this.top + event.deltaY)) event.preventDefault();
+    }, {passive: false});
+    this.frame.addEventListener('keydown', event => this.key(event));
+  }
+
+  leave() {
+    this.row = -1;
+    if (!this.drag) this.onCursor(null, this);
+    this.paintOver();
+  }
+
+  release(p) {
+    const {drag, start} = this;
+    this.drag = this.start = null;
+    this.paintOver();
+    if (drag) {
+      const [a, b] = [drag.from, drag.to].map(x => this.stepAt(x, p.g)).sort((x, y) => x - y);
+      if (b > a) this.onZoom(Math.max(0, a), b);
+    } else if (start && p.inside && p.row >= 0) {
+      this.pick(p.row);
+    }
+  }
+
+  pick(row) {
+    this.choose(this.layers[row]);
+    this.onPick(this.layers[row]);
+  }
+
+  dragStrip(event, g) {
+    this.strip.setPointerCapture(event.pointerId);
+    const go = e => this.scroll(((e.clientY - this.frame.getBoundingClientRect().top) / g.height) * g.n * g.h - g.height / 2);
+    go(event);
+    this.strip.onpointermove = go;
+    this.strip.onpointerup = () => (this.strip.onpointermove = null);
+  }
+
+  key(event) {
+    const g = this.geometry(), {from, to} = this.view, stride = Math.max(1, Math.round((to - from + 1) / this.columns(g)));
+    const at = this.cursor ?? to;
+    const moves = {
+      ArrowUp: () => (this.row = Math.max(0, this.row - 1)), ArrowDown: () => (this.row = Math.min(g.n - 1, this.row + 1)),
+      ArrowLeft: () => (this.cursor = Math.max(from, at - stride)), ArrowRight: () => (this.cursor = Math.min(to, at + stride)),
+      PageUp: () => (this.row = Math.max(0, this.row - Math.floor(g.height / g.h))),
+      PageDown: () => (this.row = Math.min(g.n - 1, this.row + Math.floor(g.height / g.h))),
+      Home: () => (this.row = 0), End: () => (this.row = g.n - 1),
+      Enter: () => this.row >= 0 && this.pick(this.row), ' ': () => this.row >= 0 && this.pick(this.row),
+    };
+    if (!moves[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    moves[event.key]();
+    this.row = Math.max(0, this.row);
+    this.cursor = this.cursor ?? at;
+    const y = this.row * g.h;
+    if (y < this.top) this.scroll(y);
+    else if (y + g.h > this.top + g.height) this.scroll(y + g.h - g.height);
+    this.read(this.row, this.cursor);
+    this.onCursor(this.cursor, this);
+    this.paintOver();
+  }
+}
+
+// A name that fits, with its middle left out.
+function clip(context, name, width) {
+  if (context.measureText(name).width <= width) return name;
+  for (let keep = name.length - 1; keep > 2; keep--) {
+    const head = Math.ceil(keep / 2);
+    const text = `${name.slice(0, head)}…${name.slice(name.length - (keep - head))}`;
+    if (context.measureText(text).width <= width) return text;
+  }
+  return '…';
+}

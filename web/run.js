@@ -1,0 +1,384 @@
+// One run: its readings, its time line, its layers as a thermal picture, its path, its alerts.
+import {get, runPath, series as ask, stream} from './api.js';
+import {AlertList} from './alerts.js';
+import {Chart, lineColour} from './chart.js';
+import {announce, el, setText} from './dom.js';
+import {MISSING, ago, count, duration, moment, number, value as read} from './format.js';
+import {HeatMap} from './heatmap.js';
+import {Cards, reading} from './instruments.js';
+import {LayerPanel} from './layer.js';
+import {LOSS, instruments, metric, ofLayers, ofRun, thermometers} from './metrics.js';
+import {PhasePlane} from './phase.js';
+
+const POINTS = 600;
+const FASTEST_MS = 1000; // between two looks at the series of a live run
+const SLACK = 5; // and at least so many times what the last look took
+const DRAWN = ['kinetic', 'configurational'];
+
+const isLive = status => status === 'running' || status === 'stalled';
+
+// Pieces of the range 'a to b' for the address.
+function readRange(query) {
+  const from = Number.parseInt(query.get('from'), 10), to = Number.parseInt(query.get('to'), 10);
+  return Number.isFinite(from) && Number.isFinite(to) && to > from ? {from, to} : null;
+}
+
+export class RunView {
+  constructor({signal, go, name, query, replace}) {
+    Object.assign(this, {signal, go, name, replace});
+    this.zoom = readRange(query);
+    this.heatMetric = metric(query.get('metric') || 'temperature.kinetic');
+    this.layerName = query.get('layer');
+    this.drawn = new Set(DRAWN);
+    this.other = metric('stability');
+    this.parts = [];
+    this.makeHead();
+    this.makeTimeline();
+    this.makeRest();
+    this.root = el('section', {class: 'view run', 'aria-labelledby': 'run-title'}, this.head, this.note,
+      this.readings, this.timeline, this.heatBox, this.layerBox, this.phaseBox, this.alertBox, this.eventBox, this.factBox);
+    signal.addEventListener('abort', () => this.parts.forEach(part => part.destroy()));
+  }
+
+  makeHead() {
+    this.dot = el('span', {class: 'dot'});
+    this.status = el('span', {class: 'v-status'});
+    this.facts = el('p', {class: 'facts'});
+    this.note = el('p', {class: 'empty', role: 'alert', hidden: true});
+    this.head = el('div', {class: 'view-head run-head'},
+      el('h1', {id: 'run-title', text: this.name}), el('span', {class: 'status'}, this.dot, this.status), this.facts,
+      el('a', {class: 'button', href: `#/compare?${new URLSearchParams({run: this.name})}`}, 'Compare'));
+    this.cards = new Cards(thermometers, true);
+    this.more = new Cards(instruments, true);
+    this.explain = el('button', {type: 'button', class: 'quiet', 'aria-pressed': 'false', title: 'What each instrument means (e)',
+      onclick: () => this.toggleSentences()}, 'Explain');
+    this.readings = el('section', {class: 'panel readings', 'aria-labelledby': 'readings-title'},
+      el('div', {class: 'panel-head'}, el('h2', {id: 'readings-title', text: 'Temperatures now'}),
+        this.at = el('span', {class: 'soft'}), this.explain),
+      this.cards.root, el('h2', {class: 'second', text: 'Instruments'}), this.more.root);
+  }
+
+  makeTimeline() {
+    const shared = {onZoom: (from, to) => this.setZoom(from, to), onCursor: (step, who) => this.cursor(step, who)};
+    this.loss = new Chart({title: 'Loss over steps', height: 210, scale: LOSS.scale, ...shared});
+    this.heats = new Chart({title: 'Temperatures of the whole run over steps', height: 230, scale: 'signed', ...shared});
+    this.third = new Chart({title: 'Another series over steps', height: 170, scale: 'auto', ...shared});
+    this.rangeText = el('span', {class: 'soft'});
+    this.whole = el('button', {type: 'button', hidden: true, title: 'The whole run (0)', onclick: () => this.setZoom(null, null)}, 'Whole run');
+    this.chips = el('div', {class: 'chips', role: 'group', 'aria-label': 'Temperatures drawn'}, thermometers.map(m =>
+      el('button', {type: 'button', class: 'chip', 'aria-pressed': String(this.drawn.has(m.short)), title: m.sentence, onclick: event => {
+        if (this.drawn.has(m.short)) this.drawn.delete(m.short);
+        else this.drawn.add(m.short);
+        event.currentTarget.setAttribute('aria-pressed', String(this.drawn.has(m.short)));
+        this.load();
+      }}, m.name)));
+    this.otherSelect = this.select('Also drawn', ofRun.filter(m => !m.thermometer && m.key !== 'loss'), this.other, m => {
+      this.other = m;
+      this.load();
+    });
+    this.timeline = el('section', {class: 'panel', 'aria-labelledby': 'time-title'},
+      el('div', {class: 'panel-head'}, el('h2', {id: 'time-title', text: 'Over steps'}), this.rangeText, this.whole,
+        el('span', {class: 'hint', text: 'drag to zoom, double-click for all'})),
+      el('h3', {text: 'Loss'}), this.loss.root,
+      el('div', {class: 'sub-head'}, el('h3', {text: 'Temperatures'}), this.chips), this.heats.root,
+      el('div', {class: 'sub-head'}, this.otherSelect), this.third.root);
+    this.parts.push(this.loss, this.heats, this.third);
+  }
+
+  select(label, metrics, chosen, onChange) {
+    const box = el('select', {onchange: () => onChange(metric(box.value))},
+      metrics.map(m => el('option', {value: m.key, selected: m.key === chosen.key}, m.name)));
+    return el('label', {}, `${label} `, box);
+  }
+
+  makeRest() {
+    this.heatBox = el('section', {class: 'panel', 'aria-labelledby': 'heat-title'});
+    this.layerBox = el('div');
+    this.phase = new PhasePlane({onCursor: (step, who) => this.cursor(step, who)});
+    this.parts.push(this.phase);
+    this.phaseBox = el('section', {class: 'panel', 'aria-labelledby': 'phase-title'},
+      el('div', {class: 'panel-head'}, el('h2', {id: 'phase-title', text: 'Phase plane'}),
+        el('span', {class: 'hint', text: 'the run’s path of energy over entropy; its slope is a temperature'})), this.phase.root);
+    this.alerts = new AlertList({withRun: false, onChange: () => this.loadAlerts()});
+    this.alertNote = el('p', {class: 'soft'});
+    this.alertBox = el('section', {class: 'panel', 'aria-labelledby': 'run-alerts-title'},
+      el('div', {class: 'panel-head'}, el('h2', {id: 'run-alerts-title', text: 'Alerts'})), this.alertNote, this.alerts.root);
+    this.eventList = el('ol', {class: 'events'});
+    this.eventBox = el('details', {class: 'panel', hidden: true}, el('summary', {}, el('h2', {text: 'Events'})), this.eventList);
+    this.factList = el('dl', {class: 'fact-list'});
+    this.factBox = el('details', {class: 'panel'}, el('summary', {}, el('h2', {text: 'What the job said of itself'})), this.factList);
+  }
+
+  makeHeat() {
+    const layers = this.run.layers.map(layer => layer.name);
+    this.heat = new HeatMap({run: this.name, layers, onPick: name => this.openLayer(name),
+      onZoom: (from, to) => this.setZoom(from, to), onCursor: (step, who) => this.cursor(step, who),
+      onRead: text => {
+        setText(this.heatRead, text);
+        announce(text);
+      }});
+    this.parts.push(this.heat);
+    this.heatRead = el('span', {class: 'readout'});
+    this.heatSentence = el('p', {class: 'sentence-line'});
+    this.relative = el('input', {type: 'checkbox', onchange: () => this.loadHeat()});
+    this.heatBox.replaceChildren(
+      el('div', {class: 'panel-head'}, el('h2', {id: 'heat-title', text: 'Layers'}),
+        this.select('Colour by', ofLayers, this.heatMetric, m => {
+          this.heatMetric = m;
+          this.loadHeat();
+          this.address();
+        }),
+        el('label', {title: 'Each step’s layers against the middle one: hot and cold layers stand out'}, this.relative, ' against the middle layer'),
+        this.heatRead),
+      this.heatSentence, this.heat.root,
+      el('p', {class: 'hint', text: 'Click a layer for its thermometers. Drag to zoom. The strip on the right is every layer now.'}));
+    if (this.layerName && layers.includes(this.layerName)) this.openLayer(this.layerName);
+  }
+
+  async start() {
+    try {
+      await this.loadRun();
+    } catch (error) {
+      if (error.name === 'AbortError') return;
+      this.note.hidden = false;
+      setText(this.note, error.message);
+      return;
+    }
+    this.makeHeat();
+    this.loadAlerts();
+    this.loadEvents();
+    this.follow();
+    await this.load();
+    this.keepLoading();
+  }
+
+  async loadRun() {
+    this.run = await get(runPath(this.name), this.signal);
+    this.setStatus(this.run.status);
+    if (this.run.temperature) this.take(this.run.temperature);
+    else this.drawHead();
+    this.drawFacts();
+  }
+
+  setStatus(status) {
+    this.liveStatus = status;
+    setText(this.status, status);
+    this.dot.className = `dot ${status}`;
+  }
+
+  // A new reading, from the stream or the run.
+  take(newest) {
+    this.newest = newest;
+    if (newest.step !== null && !(newest.step <= this.last)) this.last = newest.step;
+    this.cards.update(newest);
+    this.more.update(newest);
+    setText(this.at, newest.step === null ? 'before the first step' : `step ${count(newest.step)}, state ${newest.state}`);
+    this.drawHead();
+    if (this.layerPanel) this.layerPanel.take(newest);
+  }
+
+  drawHead() {
+    const loss = this.newest ? this.newest.energy : this.run.loss;
+    const since = this.run.ended ? `took ${duration(this.run.ended - this.run.started)}` : `started ${ago(this.run.started)}`;
+    const quadrant = this.newest?.quadrant;
+    setText(this.facts, [this.run.project, `step ${count(this.last ?? this.run.last_step)}`, `loss ${number(loss)}`, quadrant, since]
+      .filter(Boolean).join(' · '));
+    this.facts.title = moment(this.run.started);
+  }
+
+  async follow() {
+    await stream(runPath(this.name, '/stream'), this.signal, (kind, data) => {
+      if (kind === 'temperature') {
+        this.stale = this.stale || data.step !== this.last;
+        this.take(data);
+      } else if (kind === 'status') this.setStatus(data.status);
+      else if (kind === 'alert' || kind === 'gap') this.loadAlerts();
+      else if (kind === 'end') return isLive(this.liveStatus);
+      return false;
+    });
+  }
+
+  // The series of a live run are asked for again when something came, never without a pause.
+  async keepLoading() {
+    while (!this.signal.aborted) {
+      await new Promise(resolve => setTimeout(resolve, Math.max(FASTEST_MS, SLACK * (this.took || 0))));
+      if (this.stale && !document.hidden && !this.signal.aborted) {
+        this.stale = false;
+        await this.load(true);
+      }
+    }
+  }
+
+  range() {
+    const first = this.run.first_step ?? 0, last = Math.max(first, this.last ?? this.run.last_step ?? first);
+    return this.zoom || {from: first, to: last};
+  }
+
+  // What is in view, from the server: never more points than the screen has.
+  async load(again = false) {
+    if (!this.run) return;
+    const began = performance.now(), {from, to} = this.range();
+    if (this.loading) this.loading.abort();
+    const loading = (this.loading = new AbortController());
+    this.signal.addEventListener('abort', () => loading.abort());
+    const warm = thermometers.filter(m => this.drawn.has(m.short));
+    const metrics = ['loss', ...warm.map(m => m.key), this.other.key, 'energy', 'entropy'];
+    const points = Math.max(200, Math.min(POINTS, Math.floor(this.root.clientWidth / 2)));
+    this.drawRange(from, to);
+    try {
+      const answer = await ask(this.name, {metrics: [...new Set(metrics)], from, to, points}, loading.signal);
+      const found = key => answer.series.find(s => s.metric === key && s.layer === null) || {step: [], value: []};
+      this.charted = {from, to, found, warm};
+      this.drawCharts();
+      this.phase.set(found('energy'), found('entropy'));
+      await this.loadHeat();
+      this.loadLayer(again);
+      this.note.hidden = true;
+    } catch (error) {
+      if (error.name === 'AbortError') return;
+      this.note.hidden = false;
+      setText(this.note, error.message);
+    }
+    this.took = performance.now() - began;
+  }
+
+  drawCharts() {
+    if (!this.charted) return;
+    const {from, to, found, warm} = this.charted, marks = this.marks();
+    this.loss.set({series: [{label: 'loss', ...found('loss')}], from, to, marks});
+    this.heats.set({series: warm.map(m => ({label: m.name.toLowerCase(), colour: lineColour(thermometers.indexOf(m)), ...found(m.key)})), from, to, marks});
+    this.third.set({series: [{label: this.other.name.toLowerCase(), ...found(this.other.key)}], from, to, marks});
+  }
+
+  drawRange(from, to) {
+    setText(this.rangeText, `steps ${count(from)} to ${count(to)}`);
+    this.whole.hidden = !this.zoom;
+  }
+
+  async loadHeat() {
+    if (!this.heat) return;
+    const {from, to} = this.range(), newest = new Map();
+    (this.newest?.layers || []).forEach(layer => newest.set(layer.name, read(reading(layer, false, this.heatMetric).value)));
+    setText(this.heatSentence, `${this.heatMetric.sentence}${this.heatMetric.unit ? ` In ${this.heatMetric.unit}.` : ''}`);
+    await this.heat.show({metric: this.heatMetric, from, to, relative: this.relative.checked, newest});
+  }
+
+  setZoom(from, to) {
+    this.zoom = from === null ? null : {from, to};
+    this.address();
+    announce(this.zoom ? `Steps ${from} to ${to}` : 'The whole run');
+    this.load();
+  }
+
+  address() {
+    const query = new URLSearchParams();
+    if (this.zoom) Object.entries(this.zoom).forEach(([key, v]) => query.set(key, String(v)));
+    if (this.heatMetric.key !== 'temperature.kinetic') query.set('metric', this.heatMetric.key);
+    if (this.layerName) query.set('layer', this.layerName);
+    const text = query.toString();
+    this.replace(`#/run/${encodeURIComponent(this.name)}${text ? `?${text}` : ''}`);
+  }
+
+  cursor(step, who) {
+    [this.loss, this.heats, this.third, this.heat, this.phase].forEach(part => part && part !== who && part.follow(step));
+  }
+
+  marks() {
+    const events = (this.events || []).map(e => ({step: e.step ?? e.after_step, kind: 'event', text: e.name}));
+    const alerts = (this.alertData || []).filter(a => a.step !== null && a.state !== 'pending').map(a =>
+      ({step: a.step, kind: a.severity, text: `${a.rule.replaceAll('_', ' ')}, ${a.layer ? `layer ${a.layer}` : 'whole run'}: ${a.summary}`}));
+    return [...events, ...alerts];
+  }
+
+  async loadAlerts() {
+    try {
+      const page = await get(`/api/v1/alerts?run=${encodeURIComponent(this.name)}&limit=200`, this.signal);
+      this.alertData = page.alerts;
+      this.alerts.update(page.alerts);
+      setText(this.alertNote, page.alerts.length ? '' : 'None so far.');
+      this.drawCharts();
+    } catch (error) {
+      if (error.name !== 'AbortError') setText(this.alertNote, error.message);
+    }
+  }
+
+  async loadEvents() {
+    try {
+      const page = await get(runPath(this.name, '/events?limit=500'), this.signal);
+      this.events = page.events;
+      this.eventBox.hidden = !page.events.length;
+      this.eventList.replaceChildren(...page.events.map(event => el('li', {}, el('b', {text: event.name}),
+        ` step ${count(event.step ?? event.after_step)}`, el('span', {class: 'soft', text: event.data ? ` ${JSON.stringify(event.data)}` : ''}))));
+      this.drawCharts();
+    } catch (error) {
+      if (error.name !== 'AbortError') this.eventBox.hidden = true;
+    }
+  }
+
+  openLayer(name) {
+    this.layerName = name;
+    if (this.layerPanel) this.layerPanel.destroy();
+    const layer = this.run.layers.find(l => l.name === name);
+    this.layerPanel = new LayerPanel({run: this.name, layer, onClose: () => this.closeLayer(), signal: this.signal,
+      onZoom: (from, to) => this.setZoom(from, to)});
+    this.layerBox.replaceChildren(this.layerPanel.root);
+    if (this.newest) this.layerPanel.take(this.newest);
+    this.heat.choose(name);
+    this.address();
+    this.loadLayer(false);
+    announce(`Layer ${name}`);
+  }
+
+  loadLayer(again) {
+    if (this.layerPanel && this.run) this.layerPanel.load(this.range(), this.heatMetric, this.marks(), again);
+  }
+
+  closeLayer() {
+    this.layerPanel.destroy();
+    this.layerPanel = this.layerName = null;
+    this.layerBox.replaceChildren();
+    this.heat.choose(null);
+    this.address();
+    this.heat.frame.focus();
+  }
+
+  toggleSentences() {
+    const on = this.root.classList.toggle('explained');
+    this.explain.setAttribute('aria-pressed', String(on));
+  }
+
+  drawFacts() {
+    const run = this.run, optimizer = run.optimizer || {};
+    const shown = {
+      layers: `${count(run.layers.length)}, ${count(run.layers.reduce((sum, l) => sum + (l.n || 0), 0))} parameters`,
+      loss: run.loss_function, optimizer: Object.entries(optimizer).map(([k, v]) => (k === 'name' ? v : `${k} ${JSON.stringify(v)}`)).join(', '),
+      'batch size': count(run.batch_size), 'data set': run.dataset_size ? `${count(run.dataset_size)} samples` : null,
+      tags: run.tags && Object.entries(run.tags).map(([k, v]) => `${k}=${v}`).join(', '),
+      started: moment(run.started), 'last seen': moment(run.last_seen), ended: run.ended ? moment(run.ended) : null,
+      attempts: run.attempts && run.attempts.length > 1 ? String(run.attempts.length) : null,
+    };
+    this.factList.replaceChildren(...Object.entries(shown).filter(([, v]) => v && v !== MISSING)
+      .flatMap(([k, v]) => [el('dt', {text: k}), el('dd', {text: v})]));
+  }
+
+  // 0 all, + and - zoom about the middle, arrows pan, e explains, Escape closes the layer.
+  key(event) {
+    if (!this.run) return false;
+    const {from, to} = this.range(), width = to - from, shift = Math.max(1, Math.round(width / 4));
+    const first = this.run.first_step ?? 0, last = Math.max(this.last ?? 0, this.run.last_step ?? 0);
+    const clamp = (a, b) => {
+      const lo = Math.max(first, Math.min(a, last - 1));
+      this.setZoom(lo, Math.max(lo + 1, Math.min(last, b)));
+    };
+    const acts = {
+      0: () => this.setZoom(null, null), '+': () => width > 4 && clamp(from + shift, to - shift), '=': () => width > 4 && clamp(from + shift, to - shift),
+      '-': () => (from - 2 * shift <= first && to + 2 * shift >= last ? this.setZoom(null, null) : clamp(from - shift * 2, to + shift * 2)),
+      ArrowLeft: () => this.zoom && from > first && clamp(Math.max(first, from - shift), Math.max(first, from - shift) + width),
+      ArrowRight: () => this.zoom && to < last && clamp(Math.min(last, to + shift) - width, Math.min(last, to + shift)),
+      e: () => this.toggleSentences(), Escape: () => this.layerPanel && this.closeLayer(),
+    };
+    if (!acts[event.key]) return false;
+    acts[event.key]();
+    return true;
+  }
+}
