@@ -72,9 +72,22 @@ static double entropy_moved(const struct body *b, double n, const struct sample 
     return entropy_change(n, origin, s->weight_variance);
 }
 
+// What has no step before it adds nothing: were it missing, the block's average would stand for it
+// and the climbs would no longer add up to the difference of the ends.
+static void measure_climb(const struct body *b, const struct run *run, const struct sample *s,
+                          double *climb, double *path) {
+    bool follows = !isnan(run->dt) && !isnan(b->weight2) && !isnan(b->update2);
+    bool begins = !follows && !isnan(s->update2);
+    if (isnan(s->weight2) || !(follows || begins)) {
+        *climb = *path = num_missing();
+    } else {
+        *climb = follows ? s->weight2 - b->weight2 : 0;
+        *path = follows ? b->update2 * run->dt : 0;
+    }
+}
+
 bool body_measure(const struct body *b, const struct run *run, double n, const struct sample *s,
                   double row[COLUMN_COUNT]) {
-    bool follows = !isnan(run->dt);
     row[COLUMN_ENERGY] = body_works(b) || !isnan(gradient_on_update(run, n, s))
                              ? body_work(b) + work_done(b, run)
                              : num_missing();
@@ -84,11 +97,7 @@ bool body_measure(const struct body *b, const struct run *run, double n, const s
     row[COLUMN_KINETIC] = run->eta > 0 ? s->update2 / run->eta : num_missing();
     row[COLUMN_GW] = s->gw / n;
     coherence_measure(b, run, n, s, &row[COLUMN_LAG_NUM], &row[COLUMN_LAG_DEN]);
-    row[COLUMN_CLIMB] = follows ? s->weight2 - b->weight2 : num_missing();
-    row[COLUMN_PATH] = follows ? b->update2 * run->dt : num_missing();
-    if (isnan(row[COLUMN_CLIMB]) || isnan(row[COLUMN_PATH])) {
-        row[COLUMN_CLIMB] = row[COLUMN_PATH] = num_missing();
-    }
+    measure_climb(b, run, s, &row[COLUMN_CLIMB], &row[COLUMN_PATH]);
     row[COLUMN_NOISE] =
         run->batch > 0 && run->eta > 0 ? run->eta * s->noise / run->batch : num_missing();
     for (size_t c = 0; c < COLUMN_COUNT; c++) {

@@ -2,8 +2,8 @@
 // where their equality is exact: SGD, plain or heavy ball, whose `gw` is sent and whose gradient is
 // all that moves it (no weight decay). Otherwise rho = 1 - D, the same statement from norms alone,
 // for every optimizer.
+#include "probes/stationary.h"
 #include "probes/coherence.h"
-#include "probes/instrument.h"
 
 #include <math.h>
 
@@ -23,12 +23,23 @@ bool equilibrium_is_exact(const struct run *run) {
     return (filter == FILTER_NONE || filter == FILTER_HEAVY_BALL) && !(fabs(run->weight_decay) > 0);
 }
 
-void equilibrium_read(const struct view *v, struct reading *r) {
+static bool from_virial(const struct view *v, struct reading *r) {
+    struct uncertainty u;
     double mu = coherence_memory(v->run);
+    if (!equilibrium_is_exact(v->run) ||
+        !read_window(v, COLUMN_GW, COLUMN_KINETIC, 2 / (1 + mu), r)) {
+        return false;
+    }
+    if (v->interval && stationary_equilibrium(v, &u)) {
+        reading_around(r, student_t975(u.freedom) * u.error);
+    }
+    return true;
+}
+
+void equilibrium_read(const struct view *v, struct reading *r) {
     if (body_is_frozen(v->body)) {
         reading_none(r, REASON_FROZEN);
-    } else if (!equilibrium_is_exact(v->run) ||
-               !read_balance(v, COLUMN_GW, COLUMN_KINETIC, (1 + mu) / 2, 2 / (1 + mu), r)) {
+    } else if (!from_virial(v, r)) {
         from_drift(v, r);
     }
 }

@@ -53,11 +53,6 @@ void reading_around(struct reading *r, double half);
 bool read_window(const struct view *v, enum column num, enum column den, double scale,
                  struct reading *r);
 
-// The same for a ratio whose numerator balances `expected` times its denominator when stationary
-// (ledger_balance).
-bool read_balance(const struct view *v, enum column num, enum column den, double expected,
-                  double scale, struct reading *r);
-
 // "needs u_var": the first of the keys that the body never got.
 #define read_missing(v, r, ...)                                                                    \
     do {                                                                                           \

@@ -7,8 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-#define BALANCE_ERRORS 4.5
-
 static void clear_sums(struct ledger *l) {
     memset(l->sum, 0, sizeof l->sum);
     memset(l->count, 0, sizeof l->count);
@@ -148,7 +146,7 @@ struct totals {
 
 static void add_part(const struct ledger *l, size_t part, enum column num, enum column den,
                      struct totals *t) {
-    double x = part_average(l, part, num);
+    double x = num == COLUMN_NONE ? 1 : part_average(l, part, num);
     double y = den == COLUMN_NONE ? 1 : part_average(l, part, den);
     double steps = part < l->rows ? l->block : tail_steps(l);
     if (!isnan(x) && !isnan(y)) {
@@ -206,24 +204,13 @@ struct spread ledger_spread(const struct ledger *l, enum column num, enum column
     return (struct spread){jackknife_error(left_out, used), (unsigned)used};
 }
 
-bool ledger_balance(const struct ledger *l, enum column num, enum column den, double expected,
-                    struct spread *spread) {
+size_t ledger_groups(const struct ledger *l, enum column c, double sums[LEDGER_ROWS]) {
     struct totals groups[LEDGER_ROWS];
-    double sum = 0, squares = 0, all = 0;
-    size_t used = 0, n = group_totals(l, num, den, groups);
+    size_t n = group_totals(l, c, COLUMN_NONE, groups);
     for (size_t g = 0; g < n; g++) {
-        double rest = groups[g].num - expected * groups[g].den;
-        sum += rest;
-        squares += rest * rest;
-        all += groups[g].den;
-        used += groups[g].steps > 0;
+        sums[g] = groups[g].steps > 0 ? groups[g].num : num_missing();
     }
-    if (used < LEDGER_GROUPS_MIN || !(fabs(all) > 0)) {
-        return false;
-    }
-    double error = sqrt(squares / (double)used);
-    *spread = (struct spread){error / fabs(all), (unsigned)used};
-    return fabs(sum) <= BALANCE_ERRORS * error;
+    return n;
 }
 
 size_t ledger_pairs(const struct ledger *l, enum column x, enum column y, double xs[LEDGER_ROWS],

@@ -86,13 +86,10 @@ struct spread {
 };
 struct spread ledger_spread(const struct ledger *l, enum column num, enum column den);
 
-// Of a ratio that is `expected` when stationary because num - expected * den then adds up to the
-// change of something that stays bounded: what a group puts in the next takes out, so that the sum
-// over the window is as uncertain as that over one group, and the jackknife, which takes groups for
-// independent, would give several times too much. False when the window's sum is larger than that
-// allows, or when there are too few groups; error is the ratio's.
-bool ledger_balance(const struct ledger *l, enum column num, enum column den, double expected,
-                    struct spread *spread);
+// The sums of a column over the steps of every group, oldest first; COLUMN_NONE: the steps. NaN
+// where a group did not measure it; steps of a group that lack it count as its average. Returns how
+// many groups there are, the same for all columns.
+size_t ledger_groups(const struct ledger *l, enum column c, double sums[LEDGER_ROWS]);
 
 // The averages of two columns in every group that has both, oldest first. Returns how many.
 size_t ledger_pairs(const struct ledger *l, enum column x, enum column y, double xs[LEDGER_ROWS],
