@@ -67,6 +67,9 @@ $(BIN)/libpyrometer.so: $(CLIENT_OBJECTS)
 $(BIN)/pyrometer-demo: $(BUILD)/examples/digits.o $(BIN)/libpyrometer.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+$(BIN)/loadgen: $(call objects,bench base wire config)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 $(BIN)/calibrate: $(call objects,tests/calibrate) $(BIN)/libpyrometer.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
@@ -95,7 +98,7 @@ demo: ## the main job: a daemon, a real training run, its temperatures and alert
 check: ## every test, plain and under ASan+UBSan; ends with 'N passed, N failed'
 	@scripts/deps.sh
 	@tests/run.sh
-unit-tests: $(UNIT_TESTS) $(BIN)/calibrate
+unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen
 check-valgrind: ## the C unit tests and one whole daemon run under valgrind
 	@scripts/deps.sh
 	@tests/run.sh valgrind
