@@ -102,8 +102,10 @@ unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen
 check-valgrind: ## the C unit tests and one whole daemon run under valgrind
 	@scripts/deps.sh
 	@tests/run.sh valgrind
-bench: all ## speed and memory, measured on this machine
-	@python3 bench/ingest.py
+bench: all $(BIN)/loadgen ## speed, memory and disk, beside the peers that are installed: docs/benchmarks.md
+	@python3 bench/bench.py --out docs/benchmarks.md $(ARGS)
+bench-peers: ## install Debian's packages of the programs that `make bench` compares with
+	@scripts/bench-peers.sh
 calibrate: all $(BIN)/calibrate ## simulated systems of known temperature against the readings: docs/calibration.md
 	@python3 tests/calibrate/calibrate.py $(ARGS)
 ramps: all ## does the stability fraction lead failing learning rates? part of docs/calibration.md
@@ -132,6 +134,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps demo check unit-tests check-valgrind bench calibrate ramps quality fuzz lint format install clean help
+.PHONY: all deps demo check unit-tests check-valgrind bench bench-peers calibrate ramps quality fuzz lint format install clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

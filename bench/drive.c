@@ -234,7 +234,7 @@ bool drive(struct units *units, size_t connections, const struct drive_options *
         d.conns[i].fd = -1;
         d.n_open += units[i].n > 0;
     }
-    d.started = drive_now();
+    d.started = out->started = drive_now();
     for (size_t i = 0; i < connections && !d.failed; i++) {
         if (units[i].n) {
             open_conn(&d, &d.conns[i]);

@@ -7,6 +7,7 @@
 #include "bench/format.h"
 
 struct drive_result {
+    double started;      // by the monotonic clock
     double seconds;      // from the first byte sent to the last unit taken
     double sent_seconds; // to the last byte sent
     size_t bytes, samples;

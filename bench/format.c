@@ -153,9 +153,10 @@ static void put_prom(struct buf *out, const struct walk *w, const struct format_
         snprintf(layer, sizeof layer, "layer%zu", i % s->n_layers);
         buf_clear(&series);
         buf_clear(&sample);
-        put_label(&series, "__name__", c->name);
+        put_label(&series, "__name__", "m");
         put_label(&series, "layer", layer);
         put_label(&series, "run", run);
+        put_label(&series, "stat", c->name);
         buf_putc(&sample, 1 << 3 | 1);
         buf_put(&sample, &c->values[i % s->n_layers], sizeof(double));
         buf_putc(&sample, 2 << 3);

@@ -111,8 +111,9 @@ static bool measure_load(struct options *o) {
         format_free(&units[c]);
     }
     free(units);
-    printf("{\"samples\":%zu,\"bytes\":%zu,\"seconds\":%.6f,\"sent_seconds\":%.6f,\"cpu\":%.6f}\n",
-           result.samples, result.bytes, result.seconds, result.sent_seconds, cpu);
+    printf("{\"samples\":%zu,\"bytes\":%zu,\"started\":%.6f,\"seconds\":%.6f,\"sent_seconds\":%.6f,"
+           "\"cpu\":%.6f}\n",
+           result.samples, result.bytes, result.started, result.seconds, result.sent_seconds, cpu);
     return good;
 }
 

@@ -1,0 +1,129 @@
+"""The results as docs/benchmarks.md."""
+
+import os
+import platform
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+from programs import PEERS, Pyrometer, version_of
+
+HEAD = """# Benchmarks
+
+    make bench            # everything below, into this file; a quarter of an hour with the peers
+    make bench-peers      # installs Debian's packages of the peers, and wrk
+
+{machine}
+
+Every load is {stats} a layer and step, made-up random walks of float32 values. All thermometers and alert rules are on and
+every commit is synced (`synchronous=FULL`). The load generator (`bench/loadgen.c`, one thread, messages made beforehand)
+runs on the same cores. A rate counts from the first byte sent to the last acknowledgement, which the daemon sends when
+the step is on disk and can be read; `counted` is the share of samples that the API then gave back. CPU is the daemon's
+alone, user and system, all threads.
+"""
+
+
+def mega(x):
+    return f"{x / 1e6:.2f}"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
+    return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows]) + "\n"
+
+
+def sqlite_version():
+    import ctypes.util
+    import ctypes
+    library = ctypes.CDLL(ctypes.util.find_library("sqlite3"))
+    library.sqlite3_libversion.restype = ctypes.c_char_p
+    return library.sqlite3_libversion().decode()
+
+
+def machine(began, load_before):
+    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                if line.startswith("model name")), platform.machine())
+    memory = int(Path("/proc/meminfo").read_text().split()[1]) // (1 << 20)
+    where = subprocess.run(["df", "--output=fstype", os.environ.get("BENCH_DIR", "/tmp")], capture_output=True, text=True)
+    system = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    gcc = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    return (f"Measured {time.strftime('%Y-%m-%d', time.gmtime(began))} with that command at commit {commit} on "
+            f"{os.cpu_count()} cores of {cpu}, {memory} GiB, {where.stdout.split()[-1]}, "
+            f"{system['PRETTY_NAME'].strip(chr(34))}, kernel {platform.release()}, gcc {gcc}, SQLite {sqlite_version()}. "
+            f"The load average before it was {load_before:.1f}: what other work took from the two cores is missing here.")
+
+
+def ingest(rows):
+    return "## Ingest\n\n50 runs of 50 layers, 200 steps each unless said, over 4 connections.\n\n" + table(
+        ["messages", "M samples/s (lowest to highest)", "CPU, ns a sample", "counted", "bytes a sample on the wire",
+         "bytes a sample on disk", "peak memory", "idle memory"],
+        [[r["title"], f"{mega(r['rate'])} ({mega(r['low'])} to {mega(r['high'])})", f"{r['cpu_ns']:.0f}",
+          f"{r['counted']:.0%}", f"{r['wire_bytes']:.1f}", f"{r['disk_bytes']:.2f}", f"{r['peak_mb']:.0f} MB",
+          f"{r['idle_mb']:.1f} MB"] for r in rows])
+
+
+def latency(rows):
+    return ("## Acknowledgement\n\nOne connection, one step of 50 layers a message, 1,000 steps a second for 10 s. A latency "
+            "counts from the moment at which the step was due.\n\n" +
+            table(["messages", "p50", "p99", "highest"],
+                  [[r["title"], *(f"{r[k]:.2f} ms" for k in ("p50_ms", "p99_ms", "max_ms"))] for r in rows]))
+
+
+def growth(tables):
+    text = "## How cost grows\n\nFrames. One thing grows, the rest stays; what it stays at is in the third column.\n"
+    for dimension, rows in tables.items():
+        text += f"\n### With {dimension}\n\n" + table(
+            [dimension, "M samples/s", "runs x layers x steps", "CPU, ns a sample", "CPU, us a step", "peak memory",
+             "bytes a sample on disk"],
+            [[f"{r['n']:,}", mega(r["rate"]), f"{r['load'].runs:,} x {r['load'].layers:,} x {r['load'].steps:,}",
+              f"{r['cpu_ns']:.0f}", f"{r['cpu_ns'] * r['load'].layers * r['load'].stats / 1e3:.1f}",
+              f"{r['peak_mb']:.0f} MB", f"{r['disk_bytes']:.2f}"] for r in rows])
+    return text
+
+
+def reads(result):
+    load = result["load"]
+    text = (f"## Reads\n\n`/series` of one metric over {load.steps:,} steps to 1,000 points. Cold: the first request after a "
+            "start, nothing of the store in the kernel's cache. Warm: the median of the next 21.\n\n")
+    text += table(["metric", "cold", "warm", "bytes"], [[r["title"], f"{r['cold_ms']:.1f} ms", f"{r['warm_ms']:.2f} ms",
+                                                         f"{r['bytes']:,}"] for r in result["series"]])
+    text += (f"\nThat store takes {result['bytes']:.2f} bytes a sample ({load.layers} layers).\n\n`/temperature` of a run of "
+             "50 layers, 8 connections kept alive (`wrk -t1 -c8`), which runs on the same cores:\n\n")
+    return text + table(["beside", "requests/s", "p50", "p99"],
+                        [[r["title"] + (f" ({mega(r['ingest'])} M samples/s)" if r["ingest"] else ""),
+                          "wrk is not installed" if r["requests"] is None else f"{r['requests']:,.0f}", r["p50"], r["p99"]]
+                         for r in result["temperature"]])
+
+
+def peers(rows):
+    text = "## Peers\n\nThe same samples in the same run on the same machine. " + " ".join(
+        f"{p.name} {version_of(p)} (Debian), {p.durability}." for p in PEERS if any(r["peer"] is p for r in rows))
+    text += (" Settings are the packages' own but for retention and InfluxDB's monitoring. Bulk: HTTP posts of 1 MiB (4 MiB for "
+             "ClickHouse) over 4 connections. A step a message: 500 samples a post over 50 connections, the next after the "
+             "answer to the last. Accepted: until the last answer. Queryable: until a count over the API finds "
+             "all samples.\n\n")
+    text += table(["program", "how", "connections", "M samples", "accepted, M/s", "queryable, M/s", "counted",
+                   "CPU, ns a sample", "peak memory", "bytes a sample on disk"],
+                  [[r["peer"].name, r["title"], r["connections"], f"{r['load'].samples / 1e6:g}", mega(r["rate"]),
+                    mega(r["queryable_rate"]), f"{r['counted']:.0%}", f"{r['cpu_ns']:.0f}", f"{r['peak_mb']:.0f} MB",
+                    f"{r['disk_bytes']:.2f}"] for r in rows])
+    own = {title: [r["rate"] for r in rows if r["peer"] is Pyrometer and title in r["title"]]
+           for title in ("frames", "lines")}
+    for peer in PEERS:
+        for how in ("bulk", "a step a message"):
+            theirs = [r["rate"] for r in rows if r["peer"] is peer and r["title"] == how]
+            if theirs:
+                times = [f"{statistics.median(own[t]) / theirs[0]:.1f} times by {t}" for t in own if own[t]]
+                text += f"\n- Against what {peer.name} accepts ({how}): {', '.join(times)}."
+    return text + "\n"
+
+
+WRITERS = {"ingest": ingest, "latency": latency, "growth": growth, "reads": reads, "peers": peers}
+
+
+def markdown(results, rounds, began, load_before):
+    text = HEAD.format(machine=machine(began, load_before), stats="10 statistics")
+    text += f"\nRates are medians of {rounds} rounds, each against a fresh daemon, where a spread is given.\n"
+    return text + "".join("\n" + WRITERS[name](result) for name, result in results.items())
