@@ -41,6 +41,9 @@ struct api_config {
     // Asks the loop to do something and waits for its answer (called on a worker). 0 done,
     // 1 no such thing, -1 failed with a message.
     int (*command)(void *context, const struct api_command *command, char message[256]);
+    // A new session of the line protocol: this end of its socket, or -1 with a message. Does not
+    // wait.
+    int (*open_session)(void *context, char message[256]);
     void *context;
 };
 

@@ -8,7 +8,7 @@ handler_fn health_get, ready_get, metrics_get, openapi_get;
 handler_fn page_get, page_asset_get;
 handler_fn runs_get, run_get, run_delete;
 handler_fn temperature_get, engine_get, states_get, series_get, events_get, export_get, stream_get;
-handler_fn alerts_get, alert_get, alert_acknowledge, alerts_test, receivers_get, rules_get;
+handler_fn alerts_get, alert_get, alert_acknowledge, alerts_test, receivers_get, rules_get, ingest_post;
 handler_fn silences_get, silences_post, silence_delete;
 
 // What each of them takes.

@@ -16,7 +16,9 @@ const char *problem_title(unsigned status) {
         {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
+        {409, "Conflict"},
         {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
         {500, "Internal Server Error"},
         {503, "Service Unavailable"},
     };

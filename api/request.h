@@ -24,10 +24,13 @@ struct request {
     bool seen;                 // headers are complete
     char *part[REQUEST_PARTS]; // decoded
     struct query query;
-    struct buf upload;     // the body that came, at most LIMIT_HTTP_FORM_BYTES
-    const char *allow;     // methods, where the answer names them
-    uint64_t arrived;      // the board's version then: an answer may not be older
-    struct reader *reader; // the worker's; NULL on the HTTP thread
+    struct buf upload;      // the body that came, at most LIMIT_HTTP_FORM_BYTES
+    const char *allow;      // methods, where the answer names them
+    uint64_t arrived;       // the board's version then: an answer may not be older
+    struct upload *session; // that takes the body as it comes; NULL: it is kept in `upload`
+    uint64_t uploaded;      // bytes that the session was given
+    bool too_long;          // there were more than may be
+    struct reader *reader;  // the worker's; NULL on the HTTP thread
 
     // Private to request.c and answer.c
     struct work work;

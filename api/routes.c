@@ -1,5 +1,7 @@
 #include "api/routes.h"
 
+#include "api/ingest.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -54,6 +56,8 @@ const struct route routes[] = {
      TYPE_JSON, false, ROUTE_LONG},
     {"DELETE", "/api/v1/silences/{id}", silence_delete, NULL, "Ends a silence now", NULL, false,
      ROUTE_LONG},
+    {"POST", "/api/v1/ingest", ingest_post, NULL,
+     "Takes the line protocol, answers when it is on disk", TYPE_JSON, false, ROUTE_HERE},
     {"GET", "/api/v1/rules", rules_get, NULL, "The rules in force, with what each has fired",
      TYPE_JSON, false, ROUTE_HERE},
 };
@@ -194,6 +198,26 @@ static enum MHD_Result answer_path(struct request *q, const char *path) {
     snprintf(allow, sizeof allow, "%s%sOPTIONS%s", reads ? "GET, HEAD, " : "",
              posts ? "POST, " : "", deletes ? ", DELETE" : "");
     return answer_methods(q, allow);
+}
+
+static bool takes_body(const struct request *q) {
+    for (size_t i = 0; i < routes_count; i++) {
+        size_t len = strlen(routes[i].pattern);
+        if (routes[i].handler == ingest_post && strcmp(q->method, routes[i].method) == 0 &&
+            strncmp(q->address, routes[i].pattern, len) == 0 &&
+            (q->address[len] == '\0' || q->address[len] == '?')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum MHD_Result routes_begin(struct request *q) {
+    if (!takes_body(q)) {
+        return MHD_YES;
+    }
+    bool good = is_authorized(q) && !is_foreign(q) && !(q->query_text && *q->query_text);
+    return good ? ingest_begin(q) : routes_answer(q);
 }
 
 enum MHD_Result routes_answer(struct request *q) {

@@ -4,8 +4,8 @@
 
 #include "api/handlers.h"
 
-// Where a handler runs: on a worker (as short or long work), or at once on the HTTP thread, where it
-// must not wait and has no store to read.
+// Where a handler runs: on a worker (as short or long work), or at once on the HTTP thread, where
+// it must not wait and has no store to read.
 enum route_place { ROUTE_BRIEF, ROUTE_LONG, ROUTE_HERE };
 
 struct route {
@@ -21,6 +21,8 @@ struct route {
 extern const struct route routes[];
 extern const size_t routes_count;
 
+// At the end of the headers: where a body is to be taken, begins that, or answers why it is not.
+enum MHD_Result routes_begin(struct request *q);
 // Answers the request: authorization, path, method, query, then the call's handler.
 enum MHD_Result routes_answer(struct request *q);
 

@@ -2,7 +2,9 @@
 // what could make it wait is done by the workers.
 #include "api/server.h"
 
+#include "api/ingest.h"
 #include "api/reading.h"
+#include "api/relay.h"
 #include "api/request.h"
 #include "api/routes.h"
 #include "api/shelf.h"
@@ -58,6 +60,9 @@ static void end_request(void *context, struct MHD_Connection *connection, void *
     (void)context;
     (void)connection;
     (void)why;
+    if (*request) {
+        ingest_end(*request);
+    }
     request_destroy(*request);
     *request = NULL;
 }
@@ -68,7 +73,7 @@ static enum MHD_Result begin_body(struct request *q) {
         return answer_problem(q, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than %llu bytes",
                               (unsigned long long)LIMIT_HTTP_BODY_BYTES);
     }
-    return MHD_YES;
+    return routes_begin(q);
 }
 
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
@@ -85,8 +90,12 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         return begin_body(q);
     }
     if (*upload_size) {
-        buf_put(&q->upload, upload, *upload_size);
-        *upload_size = 0;
+        if (q->session) {
+            *upload_size -= ingest_take(q, upload, *upload_size);
+        } else {
+            buf_put(&q->upload, upload, *upload_size);
+            *upload_size = 0;
+        }
         return MHD_YES;
     }
     if (q->status) { // a worker has made the answer
@@ -248,6 +257,7 @@ static struct api *create(const struct api_config *config) {
 static void destroy(struct api *a) {
     workers_stop(a->workers);
     workers_destroy(a->workers);
+    relay_destroy(a->relay);
     reading_cache_destroy(a->readings);
     shelf_destroy(a->shelf);
     for (size_t i = 0; i < a->config.n_origins; i++) {
@@ -270,13 +280,17 @@ int api_start(struct api **out, const struct api_config *config, struct buf *err
     if (fd < 0) {
         goto fail;
     }
+    a->relay = relay_start(error);
+    if (!a->relay) {
+        goto fail_socket;
+    }
     if (!name_address(fd, a->address, sizeof a->address)) {
         buf_printf(error, "cannot find out the address of %s: %s", config->listen, strerror(errno));
-        goto fail_socket;
+        goto fail_relay;
     }
     if (start_beater(a)) {
         buf_puts(error, "cannot start a thread for HTTP");
-        goto fail_socket;
+        goto fail_relay;
     }
     a->daemon = start_daemon(a, fd);
     if (!a->daemon) {
@@ -285,10 +299,12 @@ int api_start(struct api **out, const struct api_config *config, struct buf *err
                                         : "");
         atomic_store(&a->stopping, true);
         stop_beater(a);
-        goto fail_socket;
+        goto fail_relay;
     }
     *out = a;
     return 0;
+fail_relay:
+    relay_stop(a->relay);
 fail_socket:
     close(fd);
 fail:
@@ -322,6 +338,7 @@ void api_stop(struct api *a) {
     board_close(a->board); // wakes the streams: none may be suspended when the daemon stops
     stop_beater(a);
     workers_stop(a->workers); // likewise those that wait for them
+    relay_stop(a->relay);
     MHD_stop_daemon(a->daemon);
     pthread_mutex_destroy(&a->beater_lock);
     pthread_cond_destroy(&a->beater_stop);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 struct reading_cache;
+struct relay;
 struct shelf;
 struct workers;
 
@@ -19,6 +20,7 @@ struct api {
     char **origins; // copied
     struct board *board;
     struct workers *workers;
+    struct relay *relay;
     struct MHD_Daemon *daemon;
     char address[300];
     struct reading_cache *readings;

@@ -18,6 +18,7 @@ struct conn;
 struct glob;
 struct listener;
 struct commands;
+struct local;
 struct rank_group;
 
 #define APP_RUN_BUCKETS 1024
@@ -49,6 +50,7 @@ struct app {
     size_t n_conns;
     struct listener *listeners;
     struct commands *commands;
+    struct local *local; // sessions over HTTP
 
     uv_async_t written, command;
     uv_timer_t tick, publish;

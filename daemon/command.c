@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// Lives on the HTTP thread's stack while it waits.
+// Lives on the stack of the thread that waits.
 struct pending {
     struct pending *next;
     const struct api_command *command;
@@ -43,7 +43,8 @@ void commands_destroy(struct commands *c) {
 }
 
 int commands_submit(void *context, const struct api_command *command, char message[256]) {
-    struct commands *c = context;
+    struct app *app = context;
+    struct commands *c = app->commands;
     struct pending p = {.command = command, .message = message};
     pthread_mutex_lock(&c->mutex);
     if (c->refusing) {

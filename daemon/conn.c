@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // A job that does not take its replies is not read from beyond this.
 #define OUT_BYTES_PAUSE (256u * 1024)
@@ -361,7 +362,7 @@ static void refuse(struct conn *c, enum wire_code code, const char *why) {
     conn_error(c, &error);
 }
 
-void conn_accept(struct app *app, uv_stream_t *server, bool is_unix) {
+static struct conn *create(struct app *app, bool is_unix) {
     struct conn *c = NEW(struct conn);
     c->app = app;
     c->sent_step = c->acked_step = -1;
@@ -384,14 +385,11 @@ void conn_accept(struct app *app, uv_stream_t *server, bool is_unix) {
     app->conns = c;
     app->figures->connections_open = ++app->n_conns;
     app->figures->connections_total++;
-    if (uv_accept(server, &c->stream) != 0) {
-        close_conn(c);
-        return;
-    }
-    if (!is_unix) {
-        uv_tcp_nodelay(&c->tcp, 1);
-        uv_tcp_keepalive(&c->tcp, 1, 60);
-    }
+    return c;
+}
+
+static void begin(struct conn *c) {
+    struct app *app = c->app;
     bool full = app->n_conns > app->config.ingest.max_connections;
     bool paused = app->paused && !full;
     if (full) {
@@ -402,6 +400,29 @@ void conn_accept(struct app *app, uv_stream_t *server, bool is_unix) {
     if (!paused) {
         start_reading(c);
     }
+}
+
+void conn_accept(struct app *app, uv_stream_t *server, bool is_unix) {
+    struct conn *c = create(app, is_unix);
+    if (uv_accept(server, &c->stream) != 0) {
+        close_conn(c);
+        return;
+    }
+    if (!is_unix) {
+        uv_tcp_nodelay(&c->tcp, 1);
+        uv_tcp_keepalive(&c->tcp, 1, 60);
+    }
+    begin(c);
+}
+
+void conn_adopt(struct app *app, int fd) {
+    struct conn *c = create(app, true);
+    if (uv_pipe_open(&c->pipe, fd) != 0) {
+        close(fd);
+        close_conn(c);
+        return;
+    }
+    begin(c);
 }
 
 void conn_end_all(struct app *app) {

@@ -38,6 +38,8 @@ struct conn {
 
 // Accepts from a listening stream and begins to read.
 void conn_accept(struct app *app, uv_stream_t *server, bool is_unix);
+// Takes in one end of a socket pair.
+void conn_adopt(struct app *app, int fd);
 // Queues bytes to the job; what it does not take is bounded by not reading more from it.
 void conn_send(struct conn *c, const char *bytes, size_t n);
 // Tells the job what was wrong. A fatal error ends the connection once the job has it.

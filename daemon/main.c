@@ -7,6 +7,7 @@
 #include "daemon/conn.h"
 #include "daemon/ingest.h"
 #include "daemon/live.h"
+#include "daemon/local.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/ranks.h"
@@ -63,6 +64,7 @@ static void on_written(uv_async_t *async) {
 
 static void on_command(uv_async_t *async) {
     commands_take(async->data);
+    local_take(async->data);
 }
 
 static void on_publish(uv_timer_t *timer) {
@@ -112,6 +114,7 @@ static void begin_stop(struct app *app) {
     }
     app->paused = true;
     commands_refuse_all(app);
+    local_refuse_all(app);
     live_checkpoint_all(app);
     uv_close((uv_handle_t *)&app->tick, NULL);
     uv_close((uv_handle_t *)&app->publish, NULL);
@@ -239,7 +242,8 @@ static int start_api(struct app *app, struct buf *error) {
         .data = app->config.data,
         .board = app->board,
         .command = commands_submit,
-        .context = app->commands,
+        .open_session = local_connect,
+        .context = app,
     };
     char *token = NULL, *cert = NULL, *key = NULL;
     int rc = 0;
@@ -319,6 +323,7 @@ static int start(struct app *app, struct buf *error) {
     app->board = board_create();
     app->figures = board_figures(app->board);
     app->commands = commands_create(app);
+    app->local = local_create(app);
     board_set_rules(app->board, app->rules);
     app->delivery = delivery_create(&app->loop, app->board, alarm_delivered, app);
     start_handles(app);
@@ -392,6 +397,7 @@ static void release(struct app *app) {
         log_error("bug: the loop still has handles: %s", uv_strerror(rc));
     }
     commands_destroy(app->commands);
+    local_destroy(app->local);
     board_destroy(app->board);
     rules_free(app);
     config_free(&app->config);
