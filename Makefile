@@ -91,13 +91,21 @@ $(BUILD)/%.o: %.c
 
 deps: ## install what building, testing and running need (apt; as root or by sudo)
 	@scripts/deps.sh
+	@scripts/web.sh test
+web: ## fetch from npm what the dashboard is plotted with; the next make builds it in
+	@scripts/web.sh
 demo: ## the main job: a daemon, a real training run, its temperatures and alerts
 	@scripts/deps.sh
+	@scripts/web.sh if-able
 	@$(MAKE) --no-print-directory all
 	@scripts/demo.sh
 check: ## every test, plain and under ASan+UBSan; ends with 'N passed, N failed'
 	@scripts/deps.sh
+	@scripts/web.sh test
 	@tests/run.sh
+check-web: all ## the dashboard's tests alone, in Chromium
+	@scripts/web.sh test
+	@node tests/web/main.mjs
 unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen
 check-valgrind: ## the C unit tests and one whole daemon run under valgrind
 	@scripts/deps.sh
@@ -134,6 +142,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps demo check unit-tests check-valgrind bench bench-peers calibrate ramps quality fuzz lint format install clean help
+.PHONY: all deps web demo check check-web unit-tests check-valgrind bench bench-peers calibrate ramps quality fuzz lint format install clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -63,11 +63,16 @@ units() {
     report "unit tests, $title" "$passed" "$failed" 0
 }
 
-# suite TITLE DIRECTORY [MODULE...]: Python tests; a suite that dies before its last line is one failure.
+# suite TITLE DIRECTORY [MODULE...]: Python tests.
 suite() {
+    counted "$1" python3 tests/e2e/suite.py "$@"
+}
+
+# counted TITLE COMMAND...: tests that say their counts in their last line; a suite that dies before it is one failure.
+counted() {
     local output last
     output=$results/suite.$(echo "$1" | tr -c 'a-z0-9\n' _)
-    timeout --foreground 1500 python3 tests/e2e/suite.py "$@" >"$output" 2>&1 </dev/null
+    timeout --foreground 1500 "${@:2}" >"$output" 2>&1 </dev/null
     last=$(tail -n 1 "$output")
     if [[ $last =~ ' '([0-9]+)' passed, '([0-9]+)' failed, '([0-9]+)' skipped'$ ]]; then
         sed '$d' "$output"
@@ -83,6 +88,7 @@ plain() {
     units plain build/obj/tests
     PYROMETERD=build suite "end to end, plain" tests/e2e
     PYROMETERD=build PYTHONPATH=clients/python suite "Python client" clients/python/tests
+    PYROMETERD=build counted "dashboard, Chromium" node tests/web/main.mjs
 }
 
 sanitized() {

@@ -56,6 +56,7 @@ export class Chart {
     this.box = el('div', {class: 'plot', role: 'img', 'aria-label': options.title});
     this.note = el('p', {class: 'plot-note'});
     this.root = el('div', {class: 'chart'}, this.box, this.note);
+    this.root.chart = this; // for the tests and whoever looks from the console
     this.marks = [];
     this.shape = '';
     this.observer = new ResizeObserver(() => this.resize());

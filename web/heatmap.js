@@ -29,6 +29,7 @@ export class HeatMap {
     this.frame = el('div', {class: 'heat', tabindex: 0, role: 'application', 'aria-roledescription': 'heat map',
       'aria-label': 'Layers over steps. Arrows move, Enter opens the layer, Page Up and Page Down scroll.'},
     this.picture, this.over, this.strip);
+    this.frame.heat = this; // as a chart's root has its chart
     this.legend = el('canvas', {class: 'legend', role: 'img'});
     this.note = el('p', {class: 'plot-note'});
     this.root = el('div', {}, this.frame, el('div', {class: 'heat-foot'}, this.note, this.legend));

@@ -86,8 +86,9 @@ function nextTheme() {
 
 function nameTheme() {
   const chosen = document.documentElement.dataset.theme;
-  setText($('theme'), chosen ? chosen[0].toUpperCase() + chosen.slice(1) : 'Auto');
-  $('theme').setAttribute('aria-label', `Theme: ${chosen || `as the system, ${isDark() ? 'dark' : 'light'}`}`);
+  const name = chosen ? chosen[0].toUpperCase() + chosen.slice(1) : 'Auto';
+  setText($('theme'), name);
+  $('theme').setAttribute('aria-label', `${name} theme${chosen ? '' : ` (${isDark() ? 'dark' : 'light'}, as the system)`}`);
 }
 
 function openHelp() {

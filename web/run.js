@@ -178,7 +178,7 @@ export class RunView {
   }
 
   drawHead() {
-    const loss = this.newest ? this.newest.energy : this.run.loss;
+    const loss = this.newest?.energy ?? this.run.loss;
     const since = this.run.ended ? `took ${duration(this.run.ended - this.run.started)}` : `started ${ago(this.run.started)}`;
     const quadrant = this.newest?.quadrant;
     setText(this.facts, [this.run.project, `step ${count(this.last ?? this.run.last_step)}`, `loss ${number(loss)}`, quadrant, since]

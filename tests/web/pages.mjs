@@ -1,0 +1,400 @@
+// Every view of the dashboard in Chromium, against daemons that were sent recorded runs.
+import assert from 'node:assert/strict';
+import {writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {Browser, Daemon, Job, eventually, recording, test} from './harness.mjs';
+
+const RECORDINGS = ['sgd-momentum', 'adamw', 'lr-ramp', 'nan-gradient'];
+const VIEWS = {runs: '/', run: '/#/run/lr-ramp?layer=2', compare: '/#/compare?run=adamw&run=lr-ramp', alerts: '/#/alerts'};
+let daemon, browser, alarmed;
+
+const text = (page, selector) => page.locator(selector).innerText();
+
+// Waits for a condition in the page. Playwright's own way evaluates text, which the page's policy forbids.
+const until = (page, condition, argument) => eventually(() => page.evaluate(condition, argument), String(condition));
+
+const requested = (page, pattern) => eventually(() => page.requests.find(url => pattern.test(url)), `a request like ${pattern}`);
+
+// Waits until the charts of a run have been drawn.
+async function drawn(page) {
+  await until(page, () => {
+    const charts = [...document.querySelectorAll('.chart')].map(node => node.chart).filter(Boolean);
+    return charts.length && charts.every(c => !c.data || c.plot) && charts[0].plot && charts[0].table[0].length > 0;
+  });
+}
+
+async function pictured(page) {
+  await drawn(page);
+  await until(page, () => {
+    const canvas = document.querySelector('.heat .picture');
+    if (!canvas || !canvas.width || !canvas.height) return false;
+    const {data} = canvas.getContext('2d').getImageData(Math.floor(canvas.width * 0.3), 0, 1, Math.max(1, canvas.height - 30));
+    return new Set(data.filter((_, i) => i % 4 === 0)).size > 1;
+  });
+}
+
+// A colour of the picture: row i of n, at a part of the width of the plot.
+const cell = (page, layer, part) => page.evaluate(([i, at]) => {
+  const frame = document.querySelector('.heat'), canvas = frame.querySelector('.picture'), n = frame.heat.layers.length;
+  const ratio = devicePixelRatio, left = innerWidth < 700 ? 58 : 116, width = canvas.clientWidth - left - 30, h = (canvas.clientHeight - 24) / n;
+  return [...canvas.getContext('2d').getImageData(Math.floor((left + at * width) * ratio), Math.floor((i + 0.5) * h * ratio), 1, 1).data].slice(0, 3);
+}, [layer, part]);
+
+const brightness = ([r, g, b]) => 0.21 * r + 0.72 * g + 0.07 * b;
+// A job whose alert still fires: the recording without its end.
+async function openAlarm() {
+  const [hello, ...lines] = recording('nan-gradient');
+  alarmed = await Job.open(daemon, {...hello, run: 'alarmed'});
+  alarmed.send(...lines.filter(line => line.type !== 'end'));
+  const last = lines.filter(line => line.type === 'step').at(-1).step;
+  await alarmed.acknowledged(last);
+  await eventually(async () => (await daemon.get('/api/v1/alerts?run=alarmed&state=firing')).alerts.length, 'an alert that fires');
+}
+
+test('start', async () => {
+  daemon = await Daemon.start();
+  browser = await Browser.start();
+  for (const name of RECORDINGS) daemon.replay(name);
+  await openAlarm();
+});
+
+test('runs: state, loss, temperature and alerts at a glance', async () => {
+  const page = await browser.open(daemon, '/');
+  for (const name of [...RECORDINGS, 'alarmed']) await page.locator(`tr[data-run="${name}"]`).waitFor();
+  assert.equal(await text(page, 'tr[data-run="nan-gradient"] .v-status'), 'failed');
+  assert.equal(await text(page, 'tr[data-run="nan-gradient"] .v-loss'), 'NaN');
+  assert.equal(await text(page, 'tr[data-run="alarmed"] .v-status'), 'running');
+  await page.locator('tr[data-run="alarmed"] .v-alerts.hot').waitFor();
+  const {global} = await daemon.get('/api/v1/runs/adamw/temperature');
+  const shown = Number((await page.locator('tr[data-run="adamw"] .v-kinetic', {hasText: 'e'}).innerText()).replace('−', '-'));
+  assert.ok(Math.abs(shown / global.kinetic.value - 1) < 0.06, `${shown} for ${global.kinetic.value}`);
+  await until(page, () => {
+    const canvas = document.querySelector('tr[data-run="adamw"] .spark');
+    return canvas.width > 1 && canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(v => v > 0);
+  });
+  await browser.close(page);
+});
+
+test('runs: filter and sort', async () => {
+  const page = await browser.open(daemon, '/');
+  const names = () => page.locator('tbody tr').evaluateAll(rows => rows.map(row => row.dataset.run));
+  await page.locator('tbody tr').nth(4).waitFor();
+  await page.fill('input[type=search]', 'ADAM');
+  assert.deepEqual(await names(), ['adamw']);
+  await page.fill('input[type=search]', '');
+  await page.click('.chip[data-status=failed]');
+  assert.deepEqual(await names(), ['nan-gradient']);
+  await page.click('.chip[data-status=""]');
+  await page.click('th[data-key=run] button');
+  assert.deepEqual(await names(), ['adamw', 'alarmed', 'lr-ramp', 'nan-gradient', 'sgd-momentum']);
+  await page.click('th[data-key=step] button');
+  assert.equal((await names())[0], 'lr-ramp');
+  assert.equal(await page.getAttribute('th[data-key=step]', 'aria-sort'), 'descending');
+  await browser.close(page);
+});
+
+test('run: readings, curves with their extremes, alerts on the time line', async () => {
+  const page = await browser.open(daemon, '/#/run/lr-ramp');
+  await pictured(page);
+  const reading = await daemon.get('/api/v1/runs/lr-ramp/temperature');
+  for (const name of ['kinetic', 'transition', 'velocity']) {
+    const shown = Number((await text(page, `.readings [data-metric="temperature.${name}"] .card-value`)).replaceAll('−', '-'));
+    assert.ok(Math.abs(shown / reading.global[name].value - 1) < 0.01, `${name}: ${shown}`);
+  }
+  assert.match(await text(page, '.readings [data-metric="temperature.noise"]'), /needs g_noise/);
+  const got = await page.evaluate(() => {
+    const {chart} = document.querySelector('.chart');
+    return {marks: chart.marks.map(m => m.step), n: chart.table[0].length, columns: chart.table.length, range: [chart.plot.scales.x.min, chart.plot.scales.x.max]};
+  });
+  const alerts = (await daemon.get('/api/v1/alerts?run=lr-ramp&limit=200')).alerts.filter(a => a.step !== null && a.state !== 'pending');
+  assert.ok(alerts.length > 0);
+  assert.deepEqual(got.marks.filter(step => alerts.some(a => a.step === step)).length, alerts.length);
+  assert.deepEqual(got.range, [0, 1319]);
+  assert.ok(got.n > 100 && got.n <= 700 && got.columns === 4, JSON.stringify(got));
+  await browser.close(page);
+});
+
+test('run: a thermal picture in which the hottest layer is the brightest', async () => {
+  const page = await browser.open(daemon, '/#/run/lr-ramp');
+  await pictured(page);
+  const {layers} = await daemon.get('/api/v1/runs/lr-ramp/temperature');
+  const heat = layers.map(layer => layer.kinetic.value), hottest = heat.indexOf(Math.max(...heat)), coldest = heat.indexOf(Math.min(...heat));
+  const [hot, cold] = [await cell(page, hottest, 0.995), await cell(page, coldest, 0.995)];
+  assert.ok(brightness(hot) > brightness(cold) + 10, `${hot} is not hotter than ${cold}`);
+  const before = await cell(page, 0, 0.5);
+  await page.selectOption('section.panel:has(#heat-title) select', 'w_var');
+  await requested(page, /metric=w_var&/);
+  await until(page, old => {
+    const canvas = document.querySelector('.heat .picture');
+    return String([...canvas.getContext('2d').getImageData(canvas.width / 2, 8, 1, 1).data]) !== old;
+  }, String([...before, 255]));
+  await browser.close(page);
+});
+
+test('run: a click on a layer shows its thermometers', async () => {
+  const page = await browser.open(daemon, '/#/run/lr-ramp');
+  await pictured(page);
+  const {layers} = await daemon.get('/api/v1/runs/lr-ramp/temperature');
+  await page.locator('.heat').click({position: {x: 600, y: 26 + 13}});
+  assert.equal(await text(page, '#layer-title'), `Layer ${layers[1].name}`);
+  const shown = Number((await text(page, '.layer [data-metric="stability"] .card-value')).replaceAll('−', '-'));
+  assert.ok(Math.abs(shown / layers[1].stability - 1) < 0.01, String(shown));
+  assert.match(page.url(), /layer=2/);
+  await page.locator('.layer .u-over').first().waitFor();
+  await browser.close(page);
+});
+
+test('run: dragging zooms, and the daemon is asked for the steps in view', async () => {
+  const page = await browser.open(daemon, '/#/run/lr-ramp');
+  await pictured(page);
+  const box = await page.locator('.u-over').first().boundingBox();
+  await page.mouse.move(box.x + box.width * 0.5, box.y + 60);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.6, box.y + 60, {steps: 4});
+  await page.mouse.up();
+  const query = new URL(await requested(page, /metric=loss.*from=[1-9]\d*&to=\d+/)).searchParams, from = Number(query.get('from')), to = Number(query.get('to'));
+  assert.ok(Math.abs(from - 659.5) < 8 && Math.abs(to - 791.4) < 8, `${from} to ${to}`);
+  await until(page, ([a, b]) => {
+    const {chart} = document.querySelector('.chart');
+    return chart.data.from === a && chart.table[0].length === b - a + 1;
+  }, [from, to]);
+  const truth = await daemon.get(`/api/v1/runs/lr-ramp/series?metric=loss&from=${from}&to=${to}&points=1000`);
+  assert.deepEqual(await page.evaluate(() => document.querySelector('.chart').chart.table[1]), truth.series[0].value);
+  assert.match(page.url(), new RegExp(`from=${from}&to=${to}`));
+  await page.click('text=Whole run');
+  await until(page, () => document.querySelector('.chart').chart.data.to === 1319);
+  await browser.close(page);
+});
+
+test('run: live, what the job sends appears', async () => {
+  const [hello, ...lines] = recording('adamw'), steps = lines.filter(line => line.type === 'step');
+  const job = await Job.open(daemon, {...hello, run: 'live'});
+  job.send(...steps.slice(0, 100));
+  await job.acknowledged(99);
+  const page = await browser.open(daemon, '/#/run/live');
+  await page.locator('.facts', {hasText: 'step 99'}).waitFor();
+  await drawn(page);
+  job.send(...steps.slice(100, 300), {type: 'event', step: 299, name: 'checkpoint'});
+  await page.locator('.facts', {hasText: 'step 299'}).waitFor();
+  await until(page, () => document.querySelector('.chart').chart.table[0].at(-1) === 299);
+  job.send({type: 'end', status: 'completed'});
+  await page.locator('.run-head .v-status', {hasText: 'completed'}).waitFor();
+  job.close();
+  await browser.close(page);
+});
+
+test('runs: live, a new run appears', async () => {
+  const page = await browser.open(daemon, '/');
+  await page.locator('tbody tr').first().waitFor();
+  const [hello, ...lines] = recording('sgd-momentum');
+  const job = await Job.open(daemon, {...hello, run: 'newcomer'});
+  job.send(...lines.slice(0, 20));
+  await page.locator('tr[data-run="newcomer"] .v-status', {hasText: 'running'}).waitFor();
+  job.send({type: 'end', status: 'stopped'});
+  await page.locator('tr[data-run="newcomer"] .v-status', {hasText: 'stopped'}).waitFor();
+  job.close();
+  await browser.close(page);
+});
+
+test('alerts: acknowledge', async () => {
+  const page = await browser.open(daemon, '/#/alerts');
+  const {alerts} = await daemon.get('/api/v1/alerts?run=alarmed&state=firing');
+  const item = page.locator(`.alert[data-id="${alerts[0].id}"]`);
+  assert.equal(alerts[0].acknowledged, null);
+  await item.locator('.alert-summary', {hasText: alerts[0].summary}).waitFor();
+  await item.getByRole('button', {name: 'Acknowledge'}).click();
+  await item.locator('.alert-facts', {hasText: 'acknowledged'}).waitFor();
+  assert.equal(await item.getByRole('button', {name: 'Acknowledge'}).count(), 0);
+  const after = (await daemon.get('/api/v1/alerts?run=alarmed&state=firing')).alerts.find(a => a.id === alerts[0].id);
+  assert.notEqual(after.acknowledged, null);
+  await page.locator('#firing', {hasText: /\d/}).waitFor();
+  await page.selectOption('.filters select >> nth=0', 'resolved');
+  await item.waitFor({state: 'detached'});
+  await browser.close(page);
+});
+
+test('compare: several runs on one plot', async () => {
+  const page = await browser.open(daemon, '/');
+  for (const name of ['adamw', 'lr-ramp']) await page.check(`tr[data-run="${name}"] input`);
+  await page.getByRole('button', {name: 'Compare 2 runs'}).click();
+  await drawn(page);
+  assert.deepEqual(await page.evaluate(() => document.querySelector('.chart').chart.data.series.map(s => [s.label, s.step.at(-1)])),
+    [['adamw', 799], ['lr-ramp', 1319]]);
+  await page.selectOption('.view-head select', 'temperature.kinetic');
+  await until(page, () => document.querySelector('.chart').chart.data?.series[0].metric === 'temperature.kinetic');
+  await page.fill('.view-head input', 'sgd-momentum');
+  await page.keyboard.press('Enter');
+  await until(page, () => document.querySelector('.chart').chart.data.series.length === 3);
+  await page.getByRole('button', {name: 'Remove adamw'}).click();
+  await until(page, () => document.querySelector('.chart').chart.data.series.map(s => s.label).join() === 'lr-ramp,sgd-momentum');
+  assert.match(page.url(), /run=lr-ramp&run=sgd-momentum&metric=temperature.kinetic/);
+  await browser.close(page);
+});
+
+test('keyboard alone', async () => {
+  const page = await browser.open(daemon, '/');
+  await page.locator('tbody tr').first().waitFor();
+  await page.keyboard.press('?');
+  await page.locator('#help[open]').waitFor();
+  await page.keyboard.press('Escape');
+  await page.locator('#help[open]').waitFor({state: 'detached'});
+  await page.keyboard.press('/');
+  await page.keyboard.type('lr-ra');
+  await page.keyboard.press('Escape');
+  await until(page, () => document.querySelectorAll('tbody tr').length === 1);
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.locator('#run-title', {hasText: 'lr-ramp'}).waitFor();
+  await pictured(page);
+  await page.keyboard.press('+');
+  await until(page, () => document.querySelector('.chart').chart.data.from === 330);
+  await page.keyboard.press('ArrowRight');
+  await until(page, () => document.querySelector('.chart').chart.data.from > 330);
+  await page.keyboard.press('0');
+  await until(page, () => document.querySelector('.chart').chart.data.from === 0);
+  await page.locator('.heat').focus();
+  for (const key of ['ArrowDown', 'ArrowDown', 'ArrowLeft']) await page.keyboard.press(key);
+  await page.locator('.readout', {hasText: /^2, step/}).waitFor();
+  await page.keyboard.press('Enter');
+  await page.locator('#layer-title', {hasText: 'Layer 2'}).waitFor();
+  await page.keyboard.press('Escape');
+  await page.locator('#layer-title').waitFor({state: 'detached'});
+  await page.keyboard.press('g');
+  await page.keyboard.press('a');
+  await page.locator('#alerts-title').waitFor();
+  await browser.close(page);
+});
+
+test('NaN is drawn as such, and what is not measured as a gap', async () => {
+  const page = await browser.open(daemon, '/#/run/nan-gradient?metric=g_var');
+  await pictured(page);
+  assert.match(await text(page, '.chart >> nth=0 >> .plot-note'), /NaN or infinities/);
+  const wild = await page.evaluate(() => document.querySelector('.chart').chart.columns[0].wild);
+  assert.ok(wild.length > 3 && wild[0] >= 441, String(wild));
+  const colours = [await cell(page, 1, 0.97), await cell(page, 1, 0.975), await cell(page, 1, 0.98), await cell(page, 1, 0.985)];
+  assert.ok(colours.some(([r, g, b]) => r === 0 && g === 214 && b === 190), JSON.stringify(colours));
+  await browser.close(page);
+  const [hello, ...lines] = recording('sgd-momentum'), steps = lines.filter(line => line.type === 'step');
+  const job = await Job.open(daemon, {...hello, run: 'gap'});
+  job.send(...steps.slice(0, 60), ...steps.slice(120, 180), {type: 'end', status: 'completed'});
+  await daemon.settled('gap', 179);
+  job.close();
+  const other = await browser.open(daemon, '/#/run/gap');
+  await drawn(other);
+  const table = await other.evaluate(() => document.querySelector('.chart').chart.table.slice(0, 2));
+  const hole = table[1].indexOf(null);
+  assert.ok(table[0][hole] > 59 && table[0][hole] < 120, `${table[0][hole]}`);
+  await browser.close(other);
+});
+
+test('on a phone nothing is wider than the screen', async () => {
+  for (const path of [...Object.values(VIEWS), '/#/run/nan-gradient']) {
+    const page = await browser.open(daemon, path, {width: 375, height: 740, touch: true});
+    await page.locator('h1').waitFor();
+    if (path.includes('run/')) await pictured(page);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 375, `${path} is ${width} wide`);
+    await browser.close(page);
+  }
+  const page = await browser.open(daemon, '/#/run/lr-ramp', {width: 375, height: 740, touch: true});
+  await pictured(page);
+  await page.locator('.heat').tap({position: {x: 200, y: 13}});
+  await page.locator('#layer-title', {hasText: 'Layer 0'}).waitFor();
+  await browser.close(page);
+});
+
+test('dark and light', async () => {
+  const ground = page => page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number));
+  const page = await browser.open(daemon, '/#/run/lr-ramp', {theme: 'dark'});
+  await pictured(page);
+  assert.ok((await ground(page))[0] < 40);
+  await page.click('#theme');
+  assert.ok((await ground(page))[0] > 220);
+  await page.reload();
+  assert.ok((await ground(page))[0] > 220);
+  assert.equal(await text(page, '#theme'), 'Light');
+  await browser.close(page);
+});
+
+test('no serious fault of accessibility, in light and dark, on a screen and a phone', async () => {
+  for (const [theme, width] of [['light', 1280], ['dark', 1280], ['light', 375]]) {
+    for (const [name, path] of Object.entries(VIEWS)) {
+      const page = await browser.open(daemon, path, {theme, width});
+      await page.locator('h1').waitFor();
+      if (name === 'runs') await page.locator('tbody tr').first().waitFor();
+      if (name === 'run') await pictured(page);
+      if (name === 'alerts') await page.locator('.alert').first().waitFor();
+      assert.deepEqual(await browser.accessibility(page), [], `${name}, ${theme}, ${width}`);
+      await browser.close(page);
+    }
+  }
+});
+
+test('names from jobs stay text', async () => {
+  const nasty = '<img src=x onerror=alert(1)>[a-z]*\\?';
+  const job = await Job.open(daemon, {run: 'nasty', project: nasty, layers: [{name: nasty, n: 5}, {name: 'b', n: 5}]});
+  const stats = {w_mean: [0, 0], w_var: [1, 2], u_mean: [0, 0], u_var: [0.1, 0.2]};
+  job.send(...[0, 1, 2, 3].map(step => ({type: 'step', step, loss: 1, lr: 0.1, stats})), {type: 'event', step: 2, name: nasty, data: {x: nasty}},
+    {type: 'end', status: 'completed'});
+  await daemon.settled('nasty', 3);
+  job.close();
+  const page = await browser.open(daemon, '/#/run/nasty?metric=w_var');
+  await pictured(page);
+  await page.locator('.heat').click({position: {x: 600, y: 13}});
+  assert.equal(await text(page, '#layer-title'), `Layer ${nasty}`);
+  assert.equal(await page.locator('main img').count(), 0);
+  assert.ok(page.requests.some(url => new URL(url).searchParams.getAll('layer').some(glob => glob.endsWith('\\[a-z]\\*\\\\\\?'))));
+  await browser.close(page);
+});
+
+test('a token is asked for, and a wrong one again', async () => {
+  const locked = await Daemon.start(home => {
+    writeFileSync(join(home, 'token'), 'open-sesame\n', {mode: 0o600});
+    return `http: { token_file: ${join(home, 'token')} }\n`;
+  });
+  const page = await browser.open(locked, '/', {allow: /401/});
+  await page.fill('#token-text', 'wrong');
+  await page.keyboard.press('Enter');
+  await page.locator('#token-note', {hasText: 'not the token'}).waitFor();
+  await page.fill('#token-text', 'open-sesame');
+  await page.keyboard.press('Enter');
+  await page.locator('.empty', {hasText: 'No runs yet'}).waitFor();
+  await page.reload();
+  await page.locator('.empty', {hasText: 'No runs yet'}).waitFor();
+  assert.equal(await page.locator('#token[open]').count(), 0);
+  await browser.close(page);
+  await locked.stop();
+});
+
+test('a daemon that goes away is said to be away', async () => {
+  const brief = await Daemon.start();
+  const page = await browser.open(brief, '/', {allow: /ERR_CONNECTION|Failed to load/});
+  await page.locator('.empty').waitFor();
+  await brief.stop();
+  await page.locator('#link.down').waitFor();
+  await browser.close(page);
+});
+
+test('files: policy, validators, compression', async () => {
+  const answer = await fetch(daemon.url);
+  const policy = answer.headers.get('content-security-policy');
+  assert.match(policy, /default-src 'none'/);
+  assert.doesNotMatch(policy, /unsafe|\*|https?:/);
+  const etag = answer.headers.get('etag');
+  assert.equal((await fetch(daemon.url, {headers: {'If-None-Match': etag}})).status, 304);
+  for (const [name, type] of [['main.js', 'text/javascript'], ['style.css', 'text/css'], ['uplot.js', 'text/javascript'], ['inter.woff2', 'font/woff2']]) {
+    const file = await fetch(`${daemon.url}/assets/${name}`);
+    assert.equal(file.status, 200);
+    assert.ok(file.headers.get('content-type').startsWith(type));
+    assert.equal(file.headers.get('content-encoding'), name.endsWith('woff2') ? null : 'gzip');
+  }
+  const plain = await fetch(`${daemon.url}/assets/main.js`, {headers: {'Accept-Encoding': 'identity'}});
+  assert.equal(plain.headers.get('content-encoding'), null);
+  assert.equal((await fetch(`${daemon.url}/assets/nothing.js`)).status, 404);
+});
+
+test('stop', async () => {
+  if (alarmed) alarmed.close();
+  if (browser) await browser.stop();
+  if (daemon) await daemon.stop();
+});
