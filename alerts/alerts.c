@@ -6,39 +6,19 @@
 #include "base/check.h"
 #include "base/num.h"
 
-#include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define GROUP_STEPS 20    // alerts that begin this soon after a group's first belong to it
-#define BATCH_STEPS 5     // in a row: an odd batch now and then is no change of the batch size
-#define BATCH_CHANGE 0.25 // of its logarithm
+#define PACE_WARMUP_STEPS 256 // of an attempt, before a learning rate counts as proven
+#define BATCH_STEPS 5         // in a row: an odd batch now and then is no change of the batch size
+#define BATCH_CHANGE 0.25     // of its logarithm
 
-// Where changes go while one step is judged.
-struct teller {
-    struct alerts *a;
-    double time;
-    alert_change_fn *changed;
-    void *context;
-};
-
-static bool applies(const struct alerts *a, enum rule_id rule, size_t layer) {
-    return a->rules[rule].enabled && ((unsigned)a->applies[layer] >> (unsigned)rule & 1u);
-}
-
-void alerts_set_rules(struct alerts *a, const struct rule rules[RULE_COUNT]) {
-    memcpy(a->rules, rules, sizeof a->rules);
-    memset(a->applies, 0, a->n_layers + 1);
-    for (unsigned r = 0; r < RULE_COUNT; r++) {
-        const char *glob = a->rules[r].layer_glob;
-        for (size_t i = 0; i < a->n_layers; i++) {
-            bool match = !glob || fnmatch(glob, a->names[i], 0) == 0;
-            a->applies[i] = (uint8_t)(a->applies[i] | (match ? 1u << r : 0));
-        }
-        a->applies[a->n_layers] = (uint8_t)(a->applies[a->n_layers] | (glob ? 0 : 1u << r));
-        a->rules[r].layer_glob = NULL; // the configuration may go; what it said is kept
-    }
+void alerts_set_rules(struct alerts *a, struct ruleset *rules) {
+    struct ruleset *before = a->rules;
+    a->rules = ruleset_hold(rules);
+    ruleset_release(before);
+    pick_rules(a);
 }
 
 static void watch_clear(struct watch *w) {
@@ -48,18 +28,23 @@ static void watch_clear(struct watch *w) {
     w->pace.lr = num_missing();
 }
 
-struct alerts *alerts_create(const struct rule rules[RULE_COUNT], size_t n_layers,
-                             const char *const *layer_names) {
+static char *copy(const char *text) {
+    char *s = text ? strdup(text) : NULL;
+    CHECK(s != NULL || text == NULL);
+    return s;
+}
+
+struct alerts *alerts_create(struct ruleset *rules, const struct alerts_facts *facts) {
     struct alerts *a = NEW(struct alerts);
-    a->n_layers = n_layers;
-    a->names = calloc(n_layers + 1, sizeof *a->names);
-    a->applies = calloc(n_layers + 1, sizeof *a->applies);
-    a->scopes = calloc(n_layers + 1, sizeof *a->scopes);
-    a->findings = calloc((n_layers + 1) * LAYER_RULES, sizeof *a->findings);
-    CHECK(a->names != NULL && a->applies != NULL && a->scopes != NULL && a->findings != NULL);
-    for (size_t i = 0; i < n_layers; i++) {
-        a->names[i] = strdup(layer_names[i]);
-        CHECK(a->names[i] != NULL);
+    size_t n = a->n_layers = facts->n_layers;
+    a->run = copy(facts->run);
+    a->project = copy(facts->project);
+    a->names = calloc(n + 1, sizeof *a->names);
+    a->scopes = calloc(n + 1, sizeof *a->scopes);
+    a->findings = calloc(n + 1, sizeof *a->findings);
+    CHECK(a->names != NULL && a->scopes != NULL && a->findings != NULL);
+    for (size_t i = 0; i < n; i++) {
+        a->names[i] = copy(facts->layer_names[i]);
     }
     watch_clear(&a->watch);
     alerts_set_rules(a, rules);
@@ -73,140 +58,35 @@ void alerts_destroy(struct alerts *a) {
     for (size_t i = 0; i < a->n_layers; i++) {
         free(a->names[i]);
     }
+    ruleset_release(a->rules);
+    free(a->run);
+    free(a->project);
     free(a->names);
-    free(a->applies);
+    free(a->pick);
     free(a->scopes);
+    free(a->own);
     free(a->findings);
     free(a);
 }
 
-static size_t scope_layer(const struct alerts *a, size_t index) {
-    return index < a->n_layers ? index : THERMO_GLOBAL;
-}
-
-static const enum rule_id layer_rules[LAYER_RULES] = {
-    [LAYER_UNSTABLE] = RULE_UNSTABLE, [LAYER_OVERHEATING] = RULE_OVERHEATING};
-
-static struct life *lives_of(struct alerts *a, size_t index) {
-    return index < a->n_layers ? a->scopes[index].lives : a->watch.lives;
-}
-
-// Whether the first alert of the newest group is one of this rule and still fires.
-static bool group_goes_on(struct alerts *a, enum rule_id rule) {
-    const struct watch *w = &a->watch;
-    for (size_t k = 0; k < LAYER_RULES; k++) {
-        if (layer_rules[k] == rule && w->group_rule == rule) {
-            size_t index = w->group_layer < a->n_layers ? (size_t)w->group_layer : a->n_layers;
-            const struct life *first = &lives_of(a, index)[k];
-            return life_is_firing(first) && first->since == w->group_since;
-        }
-    }
-    return false;
-}
-
-// An alert fires: it joins the newest group when its condition began about when that one's first
-// alert fired, or when that is one of the same rule and still fires; else it is the first of its
-// own.
-static void join_group(struct alerts *a, enum rule_id rule, size_t layer, struct life *l) {
-    struct watch *w = &a->watch;
-    bool is_near = w->group_fired >= 0 && l->since - w->group_fired <= GROUP_STEPS;
-    if (!is_near && !group_goes_on(a, rule)) {
-        w->group_rule = rule;
-        w->group_layer = layer;
-        w->group_since = l->since;
-        w->group_fired = l->fired;
-    }
-    l->group_rule = (uint8_t)w->group_rule;
-    l->group_layer = w->group_layer;
-    l->group_since = w->group_since;
-}
-
-static void tell(const struct teller *to, enum rule_id rule, size_t layer, struct life *l,
-                 enum life_event event) {
-    struct alerts *a = to->a;
-    if (event == LIFE_NOTHING) {
-        return;
-    }
-    if (event == LIFE_BEGAN) {
-        l->group_rule = (uint8_t)rule;
-        l->group_layer = layer;
-        l->group_since = l->since;
-    } else if (event == LIFE_FIRED) {
-        join_group(a, rule, layer, l);
-    }
-    bool is_pending = event == LIFE_BEGAN || event == LIFE_CANCELLED;
-    struct alert_change change = {
-        .rule = rule,
-        .layer = layer,
-        .severity = (enum severity)l->severity,
-        .state = is_pending               ? ALERT_PENDING
-                 : event == LIFE_RESOLVED ? ALERT_RESOLVED
-                                          : ALERT_FIRING,
-        .cancelled = event == LIFE_CANCELLED,
-        .since = l->since,
-        .step = l->fired,
-        .time = to->time,
-        .value = l->value,
-        .threshold = l->threshold,
-        .group_rule = (enum rule_id)l->group_rule,
-        .group_layer = (size_t)l->group_layer,
-        .group_since = l->group_since,
-    };
-    struct story story = {
-        .layer = layer == THERMO_GLOBAL ? NULL : a->names[layer],
-        .watch = &a->watch,
-        .scope = layer == THERMO_GLOBAL ? NULL : &a->scopes[layer],
-        .crowd = rule == RULE_UNSTABLE      ? &a->watch.crowds[LAYER_UNSTABLE]
-                 : rule == RULE_OVERHEATING ? &a->watch.crowds[LAYER_OVERHEATING]
-                                            : NULL,
-    };
-    summary_write(change.summary, rule, l, event, &story);
-    to->changed(to->context, &change);
-}
-
-static void live(const struct teller *to, enum rule_id rule, size_t index, struct life *l,
-                 const struct finding *f) {
-    bool idle = l->phase == LIFE_IDLE && !f->fire;
-    if (!idle && !f->unknown) {
-        struct alerts *a = to->a;
-        int64_t step = a->watch.step;
-        enum life_event event =
-            applies(a, rule, index) ? life_step(l, &a->rules[rule], step, f) : life_end(l, step);
-        tell(to, rule, scope_layer(a, index), l, event);
-    }
-}
-
-static void end(const struct teller *to, enum rule_id rule, size_t layer, struct life *l) {
-    tell(to, rule, layer, l, life_end(l, to->a->watch.step));
-}
-
-static void end_all(const struct teller *to, bool only_pending) {
-    struct alerts *a = to->a;
-    for (size_t i = 0; i <= a->n_layers; i++) {
-        for (size_t k = 0; k < LAYER_RULES; k++) {
-            struct life *l = &lives_of(a, i)[k];
-            if (!only_pending || l->phase == LIFE_PENDING) {
-                end(to, layer_rules[k], scope_layer(a, i), l);
-            }
-        }
-    }
+double mean_square(const struct thermo_step *step, enum statistic mean, enum statistic var,
+                   size_t layer) {
+    const double *m = step->stat[mean], *v = step->stat[var];
+    return m && v ? m[layer] * m[layer] + v[layer] : num_missing();
 }
 
 static void judge_nonfinite(const struct teller *to, bool finite) {
     struct alerts *a = to->a;
     struct watch *w = &a->watch;
-    const struct rule *rule = &a->rules[RULE_LOSS_NONFINITE];
-    struct finding f = {.fire = !finite && w->nonfinite.run > rule->fire_above,
-                        .clear = finite,
-                        .severity = rule->severity,
-                        .value = w->nonfinite.run,
-                        .threshold = rule->fire_above};
-    struct life *l = &w->nonfinite_life;
-    bool whole = w->nonfinite.layer == UINT64_MAX;
-    size_t index = whole ? a->n_layers : (size_t)w->nonfinite.layer;
-    enum life_event event = applies(a, RULE_LOSS_NONFINITE, index) ? life_step(l, rule, w->step, &f)
-                                                                   : life_end(l, w->step);
-    tell(to, RULE_LOSS_NONFINITE, scope_layer(a, index), l, event);
+    size_t index = w->nonfinite.layer == UINT64_MAX ? a->n_layers : (size_t)w->nonfinite.layer;
+    const struct rule *rule = rule_for(a, RULE_LOSS_NONFINITE, index);
+    struct finding f = {.clear = finite, .value = w->nonfinite.run};
+    if (rule) {
+        f.fire = !finite && w->nonfinite.run > rule->fire_above;
+        f.severity = rule->severity;
+        f.threshold = rule->fire_above;
+    }
+    tell_finding(to, RULE_LOSS_NONFINITE, index, &f);
 }
 
 // Another batch size is another scale of everything that moves: the windows start anew.
@@ -229,55 +109,73 @@ static void follow_batch(struct alerts *a, double batch_size) {
     }
 }
 
-static double mean_square(const struct thermo_step *step, enum statistic mean, enum statistic var,
-                          size_t layer) {
-    const double *m = step->stat[mean], *v = step->stat[var];
-    return m && v ? m[layer] * m[layer] + v[layer] : num_missing();
+static void judge_run(const struct teller *to, struct look *look, unsigned rule) {
+    struct alerts *a = to->a;
+    struct finding f = {.clear = true};
+    look->rule = rule_for(a, rule, a->n_layers);
+    if (look->rule) {
+        look->warmed_up = a->watch.seen > look->rule->warmup_steps;
+        builtins[rule].look(look, &f);
+    }
+    tell_finding(to, rule, a->n_layers, &f);
 }
 
-// What the rules find at one layer.
-static void observe_layer(struct alerts *a, const struct thermo *t, const struct thermo_step *step,
-                          size_t layer, struct finding findings[LAYER_RULES]) {
-    struct watch *w = &a->watch;
-    struct scope *s = &a->scopes[layer];
-    const struct rule *unstable = &a->rules[RULE_UNSTABLE];
-    const struct rule *overheating = &a->rules[RULE_OVERHEATING];
-    unstable_observe(s, unstable, &w->pace, thermo_value(t, layer, METRIC_STABILITY),
-                     w->seen > unstable->warmup_steps, &findings[LAYER_UNSTABLE]);
-    double weight2 = mean_square(step, STAT_W_MEAN, STAT_W_VAR, layer);
-    bool open = s->lives[LAYER_OVERHEATING].phase != LIFE_IDLE ||
-                w->lives[LAYER_OVERHEATING].phase != LIFE_IDLE;
-    if (w->batch_steps > 0) {
-        findings[LAYER_OVERHEATING] = (struct finding){.unknown = true};
-        return;
+static void look_at_layers(struct look *look, unsigned rule, struct crowd *crowd) {
+    struct alerts *a = look->a;
+    for (size_t i = 0; i < a->n_layers; i++) {
+        struct finding *f = &a->findings[i];
+        *f = (struct finding){.clear = true};
+        look->layer = i;
+        look->scope = &a->scopes[i];
+        look->rule = rule_for(a, rule, i);
+        if (look->rule) {
+            look->warmed_up = a->watch.seen > look->rule->warmup_steps;
+            builtins[rule].look(look, f);
+            crowd_add(crowd, f);
+        }
     }
-    overheating_observe(s, overheating, mean_square(step, STAT_U_MEAN, STAT_U_VAR, layer),
-                        weight2 > 0 ? weight2 : 0, w->pace.lr, w->seen > overheating->warmup_steps,
-                        open, &findings[LAYER_OVERHEATING]);
+    look->layer = THERMO_GLOBAL;
+    look->scope = NULL;
 }
 
 // The whole run first: while its alert fires, no layer begins one of the same rule.
-static void judge_layers(const struct teller *to, const struct thermo *t,
-                         const struct thermo_step *step) {
+static void judge_layers(const struct teller *to, struct look *look, unsigned rule) {
     struct alerts *a = to->a;
-    struct watch *w = &a->watch;
-    memset(w->crowds, 0, sizeof w->crowds);
+    struct crowd *crowd = &a->watch.crowds[rule];
+    *crowd = (struct crowd){0};
+    look_at_layers(look, rule, crowd);
+    const struct rule *of_run = rule_for(a, rule, a->n_layers);
+    struct finding whole = {.clear = true};
+    if (of_run) {
+        whole = crowd_finding(crowd, of_run);
+    }
+    tell_finding(to, rule, a->n_layers, &whole);
+    bool is_whole = life_is_firing(&a->watch.lives[rule]);
     for (size_t i = 0; i < a->n_layers; i++) {
-        struct finding *findings = &a->findings[i * LAYER_RULES];
-        observe_layer(a, t, step, i, findings);
-        for (size_t k = 0; k < LAYER_RULES; k++) {
-            crowd_add(&w->crowds[k], &findings[k]);
-        }
+        struct finding *f = &a->findings[i];
+        f->fire = f->fire && !is_whole;
+        tell_finding(to, rule, i, f);
     }
-    for (size_t k = 0; k < LAYER_RULES; k++) {
-        struct finding whole = crowd_finding(&w->crowds[k], &a->rules[layer_rules[k]]);
-        live(to, layer_rules[k], a->n_layers, &w->lives[k], &whole);
-        for (size_t i = 0; i < a->n_layers; i++) {
-            struct finding *f = &a->findings[i * LAYER_RULES + k];
-            f->fire = f->fire && !life_is_firing(&w->lives[k]);
-            live(to, layer_rules[k], i, &a->scopes[i].lives[k], f);
+}
+
+static void judge_own(const struct teller *to, struct look *look, unsigned own) {
+    struct alerts *a = to->a;
+    unsigned rule = RULE_COUNT + own;
+    const struct metric_source *m = &a->sources[own];
+    bool is_gone = m->kind == METRIC_KIND_NONE; // what is open must end
+    size_t first = is_gone || metric_of_layers(m) ? 0 : a->n_layers;
+    size_t end = is_gone || metric_of_run(m) ? a->n_layers + 1 : a->n_layers;
+    for (size_t i = first; i < end; i++) {
+        struct finding f = {.clear = true};
+        look->rule = rule_for(a, rule, i);
+        if (look->rule) {
+            look->layer = i < a->n_layers ? i : THERMO_GLOBAL;
+            look->warmed_up = a->watch.seen > look->rule->warmup_steps;
+            own_look(look, own, i, &f);
         }
+        tell_finding(to, rule, i, &f);
     }
+    look->layer = THERMO_GLOBAL;
 }
 
 // The learning rate in force; a run that never names one has a constant one, whatever it is.
@@ -289,10 +187,13 @@ static double learning_rate(const struct watch *w, double lr) {
 }
 
 // Finds out whether the step can be used. An open alert stays with the layer it began at.
-static bool look_for_nonfinite(struct watch *w, const struct thermo_step *step, size_t n_layers) {
+static bool look_for_nonfinite(struct alerts *a, const struct thermo_step *step) {
+    struct watch *w = &a->watch;
     struct nonfinite before = w->nonfinite;
-    bool finite = nonfinite_observe(&w->nonfinite, step, n_layers);
-    if (w->nonfinite_life.phase != LIFE_IDLE) {
+    size_t index = before.layer == UINT64_MAX ? a->n_layers : (size_t)before.layer;
+    const struct life *l = life_find(a, RULE_LOSS_NONFINITE, index, false);
+    bool finite = nonfinite_observe(&w->nonfinite, step, a->n_layers);
+    if (l && l->phase != LIFE_IDLE) {
         w->nonfinite.layer = before.layer;
         w->nonfinite.others = before.others;
         w->nonfinite.what = before.what;
@@ -300,58 +201,76 @@ static bool look_for_nonfinite(struct watch *w, const struct thermo_step *step, 
     return finite;
 }
 
-void alerts_observe(struct alerts *a, const struct thermo *t, const struct thermo_step *step,
-                    double time, alert_change_fn *changed, void *context) {
+static bool nonfinite_is_idle(struct alerts *a) {
+    size_t bad = (size_t)a->watch.nonfinite.layer;
+    size_t index = a->watch.nonfinite.layer == UINT64_MAX ? a->n_layers : bad;
+    const struct life *l = life_find(a, RULE_LOSS_NONFINITE, index, false);
+    return !l || l->phase == LIFE_IDLE;
+}
+
+static void judge_step(const struct teller *to, const struct thermo *t,
+                       const struct alerts_input *in) {
+    struct alerts *a = to->a;
+    struct look look = {.a = a, .layer = THERMO_GLOBAL, .thermo = t, .in = in};
+    for (unsigned rule = 0; rule < RULE_COUNT; rule++) {
+        if (builtins[rule].reach == REACH_RUN) {
+            judge_run(to, &look, rule);
+        } else if (builtins[rule].reach == REACH_LAYERS) {
+            judge_layers(to, &look, rule);
+        }
+    }
+    for (unsigned own = 0; own < a->n_own; own++) {
+        if (a->watch.own_names[own][0] != '\0') {
+            judge_own(to, &look, own);
+        }
+    }
+}
+
+void alerts_observe(struct alerts *a, const struct thermo *t, const struct alerts_input *in,
+                    alert_change_fn *changed, void *context) {
     struct watch *w = &a->watch;
-    struct teller to = {.a = a, .time = time, .changed = changed, .context = context};
+    struct teller to = {.a = a, .time = in->time, .changed = changed, .context = context};
+    const struct thermo_step *step = in->step;
     w->step = step->step;
-    w->time = time;
-    end(&to, RULE_STALLED, THERMO_GLOBAL, &w->stalled_life);
-    bool finite = look_for_nonfinite(w, step, a->n_layers);
+    w->time = in->time;
+    tell_end(&to, RULE_STALLED, a->n_layers);
+    bool finite = look_for_nonfinite(a, step);
     judge_nonfinite(&to, finite);
-    if (finite && w->nonfinite_life.phase == LIFE_IDLE) {
+    if (finite && nonfinite_is_idle(a)) {
         w->nonfinite.diverged = false;
     }
     if (w->nonfinite.diverged) {
-        end_all(&to, true);
+        tell_end_all(&to, true);
     }
     if (!finite || w->nonfinite.diverged) {
         return; // no estimator may take in what such a step brings
     }
     w->seen++;
-    pace_observe(&w->pace, learning_rate(w, step->lr),
-                 w->seen > a->rules[RULE_UNSTABLE].warmup_steps);
+    pace_observe(&w->pace, learning_rate(w, step->lr), w->seen > PACE_WARMUP_STEPS);
     follow_batch(a, step->batch_size);
-    struct finding f;
-    spike_observe(w, &a->rules[RULE_LOSS_SPIKE], step, a->n_layers, &f);
-    live(&to, RULE_LOSS_SPIKE, a->n_layers, &w->spike_life, &f);
-    judge_layers(&to, t, step);
+    judge_step(&to, t, in);
 }
 
 void alerts_stalled(struct alerts *a, double time, double silent_s, double threshold_s,
                     alert_change_fn *changed, void *context) {
     struct teller to = {.a = a, .time = time, .changed = changed, .context = context};
-    struct rule rule = a->rules[RULE_STALLED];
-    struct life *l = &a->watch.stalled_life;
-    if (!rule.enabled || life_is_firing(l)) {
+    const struct rule *in_force = rule_for(a, RULE_STALLED, a->n_layers);
+    struct life *l = life_find(a, RULE_STALLED, a->n_layers, true);
+    if (!in_force || life_is_firing(l)) {
         return;
     }
+    struct rule rule = *in_force;
     rule.for_steps = 1; // steps are what does not come
+    rule.for_seconds = 0;
     l->quiet_until = INT64_MIN;
     struct finding f = {
         .fire = true, .severity = rule.severity, .value = silent_s, .threshold = threshold_s};
-    tell(&to, RULE_STALLED, THERMO_GLOBAL, l, life_step(l, &rule, a->watch.step, &f));
+    tell_event(&to, a->n_layers, l, life_step(l, &rule, a->watch.step, time, &f));
 }
 
 void alerts_end(struct alerts *a, double time, alert_change_fn *changed, void *context) {
     struct teller to = {.a = a, .time = time, .changed = changed, .context = context};
-    struct watch *w = &a->watch;
-    uint64_t bad = w->nonfinite.layer;
-    end(&to, RULE_STALLED, THERMO_GLOBAL, &w->stalled_life);
-    end(&to, RULE_LOSS_NONFINITE, bad == UINT64_MAX ? THERMO_GLOBAL : (size_t)bad,
-        &w->nonfinite_life);
-    end(&to, RULE_LOSS_SPIKE, THERMO_GLOBAL, &w->spike_life);
-    end_all(&to, false);
+    tell_end_all(&to, false);
 }
 
 void alerts_begin_segment(struct alerts *a) {
@@ -362,19 +281,18 @@ void alerts_begin_segment(struct alerts *a) {
     w->signed_loss = old.signed_loss;
     w->pace.proven = old.pace.proven;
     w->nonfinite = old.nonfinite;
-    w->nonfinite_life = old.nonfinite_life;
-    w->spike_life = old.spike_life;
-    w->stalled_life = old.stalled_life;
     memcpy(w->lives, old.lives, sizeof w->lives);
-    for (size_t i = 0; i < a->n_layers; i++) {
-        memset(&a->scopes[i].movement, 0, sizeof a->scopes[i].movement);
-        baseline_make_stale(&a->scopes[i].stability);
-    }
+    memcpy(w->own_names, old.own_names, sizeof w->own_names);
     // Steps may be counted from earlier on: what was quiet until a later one is so no more.
-    w->nonfinite_life.quiet_until = w->spike_life.quiet_until = INT64_MIN;
-    for (size_t i = 0; i <= a->n_layers; i++) {
-        for (size_t k = 0; k < LAYER_RULES; k++) {
-            lives_of(a, i)[k].quiet_until = INT64_MIN;
+    for (unsigned rule = 0; rule < RULES_MAX; rule++) {
+        w->lives[rule].quiet_until = INT64_MIN;
+    }
+    for (size_t i = 0; i < a->n_layers; i++) {
+        struct scope *s = &a->scopes[i];
+        memset(&s->movement, 0, sizeof s->movement);
+        baseline_make_stale(&s->stability);
+        for (size_t k = 0; k < SCOPE_LIVES; k++) {
+            s->lives[k].quiet_until = INT64_MIN;
         }
     }
 }

@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -100,4 +101,23 @@ bool nonfinite_observe(struct nonfinite *n, const struct thermo_step *step, size
     n->others = found.others;
     n->what = found.what;
     return false;
+}
+
+void nonfinite_describe(struct text *t, const struct life *l, const struct story *story) {
+    static const char *const what[] = {"statistics", "loss", "weights", "gradient", "update"};
+    const struct nonfinite *n = &story->a->watch.nonfinite;
+    const char *subject = what[n->what <= NONFINITE_UPDATE ? n->what : NONFINITE_NOTHING];
+    if (story->layer) {
+        text_add(t, "layer %.*s: its %s became NaN or infinite", TEXT_NAME_SHOWN, story->layer,
+                 subject);
+    } else if (n->what == NONFINITE_LOSS) {
+        text_add(t, "the loss became NaN or infinite");
+    } else {
+        text_add(t, "the %s of all %" PRIu64 " layers became NaN or infinite", subject, n->others);
+    }
+    text_add(t, " at step %" PRId64, l->since);
+    if (story->layer && n->others > 0) {
+        text_add(t, ", with that of %" PRIu64 " other layer%s", n->others,
+                 n->others == 1 ? "" : "s");
+    }
 }

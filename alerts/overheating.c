@@ -4,6 +4,7 @@
 // proportion to eta. A change of the batch size starts the windows anew (alerts.c).
 #include "alerts/state.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 #define SMOOTHING 0.1
@@ -23,11 +24,25 @@ static bool can_measure(double update2, double weight2, double lr) {
            update2 > RESOLUTION * weight2;
 }
 
-void overheating_observe(struct scope *s, const struct rule *rule, double update2, double weight2,
-                         double lr, bool warmed_up, bool open, struct finding *f) {
-    struct movement *m = &s->movement;
+static bool is_open(const struct look *look) {
+    const struct watch *w = &look->a->watch;
+    const struct life *l = life_find(look->a, RULE_OVERHEATING, look->layer, false);
+    return (l && l->phase != LIFE_IDLE) || w->lives[RULE_OVERHEATING].phase != LIFE_IDLE;
+}
+
+void overheating_look(const struct look *look, struct finding *f) {
+    struct movement *m = &look->scope->movement;
+    const struct rule *rule = look->rule;
+    const struct thermo_step *step = look->in->step;
+    double update2 = mean_square(step, STAT_U_MEAN, STAT_U_VAR, look->layer);
+    double weight2 = mean_square(step, STAT_W_MEAN, STAT_W_VAR, look->layer);
+    double lr = look->a->watch.pace.lr;
+    if (look->a->watch.batch_steps > 0) {
+        *f = (struct finding){.unknown = true};
+        return;
+    }
     *f = (struct finding){.severity = rule->severity, .threshold = rule->fire_above};
-    if (!can_measure(update2, weight2, lr)) {
+    if (!can_measure(update2, weight2 > 0 ? weight2 : 0, lr)) {
         f->clear = true;
         return;
     }
@@ -38,9 +53,9 @@ void overheating_observe(struct scope *s, const struct rule *rule, double update
     f->value = robust_z_score(&m->window, x);
     bool full = robust_z_is_full(&m->window);
     bool far = x - (double)m->window.median > log(RATIO_MIN);
-    f->fire = full && warmed_up && far && f->value > rule->fire_above;
+    f->fire = full && look->warmed_up && far && f->value > rule->fire_above;
     f->clear = !full || f->value < rule->clear_below;
-    bool hold = full && (f->fire || (open && !f->clear));
+    bool hold = full && (f->fire || (is_open(look) && !f->clear));
     if (hold && ++m->held < HOLD_MAX) {
         return;
     }
@@ -49,4 +64,31 @@ void overheating_observe(struct scope *s, const struct rule *rule, double update
     }
     m->held = 0;
     robust_z_add_winsorised(&m->window, x);
+}
+
+static void add_times(struct text *t, const struct movement *m) {
+    double usual = exp((double)m->window.median);
+    double times = m->lr2 > 0 && usual > 0 ? m->update2 / m->lr2 / usual : 0;
+    if (times > 0 && isfinite(times)) {
+        text_add(t, " overheats: its kinetic temperature is %.3g times", times);
+    } else {
+        text_add(t, " overheats: its kinetic temperature is far above");
+    }
+}
+
+void overheating_describe(struct text *t, const struct life *l, const struct story *story) {
+    text_add_subject(t, story->layer);
+    if (story->scope) {
+        add_times(t, &story->scope->movement);
+    } else {
+        text_add(t,
+                 " overheats: in %" PRIu32 " of %" PRIu32
+                 " layers the kinetic temperature is far above",
+                 story->crowd->hot, story->crowd->layers);
+    }
+    text_add(t,
+             " what is usual at this learning rate and batch size (robust z %.3g%s, over %.3g for "
+             "%" PRIu32 " step%s)",
+             l->value, story->scope ? "" : " on average", l->threshold, l->held,
+             text_plural(l->held));
 }

@@ -1,14 +1,15 @@
-// The state as bytes: a header, the watch and the scopes, as they lie in memory.
+// The state as bytes: a header, the watch, the scopes and the averages of the own rules, as they
+// lie in memory.
 #include "alerts/state.h"
 
 #include <string.h>
 
 #define MAGIC UINT64_C(0x535452454c410a01) // "\1\nALERTS"
-#define VERSION 1
+#define VERSION 2
 
 struct header {
     uint64_t magic;
-    uint32_t version, watch_bytes, scope_bytes, reserved;
+    uint32_t version, watch_bytes, scope_bytes, rules;
     uint64_t n_layers;
     uint64_t checksum; // of what follows
 };
@@ -27,55 +28,71 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t n) {
 }
 
 static size_t scopes_size(const struct alerts *a) {
-    return a->n_layers * sizeof *a->scopes;
+    return a->n_layers * sizeof(struct scope);
 }
 
-static struct header header_of(const struct alerts *a, const void *watch, const void *scopes) {
+static size_t own_size(const struct alerts *a, unsigned n_own) {
+    return n_own * (a->n_layers + 1) * sizeof(struct own);
+}
+
+// Of the bytes that follow it.
+static struct header header_of(const struct alerts *a, const void *bytes, size_t n) {
     return (struct header){
         .magic = MAGIC,
         .version = VERSION,
         .watch_bytes = sizeof(struct watch),
         .scope_bytes = sizeof(struct scope),
+        .rules = RULE_COUNT,
         .n_layers = a->n_layers,
-        .checksum = mix(mix(1, watch, sizeof(struct watch)), scopes, scopes_size(a)),
+        .checksum = mix(1, bytes, n),
     };
 }
 
 size_t alerts_saved_size(const struct alerts *a) {
-    return sizeof(struct header) + sizeof a->watch + scopes_size(a);
+    return sizeof(struct header) + sizeof a->watch + scopes_size(a) + own_size(a, a->n_own);
 }
 
 void alerts_save(const struct alerts *a, void *bytes) {
-    unsigned char *out = bytes;
-    struct header h = header_of(a, &a->watch, a->scopes);
-    memcpy(out, &h, sizeof h);
-    memcpy(out + sizeof h, &a->watch, sizeof a->watch);
-    memcpy(out + sizeof h + sizeof a->watch, a->scopes, scopes_size(a));
+    unsigned char *out = (unsigned char *)bytes + sizeof(struct header), *at = out;
+    memcpy(at, &a->watch, sizeof a->watch);
+    at += sizeof a->watch;
+    memcpy(at, a->scopes, scopes_size(a));
+    at += scopes_size(a);
+    if (a->n_own > 0) {
+        memcpy(at, a->own, own_size(a, a->n_own));
+        at += own_size(a, a->n_own);
+    }
+    struct header h = header_of(a, out, (size_t)(at - out));
+    memcpy(bytes, &h, sizeof h);
 }
 
 // Indices and enumerations are what could lead astray.
-static bool watch_is_valid(const struct alerts *a, const unsigned char *bytes) {
-    struct watch w;
-    memcpy(&w, bytes, sizeof w);
-    const struct life *lives[] = {&w.nonfinite_life, &w.spike_life, &w.stalled_life, &w.lives[0],
-                                  &w.lives[1]};
-    for (size_t i = 0; i < sizeof lives / sizeof *lives; i++) {
-        if (!life_is_valid(lives[i])) {
+static bool watch_is_valid(const struct alerts *a, const struct watch *w) {
+    for (unsigned rule = 0; rule < RULES_MAX; rule++) {
+        if (!life_is_valid(&w->lives[rule])) {
             return false;
         }
     }
-    bool layer_is_valid = w.nonfinite.layer == UINT64_MAX || w.nonfinite.layer < a->n_layers ||
-                          w.nonfinite_life.phase == LIFE_IDLE;
-    return layer_is_valid && w.group_rule < RULE_COUNT && robust_z_is_valid(&w.loss.window) &&
-           robust_z_is_valid(&w.gradient.window);
+    for (unsigned own = 0; own < RULES_OWN_MAX; own++) {
+        if (memchr(w->own_names[own], '\0', sizeof w->own_names[own]) == NULL) {
+            return false;
+        }
+    }
+    bool layer_is_valid = w->nonfinite.layer == UINT64_MAX || w->nonfinite.layer < a->n_layers;
+    return layer_is_valid && w->group_rule < RULES_MAX && robust_z_is_valid(&w->loss.window) &&
+           robust_z_is_valid(&w->gradient.window);
 }
 
 static bool scopes_are_valid(const unsigned char *bytes, size_t n) {
     struct scope s;
     for (size_t i = 0; i < n; i++) {
         memcpy(&s, bytes + i * sizeof s, sizeof s);
-        if (!life_is_valid(&s.lives[0]) || !life_is_valid(&s.lives[1]) ||
-            !robust_z_is_valid(&s.movement.window)) {
+        for (size_t k = 0; k < SCOPE_LIVES; k++) {
+            if (!life_is_valid(&s.lives[k])) {
+                return false;
+            }
+        }
+        if (!robust_z_is_valid(&s.movement.window)) {
             return false;
         }
     }
@@ -83,18 +100,24 @@ static bool scopes_are_valid(const unsigned char *bytes, size_t n) {
 }
 
 bool alerts_load(struct alerts *a, const void *bytes, size_t n) {
-    const unsigned char *in = bytes;
-    if (n != alerts_saved_size(a)) {
+    const unsigned char *in = (const unsigned char *)bytes + sizeof(struct header);
+    struct watch w;
+    size_t fixed = sizeof(struct header) + sizeof w + scopes_size(a);
+    if (n < fixed) {
         return false;
     }
-    const unsigned char *watch = in + sizeof(struct header);
-    const unsigned char *scopes = watch + sizeof a->watch;
-    struct header h = header_of(a, watch, scopes);
-    if (memcmp(in, &h, sizeof h) != 0 || !watch_is_valid(a, watch) ||
-        !scopes_are_valid(scopes, a->n_layers)) {
+    struct header h = header_of(a, in, n - sizeof h);
+    memcpy(&w, in, sizeof w);
+    const unsigned char *scopes = in + sizeof w, *own = scopes + scopes_size(a);
+    if (memcmp(bytes, &h, sizeof h) != 0 || !watch_is_valid(a, &w) ||
+        n != fixed + own_size(a, own_used(&w)) || !scopes_are_valid(scopes, a->n_layers)) {
         return false;
     }
-    memcpy(&a->watch, watch, sizeof a->watch);
+    a->watch = w;
     memcpy(a->scopes, scopes, scopes_size(a));
+    // The saved rules keep their numbers; what the ruleset has besides gets others.
+    make_room(a, own_used(&w));
+    memcpy(a->own, own, own_size(a, a->n_own));
+    pick_rules(a);
     return true;
 }

@@ -3,6 +3,7 @@
 
 #include "base/num.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -54,11 +55,13 @@ static double loss_scale(struct watch *w, double loss) {
     return w->signed_loss ? limited : log(loss);
 }
 
-void spike_observe(struct watch *w, const struct rule *rule, const struct thermo_step *step,
-                   size_t n_layers, struct finding *f) {
+void spike_look(const struct look *look, struct finding *f) {
+    struct watch *w = &look->a->watch;
+    const struct rule *rule = look->rule;
+    const struct thermo_step *step = look->in->step;
     *f = (struct finding){.clear = true, .severity = rule->severity, .threshold = rule->fire_above};
-    bool open = life_is_firing(&w->spike_life);
-    double y = log_gradient(step, n_layers), z_gradient = 0;
+    bool open = life_is_firing(&w->lives[RULE_LOSS_SPIKE]);
+    double y = log_gradient(step, look->a->n_layers), z_gradient = 0;
     if (!isnan(y)) {
         z_gradient = detrended_score(&w->gradient, y);
         detrended_add(&w->gradient, y, open || z_gradient > rule->fire_above);
@@ -74,11 +77,29 @@ void spike_observe(struct watch *w, const struct rule *rule, const struct thermo
     if (together && !(f->value > rule->fire_above)) {
         f->threshold = both;
     }
-    f->fire = f->value > f->threshold && w->seen > rule->warmup_steps;
+    f->fire = f->value > f->threshold && look->warmed_up;
     f->clear = f->value < rule->clear_below;
     detrended_add(&w->loss, x, f->fire || (open && !f->clear));
     w->spike_steps = open ? w->spike_steps + 1 : 0;
     if (w->spike_steps >= RECOVERY_STEPS && !f->clear) {
         f->severity = SEVERITY_CRITICAL;
+    }
+}
+
+void spike_describe(struct text *t, const struct life *l, const struct story *story) {
+    uint32_t steps = story->a->watch.spike_steps;
+    if (steps > 0 && l->severity == SEVERITY_CRITICAL) {
+        text_add(t,
+                 "the loss jumped at step %" PRId64 " and has not come back in %" PRIu32
+                 " steps: its level has changed",
+                 l->since, steps);
+        return;
+    }
+    text_add(t,
+             "the loss jumped at step %" PRId64
+             ": it lies %.3g times its usual scatter above its trend, over %.3g",
+             l->since, l->value, l->threshold);
+    if (story->a->watch.gradient.held > 0) {
+        text_add(t, "; the gradient jumped with it");
     }
 }

@@ -1,13 +1,18 @@
 // The inside of struct alerts, shared by the files of this directory.
 //
-// What is saved is flat: one struct watch, then one struct scope a layer.
+// What is saved is flat: one struct watch, then one struct scope a layer, then the averages of the
+// configuration's own rules.
 #ifndef ALERTS_STATE_H
 #define ALERTS_STATE_H
 
 #include "alerts/alerts.h"
 #include "alerts/baseline.h"
+#include "alerts/books.h"
+#include "alerts/level.h"
 #include "alerts/life.h"
+#include "alerts/metric.h"
 #include "alerts/robust_z.h"
+#include "alerts/text.h"
 
 // A series of which only sudden rises matter: its slow trend is taken off, the rest is scored.
 struct detrended {
@@ -22,22 +27,22 @@ struct pace {
     double highest; // in this attempt
     double proven;  // 0 until the learning rate's own warm-up is over
     uint32_t flat;  // steps since it last rose above the highest
+    uint32_t reserved;
 };
 
 // The movement of a layer per learning rate: averages of |dw|^2 and of the learning rate's square.
 struct movement {
     double update2, lr2;
-    uint32_t held;
+    uint32_t held, reserved;
     struct robust_z window;
 };
 
-// The rules that judge layer by layer.
-enum layer_rule { LAYER_UNSTABLE, LAYER_OVERHEATING, LAYER_RULES };
+#define SCOPE_LIVES 6 // alerts of one layer that may be open, or remembered, at once
 
 struct scope {
     struct baseline stability;
     struct movement movement;
-    struct life lives[LAYER_RULES];
+    struct life lives[SCOPE_LIVES];
 };
 
 // What the layers' findings of one rule and step add up to. When at least half of the layers find
@@ -79,49 +84,127 @@ struct watch {
     uint32_t group_rule;
     uint64_t group_layer;
     int64_t group_since, group_fired;
-    struct life nonfinite_life, spike_life, stalled_life;
-    struct life lives[LAYER_RULES];   // of the whole run
-    struct crowd crowds[LAYER_RULES]; // of the newest step
+    struct life lives[RULES_MAX];                     // of the whole run, by rule
+    struct crowd crowds[RULE_COUNT];                  // of the newest step
+    char own_names[RULES_OWN_MAX][RULE_NAME_MAX + 1]; // "": no rule of the configuration's own
 };
 
+// The average of a rule of the configuration's own.
+struct own {
+    double mean;
+    uint64_t count;
+};
+
+#define NO_RULE UINT16_MAX
+
 struct alerts {
+    struct ruleset *rules;
+    char *run, *project;
     size_t n_layers;
     char **names;
-    struct rule rules[RULE_COUNT];
-    uint8_t *applies; // bit 1 << rule: the rule is for this layer; [n_layers]: for the whole run
+    // Which rule of the ruleset counts: [rule number][layer, then the whole run].
+    uint16_t *pick;
+    struct metric_source sources[RULES_OWN_MAX];
     struct watch watch;
     struct scope *scopes;     // of the layers
-    struct finding *findings; // scratch: LAYER_RULES a layer
+    struct own *own;          // [own rule][layer, then the whole run]
+    unsigned n_own;           // rows of it
+    struct finding *findings; // scratch, of the layers
 };
+
+// The rule of that number that is in force for a layer (n_layers: the whole run), or NULL.
+const struct rule *rule_for(const struct alerts *a, unsigned rule, size_t index);
+const char *rule_name_of(const struct alerts *a, unsigned rule);
+// Works out `pick` for the ruleset, and numbers the rules of the configuration's own.
+void pick_rules(struct alerts *a);
+// Room for so many of them; `pick` is void until it is worked out again.
+void make_room(struct alerts *a, unsigned n_own);
+// The highest number of those in use, plus one.
+unsigned own_used(const struct watch *w);
+
+// Where changes go while one step is judged.
+struct teller {
+    struct alerts *a;
+    double time;
+    alert_change_fn *changed;
+    void *context;
+};
+
+// The alert of that rule at a layer (n_layers: the whole run); NULL when there is none. With
+// `wanted` a place is made for one, unless a layer has too many.
+struct life *life_find(struct alerts *a, unsigned rule, size_t index, bool wanted);
+// What a rule found at a layer goes to the life of its alert, and what changes is told.
+void tell_finding(const struct teller *to, unsigned rule, size_t index, const struct finding *f);
+void tell_event(const struct teller *to, size_t index, struct life *l, enum life_event event);
+// Ends alerts that are open: all, or only those that are pending.
+void tell_end(const struct teller *to, unsigned rule, size_t index);
+void tell_end_all(const struct teller *to, bool only_pending);
+
+// What a rule judges at one step.
+struct look {
+    struct alerts *a;
+    struct scope *scope; // of the layer; NULL for the whole run
+    size_t layer;
+    const struct rule *rule;
+    bool warmed_up;
+    const struct thermo *thermo;
+    const struct alerts_input *in;
+};
+
+// The whole run is judged once a step; layers are judged each, and what most of them find is the
+// whole run's; some find by their own way (APART).
+enum reach { REACH_RUN, REACH_LAYERS, REACH_APART };
+
+// A sentence's subject, besides the alert itself.
+struct story {
+    const char *layer; // NULL: the whole run
+    const struct alerts *a;
+    const struct scope *scope; // NULL for the whole run
+    const struct crowd *crowd; // of a rule that judges layer by layer
+};
+
+// What is built in of a rule. builtin.c has the table.
+struct builtin {
+    const char *name, *help;
+    enum reach reach;
+    void (*look)(const struct look *look, struct finding *f); // NULL where it finds apart
+    void (*describe)(struct text *t, const struct life *l, const struct story *story);
+    const char *was; // "%s was ...": what is said when it is over
+    struct rule initial;
+};
+extern const struct builtin builtins[RULE_COUNT];
 
 // Whether the statistics of a step can be used; else n->layer and what say where the fault began.
 bool nonfinite_observe(struct nonfinite *n, const struct thermo_step *step, size_t n_layers);
+void nonfinite_describe(struct text *t, const struct life *l, const struct story *story);
 
 // Scores x and then takes it in, unless hold, which keeps a suspect value out.
 double detrended_score(const struct detrended *d, double x);
 void detrended_add(struct detrended *d, double x, bool hold);
-void spike_observe(struct watch *w, const struct rule *rule, const struct thermo_step *step,
-                   size_t n_layers, struct finding *f);
+void spike_look(const struct look *look, struct finding *f);
+void spike_describe(struct text *t, const struct life *l, const struct story *story);
 
 void pace_observe(struct pace *p, double lr, bool warmed_up);
 // How many times the proven learning rate the present one is; at least 1.
 double pace_excess(const struct pace *p);
 
-void unstable_observe(struct scope *s, const struct rule *rule, const struct pace *pace,
-                      double stability, bool warmed_up, struct finding *f);
-void overheating_observe(struct scope *s, const struct rule *rule, double update2, double weight2,
-                         double lr, bool warmed_up, bool open, struct finding *f);
+void unstable_look(const struct look *look, struct finding *f);
+void unstable_describe(struct text *t, const struct life *l, const struct story *story);
+void overheating_look(const struct look *look, struct finding *f);
+void overheating_describe(struct text *t, const struct life *l, const struct story *story);
+void stalled_describe(struct text *t, const struct life *l, const struct story *story);
+
+// A rule of the configuration's own, number RULE_COUNT + own.
+void own_look(const struct look *look, unsigned own, size_t index, struct finding *f);
+
 void crowd_add(struct crowd *c, const struct finding *f);
 struct finding crowd_finding(const struct crowd *c, const struct rule *rule);
 
-// What a sentence is about, besides the alert itself.
-struct story {
-    const char *layer; // NULL: the whole run
-    const struct watch *watch;
-    const struct scope *scope; // NULL for the whole run
-    const struct crowd *crowd; // of a rule that judges layer by layer
-};
-void summary_write(char text[ALERT_SUMMARY_MAX], enum rule_id rule, const struct life *l,
+// The mean square of a layer's values from their mean and variance; num_missing() when not sent.
+double mean_square(const struct thermo_step *step, enum statistic mean, enum statistic var,
+                   size_t layer);
+
+void summary_write(char text[ALERT_SUMMARY_MAX], unsigned rule, const struct life *l,
                    enum life_event event, const struct story *story);
 
 #endif

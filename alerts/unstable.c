@@ -7,6 +7,7 @@
 // proven, since the learning rate's own warm-up is waited for.
 #include "alerts/state.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 #define PACE_FLAT_STEPS 20      // without a new highest learning rate its warm-up is over
@@ -39,15 +40,17 @@ double pace_excess(const struct pace *p) {
     return p->proven > 0 && p->lr > p->proven ? p->lr / p->proven : 1;
 }
 
-void unstable_observe(struct scope *s, const struct rule *rule, const struct pace *pace,
-                      double stability, bool warmed_up, struct finding *f) {
+void unstable_look(const struct look *look, struct finding *f) {
+    struct scope *s = look->scope;
+    const struct rule *rule = look->rule;
+    double stability = thermo_value(look->thermo, look->layer, METRIC_STABILITY);
     *f = (struct finding){.severity = rule->severity, .value = stability};
-    if (!isfinite(stability) || !warmed_up) {
+    if (!isfinite(stability) || !look->warmed_up) {
         f->clear = true;
         return;
     }
     const struct baseline *b = &s->stability;
-    double excess = pace_excess(pace), ease = 1 / (excess * excess);
+    double excess = pace_excess(&look->a->watch.pace), ease = 1 / (excess * excess);
     double rise = fmax(fmax(RISE * ease, RISE_MIN), RISE_SPREADS * b->spread);
     double over_level = b->level + rise;
     f->threshold = fmax(fmax(rule->fire_above * ease, FLOOR), over_level);
@@ -63,5 +66,40 @@ void unstable_observe(struct scope *s, const struct rule *rule, const struct pac
         baseline_hold(&s->stability, stability);
     } else {
         baseline_add(&s->stability, stability);
+    }
+}
+
+static const char *how_close(double stability) {
+    if (stability > 1) {
+        return " has gone beyond the edge of stability";
+    }
+    return stability > 0.15 ? " is close to instability" : " is heading for instability";
+}
+
+void unstable_describe(struct text *t, const struct life *l, const struct story *story) {
+    const struct pace *pace = &story->a->watch.pace;
+    text_add_subject(t, story->layer);
+    text_add(t, "%s: ", how_close(l->value));
+    if (story->scope) {
+        text_add(t,
+                 "its stability fraction rose to %.2g, over %.2g for %" PRIu32
+                 " step%s (healthy level %.2g; 1 is the edge)",
+                 l->value, l->threshold, l->held, text_plural(l->held),
+                 story->scope->stability.level);
+    } else {
+        text_add(t,
+                 "in %" PRIu32 " of %" PRIu32
+                 " layers the stability fraction rose, to %.2g on average, "
+                 "over %.2g for %" PRIu32 " step%s (1 is the edge)",
+                 story->crowd->hot, story->crowd->layers, l->value, l->threshold, l->held,
+                 text_plural(l->held));
+    }
+    double excess = pace_excess(pace);
+    if (excess > 1.1) {
+        text_add(
+            t, "; the learning rate %.3g is %.2g times the highest that the run has shown to bear",
+            pace->lr, excess);
+    } else if (l->value > 0.1 && l->value < 1) {
+        text_add(t, "; the edge lies at about %.2g times the present learning rate", 1 / l->value);
     }
 }

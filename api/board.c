@@ -29,6 +29,11 @@ struct subscriber {
 
 // Live runs are few hundreds at most and looked up by requests and publications, a few hundred a
 // second: an array sorted by name is all it takes.
+struct fired {
+    char rule[RULE_NAME_MAX + 1];
+    uint64_t count;
+};
+
 struct board {
     pthread_mutex_t lock;
     struct snapshot **live;
@@ -38,7 +43,9 @@ struct board {
     bool in_trouble;
     char trouble[TROUBLE_MAX];
     char *receivers; // JSON
-    struct rule rules[RULE_COUNT];
+    struct ruleset *rules;
+    struct fired *fired; // by rule
+    size_t n_fired;
     struct board_figures figures;
     _Atomic uint64_t changes;
 };
@@ -46,7 +53,7 @@ struct board {
 struct board *board_create(void) {
     struct board *b = NEW(struct board);
     CHECK(pthread_mutex_init(&b->lock, NULL) == 0);
-    rules_default(b->rules);
+    b->rules = ruleset_default();
     return b;
 }
 
@@ -60,6 +67,8 @@ void board_destroy(struct board *b) {
     }
     free(b->live);
     free(b->receivers);
+    free(b->fired);
+    ruleset_release(b->rules);
     pthread_mutex_destroy(&b->lock);
     free(b);
 }
@@ -183,20 +192,51 @@ bool board_ready(struct board *b, char *text, size_t size) {
     return ready;
 }
 
-void board_set_rules(struct board *b, const struct rule rules[RULE_COUNT]) {
+void board_set_rules(struct board *b, struct ruleset *rules) {
     pthread_mutex_lock(&b->lock);
-    memcpy(b->rules, rules, sizeof b->rules);
-    for (size_t i = 0; i < RULE_COUNT; i++) {
-        b->rules[i].layer_glob = NULL; // the configuration's, which may go at any time
-    }
+    struct ruleset *before = b->rules;
+    b->rules = ruleset_hold(rules);
     b->changes++;
+    pthread_mutex_unlock(&b->lock);
+    ruleset_release(before);
+}
+
+struct ruleset *board_rules(struct board *b) {
+    pthread_mutex_lock(&b->lock);
+    struct ruleset *rules = ruleset_hold(b->rules);
+    pthread_mutex_unlock(&b->lock);
+    return rules;
+}
+
+static struct fired *find_fired(struct board *b, const char *rule) {
+    for (size_t i = 0; i < b->n_fired; i++) {
+        if (strcmp(b->fired[i].rule, rule) == 0) {
+            return &b->fired[i];
+        }
+    }
+    return NULL;
+}
+
+void board_count_fired(struct board *b, const char *rule) {
+    pthread_mutex_lock(&b->lock);
+    struct fired *f = find_fired(b, rule);
+    if (!f) {
+        b->fired = realloc(b->fired, (b->n_fired + 1) * sizeof *b->fired);
+        CHECK(b->fired != NULL);
+        f = &b->fired[b->n_fired++];
+        f->count = 0;
+        snprintf(f->rule, sizeof f->rule, "%s", rule);
+    }
+    f->count++;
     pthread_mutex_unlock(&b->lock);
 }
 
-void board_rules(struct board *b, struct rule rules[RULE_COUNT]) {
+uint64_t board_fired(struct board *b, const char *rule) {
     pthread_mutex_lock(&b->lock);
-    memcpy(rules, b->rules, sizeof b->rules);
+    const struct fired *f = find_fired(b, rule);
+    uint64_t count = f ? f->count : 0;
     pthread_mutex_unlock(&b->lock);
+    return count;
 }
 
 uint64_t board_version(struct board *b) {

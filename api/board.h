@@ -25,7 +25,6 @@ struct board_figures {
     _Atomic uint64_t commit_nanoseconds;        // their sum
     _Atomic uint64_t steps_durable;
     _Atomic uint64_t wal_bytes;
-    _Atomic uint64_t alerts_fired[RULE_COUNT];
     _Atomic uint64_t notices_waiting, notices_delivered, notices_failed; // of alerts, to receivers
     _Atomic uint64_t unclean_starts; // 1 when the last shutdown was none
 };
@@ -45,7 +44,9 @@ void board_forget(struct board *b, const char *run); // the run is no longer liv
 void board_set_trouble(struct board *b, const char *reason);
 // How the receivers of alerts are doing, as JSON. Copied.
 void board_set_receivers(struct board *b, const char *json);
-void board_set_rules(struct board *b, const struct rule rules[RULE_COUNT]);
+// Holds it.
+void board_set_rules(struct board *b, struct ruleset *rules);
+void board_count_fired(struct board *b, const char *rule);
 // Something for the run's streams: event is "alert" or "status", data its JSON. (Temperatures need
 // no call: publishing a snapshot wakes the run's streams.)
 void board_stream(struct board *b, const char *run, const char *event, const char *data);
@@ -59,7 +60,10 @@ size_t board_all(struct board *b, struct snapshot ***out);
 // False and the reason copied into text when the daemon cannot store.
 bool board_ready(struct board *b, char *text, size_t size);
 char *board_receivers(struct board *b); // the caller's, free()
-void board_rules(struct board *b, struct rule rules[RULE_COUNT]);
+// A new hold.
+struct ruleset *board_rules(struct board *b);
+// How often a rule has fired since the daemon started.
+uint64_t board_fired(struct board *b, const char *rule);
 
 // Streams. A subscriber is one stream's letter box: what happened to its run since it last looked.
 // Of temperatures only the newest is kept; of events the newest BOARD_RING, and a count of those

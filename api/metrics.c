@@ -97,7 +97,17 @@ static void put_gauges(struct buf *out, struct board_figures *f, bool ready) {
               "1 when the daemon before this one did not close the store.", f->unclean_starts);
 }
 
-static void put_labelled(struct buf *out, struct board_figures *f) {
+// A rule may be there several times, for other layers or runs.
+static bool is_first_of_name(const struct ruleset *rules, size_t i) {
+    for (size_t j = 0; j < i; j++) {
+        if (strcmp(ruleset_rule(rules, j)->name, ruleset_rule(rules, i)->name) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void put_labelled(struct buf *out, struct board_figures *f, struct board *board) {
     begin_family(out, "pyrometer_messages_refused", "counter", NULL,
                  "Messages refused, by the code of the error.");
     for (int code = WIRE_OK + 1; code < WIRE_CODE_COUNT; code++) {
@@ -105,10 +115,15 @@ static void put_labelled(struct buf *out, struct board_figures *f) {
                    wire_code_name((enum wire_code)code), f->refused[code]);
     }
     begin_family(out, "pyrometer_alerts_fired", "counter", NULL, "Alerts that fired, by rule.");
-    for (int rule = 0; rule < RULE_COUNT; rule++) {
-        buf_printf(out, "pyrometer_alerts_fired_total{rule=\"%s\"} %" PRIu64 "\n",
-                   rule_name((enum rule_id)rule), f->alerts_fired[rule]);
+    struct ruleset *rules = board_rules(board);
+    for (size_t i = 0; i < ruleset_count(rules); i++) {
+        const char *name = ruleset_rule(rules, i)->name;
+        if (is_first_of_name(rules, i)) {
+            buf_printf(out, "pyrometer_alerts_fired_total{rule=\"%s\"} %" PRIu64 "\n", name,
+                       board_fired(board, name));
+        }
     }
+    ruleset_release(rules);
 }
 
 static void put_commits(struct buf *out, struct board_figures *f) {
@@ -210,7 +225,7 @@ void metrics_print(struct buf *out, struct board *board) {
     runs.n = board_all(board, &runs.at);
     put_counters(out, f);
     put_gauges(out, f, ready);
-    put_labelled(out, f);
+    put_labelled(out, f, board);
     put_commits(out, f);
     put_gauge(out, "pyrometer_runs_live", NULL, "Runs that are live.", runs.n);
     put_run_gauge(out, "pyrometer_run_step", NULL, "A live run's newest step.", &runs, newest_step);

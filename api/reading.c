@@ -72,10 +72,11 @@ struct snapshot *reading_snapshot(struct request *q, const struct found *found) 
     if (s) {
         return s;
     }
-    struct rule rules[RULE_COUNT];
+    struct ruleset *rules = board_rules(a->board);
     struct run *run;
-    board_rules(a->board, rules);
-    if (run_restore(&run, q->reader, found->record->name, rules) != 1) {
+    int restored = run_restore(&run, q->reader, found->record->name, rules);
+    ruleset_release(rules);
+    if (restored != 1) {
         return NULL;
     }
     s = snapshot_create(run);

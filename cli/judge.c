@@ -7,7 +7,7 @@
 #include "wire/message.h"
 
 struct judge {
-    const struct rule *rules;
+    struct ruleset *rules;
     struct hello hello;
     struct step step;
     struct thermo *thermo;
@@ -19,9 +19,9 @@ struct judge {
     struct verdict *verdicts;
 };
 
-struct judge *judge_create(const struct rule rules[RULE_COUNT]) {
+struct judge *judge_create(struct ruleset *rules) {
     struct judge *j = NEW(struct judge);
-    j->rules = rules;
+    j->rules = ruleset_hold(rules);
     j->last = -1;
     step_init(&j->step);
     return j;
@@ -39,6 +39,7 @@ void judge_destroy(struct judge *j) {
         return;
     }
     forget_run(j);
+    ruleset_release(j->rules);
     hello_free(&j->hello);
     step_free(&j->step);
     for (size_t i = 0; i < j->n; i++) {
@@ -59,7 +60,7 @@ static bool is_same(const char *a, const char *b) {
 static struct verdict *find(struct judge *j, const struct alert_change *change) {
     for (size_t i = j->n; i-- > 0;) {
         struct verdict *v = &j->verdicts[i];
-        if (v->since == change->since && is_same(v->rule, rule_name(change->rule)) &&
+        if (v->since == change->since && is_same(v->rule, change->rule_name) &&
             is_same(v->layer, layer_name(j, change->layer))) {
             return v;
         }
@@ -78,6 +79,20 @@ static struct verdict *add(struct judge *j) {
     return v;
 }
 
+// The rules' names outlive the alerts they belong to.
+static const char *keep_name(const struct judge *j, const char *name) {
+    enum rule_id id;
+    if (rule_find(name, &id)) {
+        return rule_name(id);
+    }
+    for (size_t i = 0; i < ruleset_count(j->rules); i++) {
+        if (strcmp(ruleset_rule(j->rules, i)->name, name) == 0) {
+            return ruleset_rule(j->rules, i)->name;
+        }
+    }
+    return "";
+}
+
 static void take(void *context, const struct alert_change *change) {
     struct judge *j = context;
     if (change->state == ALERT_PENDING) {
@@ -93,9 +108,9 @@ static void take(void *context, const struct alert_change *change) {
     v = v ? v : add(j);
     free(v->summary);
     *v = (struct verdict){
-        .rule = rule_name(change->rule),
+        .rule = keep_name(j, change->rule_name),
         .layer = layer_name(j, change->layer),
-        .group_rule = rule_name(change->group_rule),
+        .group_rule = keep_name(j, change->group_rule_name),
         .group_layer = layer_name(j, change->group_layer),
         .severity = change->severity,
         .since = change->since,
@@ -119,7 +134,9 @@ static void begin_run(struct judge *j) {
     struct thermo_facts facts;
     run_thermo_facts(&j->hello, &facts);
     j->thermo = thermo_create(&facts, n, sizes);
-    j->alerts = alerts_create(j->rules, n, names);
+    struct alerts_facts alert_facts = {
+        .run = j->hello.run, .project = j->hello.project, .n_layers = n, .layer_names = names};
+    j->alerts = alerts_create(j->rules, &alert_facts);
     free(sizes);
     free(names);
 }
@@ -165,7 +182,10 @@ static int take_step(struct judge *j, const char *line, size_t len, struct wire_
     j->steps++;
     run_thermo_step(&j->step, &view);
     thermo_observe(j->thermo, &view);
-    alerts_observe(j->alerts, j->thermo, &view, j->time, take, j);
+    struct alerts_input in;
+    run_alerts_input(&j->step, &view, &in);
+    in.time = j->time;
+    alerts_observe(j->alerts, j->thermo, &in, take, j);
     return 0;
 }
 

@@ -23,7 +23,8 @@ struct verdict {
 
 struct judge;
 
-struct judge *judge_create(const struct rule rules[RULE_COUNT]);
+// Holds the ruleset.
+struct judge *judge_create(struct ruleset *rules);
 void judge_destroy(struct judge *j);
 // One message of the line protocol, without its newline. 0, or -1 with a message: the line is then
 // left out and the next may be given.

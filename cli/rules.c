@@ -13,6 +13,8 @@
 #include "cli/recorded.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "config/config.h"
+#include "runs/rules.h"
 
 enum { LINE_MAX_BYTES = 64 << 20, PROBLEMS_SHOWN = 3 };
 
@@ -178,7 +180,7 @@ static void print_text(const struct cli *cli, const struct backtest *b) {
     table_destroy(table);
 }
 
-static int backtest_source(const struct cli *cli, const struct rule *rules, const char *source) {
+static int backtest_source(const struct cli *cli, struct ruleset *rules, const char *source) {
     struct backtest b = {.judge = judge_create(rules), .source = source};
     buf_init(&b.line, LINE_MAX_BYTES);
     bool is_file = strcmp(source, "-") == 0 || access(source, F_OK) == 0;
@@ -196,18 +198,66 @@ static int backtest_source(const struct cli *cli, const struct rule *rules, cons
     return status;
 }
 
-static int backtest(const struct cli *cli, int count, char **words) {
-    struct rule rules[RULE_COUNT];
-    if (count < 2 || strcmp(words[0], "default") != 0) {
-        cli_fail("rules backtest wants: default RUN|FILE.ndjson[.gz]...");
+// The rules of a configuration file; a message on standard error and NULL when it is not good.
+static struct ruleset *load_rules(const char *path) {
+    if (strcmp(path, "default") == 0) {
+        return ruleset_default();
+    }
+    const char *names[RULE_COUNT + 1];
+    struct config config;
+    struct buf messages;
+    struct ruleset *rules = NULL;
+    buf_init(&messages, LIMIT_CONFIG_MESSAGE_BYTES);
+    if (config_load(&config, path, rules_names(names), &messages) == 0) {
+        rules = rules_from_config(&config, &messages);
+        config_free(&config);
+    }
+    if (!rules) {
+        fputs(buf_str(&messages), stderr);
+        if (messages.len > 0 && messages.data[messages.len - 1] != '\n') {
+            fputc('\n', stderr);
+        }
+    }
+    buf_free(&messages);
+    return rules;
+}
+
+static int check(int count, char **words) {
+    if (count != 1) {
+        cli_fail("rules check wants: FILE");
         return CLI_USAGE;
     }
-    rules_default(rules);
+    struct ruleset *rules = load_rules(words[0]);
+    if (!rules) {
+        return CLI_FAILED;
+    }
+    size_t own = 0, off = 0;
+    for (size_t i = 0; i < ruleset_count(rules); i++) {
+        own += ruleset_rule(rules, i)->id == RULE_COUNT;
+        off += !ruleset_rule(rules, i)->enabled;
+    }
+    printf("%s is good: %zu rules, %zu of them its own, %zu switched off\n", words[0],
+           ruleset_count(rules), own, off);
+    ruleset_release(rules);
+    return CLI_OK;
+}
+
+static int backtest(const struct cli *cli, int count, char **words) {
+    if (count < 2) {
+        cli_fail("rules backtest wants: RULES RUN|FILE.ndjson[.gz]..., where RULES is a file or "
+                 "default");
+        return CLI_USAGE;
+    }
+    struct ruleset *rules = load_rules(words[0]);
+    if (!rules) {
+        return CLI_USAGE;
+    }
     int status = CLI_OK;
     for (int i = 1; i < count; i++) {
         int one = backtest_source(cli, rules, words[i]);
         status = one != CLI_OK ? one : status;
     }
+    ruleset_release(rules);
     return status;
 }
 
@@ -215,6 +265,9 @@ int command_rules(const struct cli *cli, int count, char **words) {
     if (strcmp(words[0], "backtest") == 0) {
         return backtest(cli, count - 1, words + 1);
     }
-    cli_fail("rules has no '%s'; it has: backtest", words[0]);
+    if (strcmp(words[0], "check") == 0) {
+        return check(count - 1, words + 1);
+    }
+    cli_fail("rules has no '%s'; it has: check, backtest", words[0]);
     return CLI_USAGE;
 }

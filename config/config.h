@@ -27,16 +27,19 @@ enum config_severity {
 };
 enum config_format { CONFIG_FORMAT_ALERTMANAGER, CONFIG_FORMAT_GENERIC };
 
-// A change of one built-in rule. What the file does not name keeps the rule's own value: numbers
-// are then 'not measured' (num_is_missing), counts CONFIG_UNSET, globs NULL (match everything).
+// A change of a built-in rule, or a rule of the file's own, on `metric`. What the file does not
+// name keeps the rule's own value: numbers are then 'not measured' (num_is_missing), counts
+// CONFIG_UNSET, globs NULL (match everything), labels and annotations NULL.
 struct config_rule {
     char *rule;        // never NULL
+    char *metric;      // NULL for a built-in rule
     unsigned enabled;  // 0 or 1; naming a rule without saying switches it on
     unsigned severity; // enum config_severity
-    double fire_above, clear_below;
+    double fire_above, clear_below, fire_below, clear_above;
     struct units_span for_span, keep_firing_for;
-    uint64_t warmup_steps;
+    uint64_t warmup_steps, window;
     char *layer, *run, *project; // globs
+    char *labels, *annotations;  // a line "key=value" each
 };
 
 struct config_webhook {
@@ -99,8 +102,9 @@ struct config {
 };
 
 // Fills *out from the defaults and then the file; path NULL means the defaults alone. rule_names is
-// the list of rules that alerts.rules may name, ended by NULL. Returns 0, or -1 with *out all zero
-// and up to LIMIT_CONFIG_ERRORS lines 'FILE:LINE: KEY: what is wrong; expected ...' in *messages.
+// the list of built-in rules that alerts.rules may name, ended by NULL; others need a metric.
+// Returns 0, or -1 with *out all zero and up to LIMIT_CONFIG_ERRORS lines 'FILE:LINE: KEY: what is
+// wrong; expected ...' in *messages.
 int config_load(struct config *out, const char *path, const char *const *rule_names,
                 struct buf *messages) WARN_UNUSED;
 

@@ -61,6 +61,8 @@
 #define LIMIT_CONFIG_MESSAGE_BYTES 65536 // all messages about one file
 #define LIMIT_CONFIG_TEXT 4096           // bytes of one value
 #define LIMIT_CONFIG_GLOB 256            // bytes of a glob
+#define LIMIT_RULE_NAME 64               // bytes of a rule's name
+#define LIMIT_RULE_WORDS 16              // labels, and annotations, of a rule
 #define LIMIT_RULES 256                  // entries under alerts.rules
 #define LIMIT_WEBHOOKS 16                // entries under alerts.webhooks
 #define LIMIT_REMOTE_WRITE 16            // entries under remote_write

@@ -88,19 +88,55 @@ static void read_text_into(struct reader *r, const struct setting *s, void *fiel
         tell_bad_value(r, s, line, key, text, "is not valid");
     } else if (s->type->in_range && !s->type->in_range(s, &value)) {
         tell_bad_value(r, s, line, key, text, "is out of range");
-    } else if (s->type == &type_rule && !is_known_rule(r, value.text)) {
-        tell_bad_value(r, s, line, key, text, "is not a rule");
-        s->type->reset(&value);
     } else {
         s->type->reset(field);
         memcpy(field, &value, s->type->size);
     }
 }
 
+// A label's or annotation's name, as Prometheus has it.
+static bool is_word(const char *text) {
+    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+    return n > 0 && n <= LIMIT_RULE_NAME && text[n] == '\0' && !strchr("0123456789", text[0]);
+}
+
+// A mapping into lines "key=value".
+static void read_words_into(struct reader *r, const struct setting *s, char **field,
+                            const yaml_node_t *node, const char *key) {
+    if (node->type != YAML_MAPPING_NODE) {
+        tell_bad_value(r, s, yaml_line(node), key, NULL, "is not a mapping");
+        return;
+    }
+    struct buf lines;
+    buf_init(&lines, (size_t)LIMIT_RULE_WORDS * (LIMIT_CONFIG_TEXT + LIMIT_RULE_NAME + 2));
+    size_t n = 0;
+    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++, n++) {
+        const yaml_node_t *value = yaml_document_get_node(r->document, pair->value);
+        const char *word = yaml_text(yaml_document_get_node(r->document, pair->key));
+        const char *text = value->type == YAML_SCALAR_NODE ? yaml_text(value) : NULL;
+        if (n == LIMIT_RULE_WORDS || !word || !is_word(word) || !text || strchr(text, '\n') ||
+            strlen(text) > LIMIT_CONFIG_TEXT) {
+            tell_bad_value(r, s, yaml_line(value), key, word,
+                           n == LIMIT_RULE_WORDS ? "is one too many"
+                                                 : "is no name with a text of one line");
+            buf_free(&lines);
+            return;
+        }
+        buf_printf(&lines, "%s=%s\n", word, text);
+    }
+    s->type->reset(field);
+    *field = strdup(buf_str(&lines));
+    CHECK(*field);
+    buf_free(&lines);
+}
+
 static void read_scalar(struct reader *r, const struct setting *s, void *field,
                         const yaml_node_t *node, const char *key) {
     const char *text = yaml_text(node);
-    if (node->type != YAML_SCALAR_NODE) {
+    if (s->type == &type_words) {
+        read_words_into(r, s, field, node, key);
+    } else if (node->type != YAML_SCALAR_NODE) {
         tell_bad_value(r, s, yaml_line(node), key, NULL,
                        node->type == YAML_MAPPING_NODE ? "is a mapping" : "is a list");
     } else if (!text) {
@@ -318,10 +354,29 @@ static bool same_scope(const struct config_rule *a, const struct config_rule *b)
            same_text(a->run, b->run) && same_text(a->project, b->project);
 }
 
+// A rule is built in, or has a metric and a name that fits into a label.
+static void check_rule_name(struct reader *r, const struct config_rule *rule, size_t i) {
+    char name[64];
+    snprintf(name, sizeof name, "alerts.rules[%zu].rule", i);
+    if (!rule->rule || is_known_rule(r, rule->rule)) {
+        return;
+    }
+    if (!rule->metric) {
+        struct setting s = {.type = &type_rule};
+        tell_bad_value(r, &s, find_rule_line(r, i), name, rule->rule, "is not a rule");
+    } else if (!is_word(rule->rule)) {
+        yaml_error(&r->errors, find_rule_line(r, i), name,
+                   "is not valid; expected at most %d letters, digits and underscores, no digit "
+                   "first",
+                   LIMIT_RULE_NAME);
+    }
+}
+
 static void check_rule(struct reader *r, const struct config *c, size_t i) {
     const struct config_rule *rule = &c->alerts.rules[i];
     char name[64];
     snprintf(name, sizeof name, "alerts.rules[%zu]", i);
+    check_rule_name(r, rule, i);
     if (rule->clear_below > rule->fire_above) {
         yaml_error(&r->errors, find_rule_line(r, i), name,
                    "clear_below is above fire_above; expected at most the same");

@@ -41,7 +41,8 @@ extern const struct value_type type_number;
 extern const struct value_type type_span;
 extern const struct value_type type_choice; // unsigned: the place in `choices`
 extern const struct value_type type_bool;   // the same, of false and true without quotes
-extern const struct value_type type_rule;   // text, one of the names the caller knows
+extern const struct value_type type_rule;   // text: a name the caller knows, or another
+extern const struct value_type type_words;  // a mapping of names to texts, as lines "key=value"
 
 enum in_force { IN_FORCE, NOT_IN_FORCE, REFUSED };
 

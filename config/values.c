@@ -95,20 +95,24 @@ static bool read_tcp_address(const struct setting *s, const char *text, void *fi
     return units_parse_address(text, &address) && !address.is_unix && read_text(s, text, field);
 }
 
+static void put_quoted(struct buf *out, const char *text, size_t n) {
+    buf_putc(out, '"');
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '"' || text[i] == '\\') {
+            buf_putc(out, '\\');
+        }
+        buf_putc(out, text[i]);
+    }
+    buf_putc(out, '"');
+}
+
 static bool print_text(const void *field, const struct setting *s, struct buf *out) {
     (void)s;
     const char *text = *(char *const *)field;
     if (!text) {
         return false;
     }
-    buf_putc(out, '"');
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') {
-            buf_putc(out, '\\');
-        }
-        buf_putc(out, *text);
-    }
-    buf_putc(out, '"');
+    put_quoted(out, text, strlen(text));
     return true;
 }
 
@@ -295,6 +299,32 @@ static void reset_choice(void *field) {
     *(unsigned *)field = 0;
 }
 
+// A mapping, which the loader reads itself: no single text is one.
+static bool read_words(const struct setting *s, const char *text, void *field) {
+    (void)s;
+    (void)text;
+    (void)field;
+    return false;
+}
+
+static bool print_words(const void *field, const struct setting *s, struct buf *out) {
+    const char *at = *(char *const *)field;
+    (void)s;
+    if (!at) {
+        return false;
+    }
+    buf_putc(out, '{');
+    for (const char *sign = ""; *at; sign = ", ") {
+        const char *equals = strchr(at, '='), *end = strchr(at, '\n');
+        buf_printf(out, "%s%.*s: ", sign, (int)(equals - at), at);
+        put_quoted(out, equals + 1, (size_t)(end - equals - 1));
+        at = end + 1;
+    }
+    buf_putc(out, '}');
+    return true;
+}
+
+_Static_assert(LIMIT_RULE_WORDS == 16, "the noun below says 16");
 _Static_assert(LIMIT_CONFIG_GLOB == 256, "the noun below says 256");
 
 #define TEXT_TYPE(the_noun, the_example, the_read)                                                 \
@@ -312,6 +342,13 @@ const struct value_type type_tcp_address =
 const struct value_type type_origin =
     TEXT_TYPE("SCHEME://HOST[:PORT] or *", "https://grafana.example.org", read_origin);
 const struct value_type type_rule = TEXT_TYPE("the name of a rule", NULL, read_text);
+
+const struct value_type type_words = {.noun = "a mapping of at most 16 names to texts",
+                                      .example = "{team: vision}",
+                                      .size = sizeof(char *),
+                                      .read = read_words,
+                                      .print = print_words,
+                                      .reset = reset_text};
 
 const struct value_type type_size = {.noun = "a size",
                                      .example = "1MiB",

@@ -15,7 +15,6 @@
 
 struct live_run;
 struct conn;
-struct glob;
 struct listener;
 struct commands;
 struct local;
@@ -29,8 +28,7 @@ struct app {
     struct config config;
     const char *config_path; // NULL: defaults and flags alone
     char *ingest_token;      // NULL: none is wanted
-    struct rule rules[RULE_COUNT];
-    struct glob *globs; // what rules[].layer_glob points to (rules.c)
+    struct ruleset *rules;
 
     struct writer *writer;
     struct reader *reader; // the loop's own, for hellos of stored runs

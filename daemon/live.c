@@ -149,7 +149,7 @@ static void push_alert(void *context, const struct alert_change *change) {
         .attempt = r->attempt,
         .run_name = op_text(r->record.name),
         .project = op_text(r->record.project),
-        .rule = op_text(rule_name(change->rule)),
+        .rule = op_text(change->rule_name),
         .layer = op_text(layer_name(r, change->layer)),
         .severity = (int)change->severity,
         .state = (int)change->state,
@@ -161,7 +161,7 @@ static void push_alert(void *context, const struct alert_change *change) {
         .changed = change->time,
         .value = change->value,
         .threshold = change->threshold,
-        .group_rule = op_text(rule_name(change->group_rule)),
+        .group_rule = op_text(change->group_rule_name),
         .group_layer = op_text(layer_name(r, change->group_layer)),
         .group_since = change->group_since,
         .summary = op_text(change->summary),
@@ -172,9 +172,9 @@ static void push_alert(void *context, const struct alert_change *change) {
     }
     push(l, op);
     if (fired) {
-        l->app->figures->alerts_fired[change->rule]++;
-        log_warning("alert rule=%s severity=%s run=%s layer=%s step=%lld: %s",
-                    rule_name(change->rule), severity_name(change->severity), r->record.name,
+        board_count_fired(l->app->board, change->rule_name);
+        log_warning("alert rule=%s severity=%s run=%s layer=%s step=%lld: %s", change->rule_name,
+                    severity_name(change->severity), r->record.name,
                     change->layer == THERMO_GLOBAL ? "-" : layer_name(r, change->layer),
                     (long long)change->step, change->summary);
     }

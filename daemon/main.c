@@ -11,7 +11,7 @@
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/ranks.h"
-#include "daemon/rules.h"
+#include "runs/rules.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -157,13 +157,23 @@ static int read_tokens(struct app *app, const struct config *config, struct buf 
     return 0;
 }
 
+static int set_rules(struct app *app, const struct config *config, struct buf *messages) {
+    struct ruleset *rules = rules_from_config(config, messages);
+    if (!rules) {
+        return -1;
+    }
+    ruleset_release(app->rules);
+    app->rules = rules;
+    return 0;
+}
+
 static int load_config(struct app *app, const struct options *options, struct buf *messages) {
     struct config config;
     app->config_path = options->config;
     if (options_load_config(options, &config, messages)) {
         return -1;
     }
-    if (rules_apply(app, &config, messages) || read_tokens(app, &config, messages)) {
+    if (set_rules(app, &config, messages) || read_tokens(app, &config, messages)) {
         config_free(&config);
         return -1;
     }
@@ -198,7 +208,7 @@ static void on_reload(uv_signal_t *signal, int number) {
         log_lines(log_error, &messages);
     } else {
         config_reloadable_diff(&app->config, &config, &restart);
-        if (rules_apply(app, &config, &messages) || read_tokens(app, &config, &messages) ||
+        if (set_rules(app, &config, &messages) || read_tokens(app, &config, &messages) ||
             delivery_configure(app->delivery, &config, api_address(app->api), &messages)) {
             log_error("the new configuration is not used, the running one stays in force:");
             log_lines(log_error, &messages);
@@ -399,7 +409,7 @@ static void release(struct app *app) {
     commands_destroy(app->commands);
     local_destroy(app->local);
     board_destroy(app->board);
-    rules_free(app);
+    ruleset_release(app->rules);
     config_free(&app->config);
     step_free(&app->step);
     buf_free(&app->blob);
@@ -464,7 +474,6 @@ int main(int argc, char **argv) {
     buf_init(&app->blob, STEP_BLOB_BYTES_MAX);
     struct buf messages;
     buf_init(&messages, MESSAGE_BYTES);
-    rules_default(app->rules);
     int rc = load_config(app, &options, &messages);
     fputs(buf_str(&messages), stderr);
     buf_free(&messages);
@@ -472,7 +481,7 @@ int main(int argc, char **argv) {
         if (rc == 0) {
             puts("the configuration is good");
         }
-        rules_free(app);
+        ruleset_release(app->rules);
         config_free(&app->config);
         free(app->ingest_token);
         free(app);

@@ -1,6 +1,6 @@
 #include "daemon/options.h"
 
-#include "alerts/alerts.h"
+#include "runs/rules.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -69,11 +69,8 @@ int options_load_config(const struct options *o, struct config *config, struct b
     if (!path && access(CONFIG_DEFAULT_PATH, R_OK) == 0) {
         path = CONFIG_DEFAULT_PATH;
     }
-    const char *rules[RULE_COUNT + 1] = {NULL};
-    for (unsigned i = 0; i < RULE_COUNT; i++) {
-        rules[i] = rule_name((enum rule_id)i);
-    }
-    if (config_load(config, path, rules, errors)) {
+    const char *names[RULE_COUNT + 1];
+    if (config_load(config, path, rules_names(names), errors)) {
         return -1;
     }
     const struct {

@@ -19,8 +19,8 @@ void history_close(struct history *h);
 // 0 at the end; -1 for an error of the store, see reader_error().
 int history_next(struct history *h, const struct step **step,
                  const struct thermo **thermo) WARN_UNUSED;
-// `ended` is called when the data is refreshed, with the instruments as they stand at the end of that
-// state. Only with instruments; before the first history_next().
+// `ended` is called when the data is refreshed, with the instruments as they stand at the end of
+// that state. Only with instruments; before the first history_next().
 typedef void history_state_fn(void *context, const struct thermo *thermo);
 void history_on_refresh(struct history *h, history_state_fn *ended, void *context);
 // The hello in force at the visited step: its layers name the columns' entries.

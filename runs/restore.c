@@ -17,7 +17,7 @@ static int parse_facts(const char *facts, struct hello *hello) {
 
 // The run as it was when the attempt began, without steps.
 static struct run *begin(struct run_record *record, const struct attempt_record *attempt,
-                         const struct rule rules[RULE_COUNT]) {
+                         struct ruleset *rules) {
     struct hello hello;
     if (parse_facts(attempt->facts, &hello)) {
         return NULL;
@@ -30,7 +30,7 @@ static struct run *begin(struct run_record *record, const struct attempt_record 
 // The run as its checkpoint has it; NULL when there is none that fits.
 static struct run *from_checkpoint(struct reader *reader, struct run_record *record,
                                    const struct attempt_record *attempts, size_t n,
-                                   const struct rule rules[RULE_COUNT]) {
+                                   struct ruleset *rules) {
     int64_t attempt, step;
     void *bytes;
     size_t size;
@@ -49,8 +49,7 @@ static struct run *from_checkpoint(struct reader *reader, struct run_record *rec
     return r;
 }
 
-static int enter_attempt(struct run *r, const struct attempt_record *a,
-                         const struct rule rules[RULE_COUNT]) {
+static int enter_attempt(struct run *r, const struct attempt_record *a, struct ruleset *rules) {
     struct hello hello;
     if (a->id == r->attempt) {
         return 0; // the run was created with it
@@ -64,7 +63,7 @@ static int enter_attempt(struct run *r, const struct attempt_record *a,
 
 // Feeds the run what the store has behind its state.
 static int catch_up(struct run *r, struct reader *reader, bool from_the_start,
-                    const struct rule rules[RULE_COUNT]) {
+                    struct ruleset *rules) {
     struct walk_options options = {.after_attempt = from_the_start ? 0 : r->attempt,
                                    .after_step = stepset_last(&r->steps),
                                    .skip_events = r->n_events};
@@ -91,7 +90,7 @@ static int catch_up(struct run *r, struct reader *reader, bool from_the_start,
 }
 
 static struct run *restore(struct reader *reader, struct run_record *record,
-                           const struct rule rules[RULE_COUNT]) {
+                           struct ruleset *rules) {
     struct attempt_record *attempts;
     size_t n;
     if (reader_attempts(reader, record->id, &attempts, &n)) {
@@ -119,8 +118,7 @@ static struct run *restore(struct reader *reader, struct run_record *record,
     return r;
 }
 
-int run_restore(struct run **out, struct reader *reader, const char *name,
-                const struct rule rules[RULE_COUNT]) {
+int run_restore(struct run **out, struct reader *reader, const char *name, struct ruleset *rules) {
     struct run_record record;
     *out = NULL;
     if (reader_begin(reader)) {

@@ -23,7 +23,7 @@ static void find_activations(struct run *r) {
 }
 
 // Instruments and alerts for the layers of r->hello.
-static void create_instruments(struct run *r, const struct rule rules[RULE_COUNT]) {
+static void create_instruments(struct run *r, struct ruleset *rules) {
     size_t n = r->hello.n_layers;
     double *sizes = must_alloc(n * sizeof *sizes);
     const char **names = must_alloc(n * sizeof *names);
@@ -34,13 +34,15 @@ static void create_instruments(struct run *r, const struct rule rules[RULE_COUNT
     struct thermo_facts facts;
     run_thermo_facts(&r->hello, &facts);
     r->thermo = thermo_create(&facts, n, sizes);
-    r->alerts = alerts_create(rules, n, names);
+    struct alerts_facts alert_facts = {
+        .run = r->hello.run, .project = r->hello.project, .n_layers = n, .layer_names = names};
+    r->alerts = alerts_create(rules, &alert_facts);
     free(sizes);
     free(names);
 }
 
 struct run *run_create(int64_t id, int64_t attempt, struct hello *hello, double now,
-                       const struct rule rules[RULE_COUNT]) {
+                       struct ruleset *rules) {
     struct run *r = NEW(struct run);
     r->hello = *hello;
     *hello = (struct hello){0};
@@ -117,8 +119,7 @@ static void ignore_change(void *context, const struct alert_change *change) {
 }
 
 void run_begin_attempt(struct run *r, int64_t attempt, struct hello *hello, int64_t rewind_step,
-                       const struct rule rules[RULE_COUNT], alert_change_fn *changed,
-                       void *context) {
+                       struct ruleset *rules, alert_change_fn *changed, void *context) {
     bool same_layers = hello_same_layers(&r->hello, hello);
     // Before the attempt's number changes: an alert is known by the attempt in which it began.
     alerts_end(r->alerts, r->time, changed ? changed : ignore_change, context);
@@ -174,8 +175,9 @@ void run_observe(struct run *r, const struct step *step, alert_change_fn *change
     update_progress(r);
     thermo_observe(r->thermo, &view);
     balance_observe(&r->balance, step->step, step->loss);
-    alerts_observe(r->alerts, r->thermo, &view, step->time, changed ? changed : ignore_change,
-                   context);
+    struct alerts_input in;
+    run_alerts_input(step, &view, &in);
+    alerts_observe(r->alerts, r->thermo, &in, changed ? changed : ignore_change, context);
 }
 
 void run_event(struct run *r, const char *name) {
@@ -222,7 +224,6 @@ static bool load_parts(struct run *r, const struct saved_head *head, struct step
     size_t n = stepset_load(steps, p, left);
     size_t more = n ? balance_load(balance, r->hello.n_layers, p + n, left - n) : 0;
     if (!more || head->thermo_size != thermo_saved_size(r->thermo) ||
-        head->alerts_size != alerts_saved_size(r->alerts) ||
         left - n - more != head->thermo_size + head->alerts_size) {
         return false;
     }

@@ -30,7 +30,7 @@ struct run {
 
 // A new run. Takes over *hello (which is left empty). `now` in seconds since the epoch.
 struct run *run_create(int64_t id, int64_t attempt, struct hello *hello, double now,
-                       const struct rule rules[RULE_COUNT]);
+                       struct ruleset *rules);
 void run_destroy(struct run *r);
 
 // What a second hello means for a run.
@@ -44,8 +44,7 @@ enum run_join run_join(const struct run *r, const struct hello *hello, int64_t *
 // Begins the attempt: later steps are superseded, windows are dropped, open alerts are
 // closed. Takes over *hello.
 void run_begin_attempt(struct run *r, int64_t attempt, struct hello *hello, int64_t rewind_step,
-                       const struct rule rules[RULE_COUNT], alert_change_fn *changed,
-                       void *context);
+                       struct ruleset *rules, alert_change_fn *changed, void *context);
 
 // Where a step belongs.
 enum run_place {
@@ -68,6 +67,6 @@ bool run_load(struct run *r, const void *bytes, size_t size);
 // Rebuilds a run from the store: its checkpoint and the steps and events since. 1 and *out, 0 when
 // there is no such run, -1 with reader_error().
 int run_restore(struct run **out, struct reader *reader, const char *name,
-                const struct rule rules[RULE_COUNT]) WARN_UNUSED;
+                struct ruleset *rules) WARN_UNUSED;
 
 #endif

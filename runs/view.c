@@ -35,3 +35,33 @@ void run_thermo_step(const struct step *step, struct thermo_step *out) {
         }
     }
 }
+
+// Scalars are the whole run's, statistics of the job's own the layers'.
+static double look_up(const void *context, const char *name, size_t layer) {
+    const struct step *step = context;
+    const char *dot = strchr(name, '.');
+    if (layer == THERMO_GLOBAL) {
+        for (size_t i = 0; dot && i < step->n_scalars; i++) {
+            if (strcmp(step->scalars[i].name, dot + 1) == 0) {
+                return step->scalars[i].value;
+            }
+        }
+        return num_missing();
+    }
+    for (size_t i = 0; i < step->n_columns; i++) {
+        if (step->columns[i].stat == STAT_NONE && strcmp(step->columns[i].name, name) == 0) {
+            return step->columns[i].values[layer];
+        }
+    }
+    return num_missing();
+}
+
+void run_alerts_input(const struct step *step, const struct thermo_step *view,
+                      struct alerts_input *out) {
+    *out = (struct alerts_input){.step = view,
+                                 .time = step->time,
+                                 .val_loss = step->val_loss,
+                                 .loss_after = step->loss_after,
+                                 .lookup = look_up,
+                                 .lookup_context = step};
+}

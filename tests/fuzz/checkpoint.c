@@ -9,12 +9,13 @@ static const char hello_line[] =
     "{\"protocol\":1,\"run\":\"r\",\"layers\":[{\"name\":\"a\",\"n\":10}]}";
 
 static struct run *create(void) {
-    struct rule rules[RULE_COUNT];
     struct hello h;
     struct wire_error error;
-    rules_default(rules);
     CHECK(hello_parse(&h, hello_line, sizeof hello_line - 1, &error) == 0);
-    return run_create(1, 1, &h, 0, rules);
+    struct ruleset *rules = ruleset_default();
+    struct run *r = run_create(1, 1, &h, 0, rules);
+    ruleset_release(rules);
+    return r;
 }
 
 static void go_on(struct run *r) {

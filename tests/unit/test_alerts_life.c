@@ -24,7 +24,7 @@ static void play(struct life *l, const struct rule *r, int64_t step, const char 
     char got[256] = "";
     for (size_t i = 0; conditions[i]; i++) {
         struct finding f = finding_of(conditions[i]);
-        got[i] = letters[life_step(l, r, step + (int64_t)i, &f)];
+        got[i] = letters[life_step(l, r, step + (int64_t)i, (double)i, &f)];
     }
     ck_assert_str_eq(got, expected);
 }

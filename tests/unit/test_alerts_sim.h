@@ -35,15 +35,29 @@ static inline void sim_create(struct sim *s, const struct rule rules[RULE_COUNT]
     static const char *const names[SIM_LAYERS] = {"fc1", "fc2", "conv", "head"};
     static const double sizes[SIM_LAYERS] = {1000, 1000, 500, 100};
     struct thermo_facts facts = facts_sgd(SIM_MU, 0.1);
-    struct rule defaults[RULE_COUNT];
-    rules_default(defaults);
     *s = (struct sim){.dice = {seed}, .lr = 0.1, .batch = 64, .loss = 1, .loss_noise = 0.1};
     s->gradient = 1;
     for (size_t i = 0; i < SIM_LAYERS; i++) {
         s->heat[i] = 1;
     }
     s->thermo = thermo_create(&facts, SIM_LAYERS, sizes);
-    s->alerts = alerts_create(rules ? rules : defaults, SIM_LAYERS, names);
+    struct alerts_facts alert_facts = {
+        .run = "sim", .project = "tests", .n_layers = SIM_LAYERS, .layer_names = names};
+    struct ruleset *set = rules ? ruleset_create(rules, RULE_COUNT) : ruleset_default();
+    s->alerts = alerts_create(set, &alert_facts);
+    ruleset_release(set);
+}
+
+static inline void sim_defaults(struct rule rules[RULE_COUNT]) {
+    for (enum rule_id id = 0; id < RULE_COUNT; id++) {
+        rules[id] = rule_default(id);
+    }
+}
+
+static inline void sim_set_rules(struct sim *s, const struct rule rules[RULE_COUNT]) {
+    struct ruleset *set = ruleset_create(rules, RULE_COUNT);
+    alerts_set_rules(s->alerts, set);
+    ruleset_release(set);
 }
 
 static inline void sim_destroy(struct sim *s) {
@@ -75,7 +89,11 @@ static inline void sim_steps(struct sim *s, int n) {
             s->spoil(&s->feed);
         }
         thermo_observe(s->thermo, &s->feed.step);
-        alerts_observe(s->alerts, s->thermo, &s->feed.step, 1e9 + (double)s->next, sim_record, s);
+        struct alerts_input in = {.step = &s->feed.step,
+                                  .time = 1e9 + (double)s->next,
+                                  .val_loss = num_missing(),
+                                  .loss_after = num_missing()};
+        alerts_observe(s->alerts, s->thermo, &in, sim_record, s);
     }
 }
 

@@ -67,14 +67,14 @@ END_TEST
 
 START_TEST(a_rule_switched_off_resolves) {
     struct rule rules[RULE_COUNT];
-    rules_default(rules);
+    sim_defaults(rules);
     sim_create(&sim, rules, 21);
     sim_steps(&sim, 500);
     sim.heat[0] = 300;
     sim_steps(&sim, 50);
     ck_assert_uint_eq(sim_count(&sim, RULE_OVERHEATING, ALERT_FIRING), 1);
     rules[RULE_OVERHEATING].enabled = false;
-    alerts_set_rules(sim.alerts, rules);
+    sim_set_rules(&sim, rules);
     sim_steps(&sim, 1);
     ck_assert_uint_eq(sim_count(&sim, RULE_OVERHEATING, ALERT_RESOLVED), 1);
     size_t n = sim.n;
@@ -86,7 +86,7 @@ END_TEST
 
 START_TEST(a_rule_for_some_layers) {
     struct rule rules[RULE_COUNT];
-    rules_default(rules);
+    sim_defaults(rules);
     char glob[] = "fc*";
     rules[RULE_OVERHEATING].layer_glob = glob;
     sim_create(&sim, rules, 22);
@@ -164,14 +164,15 @@ END_TEST
 
 START_TEST(bytes_of_another_kind_are_refused) {
     static const char *const names[] = {"a", "b", "c", "d", "e"};
-    struct rule rules[RULE_COUNT];
-    rules_default(rules);
+    struct ruleset *rules = ruleset_default();
     sim_create(&sim, NULL, 25);
     sim_steps(&sim, 300);
     size_t size = alerts_saved_size(sim.alerts);
     unsigned char *bytes = malloc(size);
     alerts_save(sim.alerts, bytes);
-    struct alerts *larger = alerts_create(rules, 5, names);
+    struct alerts *larger =
+        alerts_create(rules, &(struct alerts_facts){.n_layers = 5, .layer_names = names});
+    ruleset_release(rules);
     ck_assert(!alerts_load(larger, bytes, size));
     ck_assert(!alerts_load(sim.alerts, bytes, size - 1));
     for (size_t at = 0; at < size; at += at < 64 ? 1 : 97) {
@@ -190,7 +191,7 @@ START_TEST(rules_have_names_and_sense) {
     struct rule rules[RULE_COUNT];
     enum rule_id id;
     sim_create(&sim, NULL, 26);
-    rules_default(rules);
+    sim_defaults(rules);
     for (enum rule_id r = 0; r < RULE_COUNT; r++) {
         ck_assert(rule_find(rule_name(r), &id) && id == r);
         ck_assert(rules[r].id == r && rules[r].enabled && rules[r].layer_glob == NULL);

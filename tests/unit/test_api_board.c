@@ -81,14 +81,31 @@ END_TEST
 
 START_TEST(test_rules) {
     struct board *b = board_create();
-    struct rule rules[RULE_COUNT], got[RULE_COUNT];
-    rules_default(rules);
-    rules[RULE_STALLED].for_steps = 77;
-    rules[RULE_STALLED].layer_glob = "gone soon";
-    board_set_rules(b, rules);
-    board_rules(b, got);
-    ck_assert_uint_eq(got[RULE_STALLED].for_steps, 77);
-    ck_assert_ptr_null(got[RULE_STALLED].layer_glob);
+    char glob[] = "fc*";
+    struct rule rule = rule_default(RULE_STALLED);
+    rule.for_steps = 77;
+    rule.layer_glob = glob;
+    struct ruleset *mine = ruleset_create(&rule, 1);
+    board_set_rules(b, mine);
+    ruleset_release(mine);
+    glob[0] = '?'; // the configuration's text may go at any time
+    struct ruleset *got = board_rules(b);
+    board_destroy(b);
+    ck_assert_uint_eq(ruleset_count(got), 1);
+    ck_assert_uint_eq(ruleset_rule(got, 0)->for_steps, 77);
+    ck_assert_str_eq(ruleset_rule(got, 0)->layer_glob, "fc*");
+    ruleset_release(got);
+}
+END_TEST
+
+START_TEST(test_fired) {
+    struct board *b = board_create();
+    ck_assert_uint_eq(board_fired(b, "overheating"), 0);
+    board_count_fired(b, "overheating");
+    board_count_fired(b, "a_rule_of_my_own");
+    board_count_fired(b, "overheating");
+    ck_assert_uint_eq(board_fired(b, "overheating"), 2);
+    ck_assert_uint_eq(board_fired(b, "a_rule_of_my_own"), 1);
     board_destroy(b);
 }
 END_TEST
@@ -298,6 +315,7 @@ int main(void) {
     tcase_add_test(cases, test_reference_outlives_the_board);
     tcase_add_test(cases, test_trouble);
     tcase_add_test(cases, test_rules);
+    tcase_add_test(cases, test_fired);
     tcase_add_test(cases, test_letters);
     tcase_add_test(cases, test_gap);
     tcase_add_test(cases, test_threads);

@@ -132,6 +132,8 @@ static const char everything[] =
     "      run: r\n"
     "      project: p\n"
     "    - {rule: overheating, enabled: false}\n"
+    "    - {rule: hot_card, metric: scalar.power_w, fire_below: 1, clear_above: 2, window: 8,\n"
+    "       labels: {team: \"vi=sion\", pager: \"1\"}, annotations: {text: 'a \"b\" \\ c'}}\n"
     "  webhooks: [{url: \"https://h/x?y=%20\", format: generic}, {url: HTTP://h}]\n"
     "remote_write: [{url: \"http://h:1/w\"}]\n";
 
@@ -161,6 +163,17 @@ static void assert_second_rule(const struct config_rule *r) {
     ck_assert(!r->layer && !r->run && !r->project);
 }
 
+static void assert_own_rule(const struct config_rule *r) {
+    ck_assert_str_eq(r->rule, "hot_card");
+    ck_assert_str_eq(r->metric, "scalar.power_w");
+    ck_assert_double_eq(r->fire_below, 1);
+    ck_assert_double_eq(r->clear_above, 2);
+    ck_assert(num_is_missing(r->fire_above) && num_is_missing(r->clear_below));
+    ck_assert_uint_eq(r->window, 8);
+    ck_assert_str_eq(r->labels, "team=vi=sion\npager=1\n");
+    ck_assert_str_eq(r->annotations, "text=a \"b\" \\ c\n");
+}
+
 static void assert_everything(const struct config *c) {
     ck_assert_str_eq(c->data, "/srv/größe \"x\" \\ #y");
     ck_assert_uint_eq(c->ingest.n_listen, 3);
@@ -183,7 +196,8 @@ static void assert_everything(const struct config *c) {
     ck_assert_uint_eq(c->storage.retention_s, 90 * 86400);
     ck_assert_uint_eq(c->storage.max_size_bytes, UINT64_C(100) << 30);
     ck_assert_double_eq(c->alerts.stall_after_s, 90.5);
-    ck_assert_uint_eq(c->alerts.n_rules, 2);
+    ck_assert_uint_eq(c->alerts.n_rules, 3);
+    assert_own_rule(&c->alerts.rules[2]);
     assert_first_rule(&c->alerts.rules[0]);
     assert_second_rule(&c->alerts.rules[1]);
     ck_assert_uint_eq(c->alerts.n_webhooks, 2);

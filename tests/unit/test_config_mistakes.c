@@ -103,9 +103,19 @@ static const struct mistake mistakes[] = {
      "loss_nonfinite, loss_spike, unstable, overheating, stalled"},
     {"alerts:\n  rules:\n    - enabled: true\n",
      "3: alerts.rules[0]: has no valid rule; expected one"},
-    {"alerts: {rules: [{rule: stalled, fire_below: 1}]}\n",
-     "1: alerts.rules[0].fire_below: is not a key; expected one of rule, enabled, severity, "
-     "fire_above, clear_below, for, keep_firing_for, warmup_steps, layer, run, project"},
+    {"alerts: {rules: [{rule: stalled, fires: 1}]}\n",
+     "1: alerts.rules[0].fires: is not a key; expected one of rule, metric, enabled, severity, "
+     "fire_above, clear_below, fire_below, clear_above, for, keep_firing_for, warmup_steps, "
+     "window, layer, run, project, labels, annotations"},
+    {"alerts: {rules: [{rule: my rule, metric: loss}]}\n",
+     "1: alerts.rules[0].rule: is not valid; expected at most 64 letters, digits and underscores, "
+     "no digit first"},
+    {"alerts: {rules: [{rule: stalled, labels: vision}]}\n",
+     "1: alerts.rules[0].labels: is not a mapping; expected a mapping of at most 16 names to "
+     "texts, such as {team: vision}"},
+    {"alerts: {rules: [{rule: stalled, labels: {a-b: vision}}]}\n",
+     "1: alerts.rules[0].labels: \"a-b\" is no name with a text of one line; expected a mapping of "
+     "at most 16 names to texts, such as {team: vision}"},
     {"alerts: {rules: [{rule: stalled, enabled: yes}]}\n",
      "1: alerts.rules[0].enabled: \"yes\" is not valid; expected one of false, true"},
     {"alerts: {rules: [{rule: stalled, enabled: 'true'}]}\n",

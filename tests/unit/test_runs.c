@@ -357,8 +357,7 @@ START_TEST(test_a_new_attempt_closes_alerts) {
     static const char *const lines[] = {HELLO(SGD, "\"resume\":{\"rewind\":1},", LAYERS_3),
                                         HELLO(SGD_MOMENTUM, "", LAYERS_3),
                                         HELLO(SGD, "\"resume\":{\"rewind\":-1},", LAYERS_2)};
-    struct rule rules[RULE_COUNT];
-    rules_default(rules);
+    struct ruleset *rules = ruleset_default();
     for (size_t i = 0; i < COUNT(lines); i++) {
         struct hello h = hello_of(HELLO(SGD, "", LAYERS_3)), next = hello_of(lines[i]);
         struct run *r = run_create(1, 10, &h, 0, rules);
@@ -376,6 +375,7 @@ START_TEST(test_a_new_attempt_closes_alerts) {
         ck_assert_ptr_null(next.facts);
         run_destroy(r);
     }
+    ruleset_release(rules);
 }
 END_TEST
 

@@ -10,7 +10,7 @@
 
 struct trainer {
     struct run *run;
-    struct rule rules[RULE_COUNT];
+    struct ruleset *rules;
     uint64_t seed;
     int64_t next_attempt;
     double clock;
@@ -50,13 +50,14 @@ static inline void store_attempt(struct trainer *t, int64_t rewind_step, bool is
 static inline void trainer_start(struct trainer *t, const char *line, uint64_t seed) {
     struct hello h = hello_of(line);
     *t = (struct trainer){.seed = seed, .next_attempt = 11, .clock = 1000};
-    rules_default(t->rules);
+    t->rules = ruleset_default();
     t->run = run_create(RUN_ID, 10, &h, t->clock, t->rules);
     store_attempt(t, -1, false);
 }
 
 static inline void trainer_stop(struct trainer *t) {
     run_destroy(t->run);
+    ruleset_release(t->rules);
 }
 
 // Statistics as a training's might be: variances above zero, now and then a gap or a NaN.
