@@ -2,8 +2,9 @@
 
 An entry is pending until it is written to a connection, then unacknowledged until the daemon says
 that it is on disk; a lost connection makes the unacknowledged ones pending again, in order.
-Memory beyond the bound is taken from the oldest pending entry: what a monitor is for is the
-present.
+While there is no connection the sender moves what is pending to the spool (_spool.py), and brings
+it back in front of the rest, a segment at a time, when there is one. Memory beyond the bound is
+taken from the oldest pending entry: what a monitor is for is the present.
 """
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
+
+from ._spool import Segment
 
 ENTRY_OVERHEAD = 400  # bytes of Python objects around an entry
 
@@ -25,6 +28,7 @@ class Entry:
     is_frame: bool = False  # `data` is
     born: float = field(default_factory=time.monotonic)
     was_sent: bool = False
+    segment: Optional[Segment] = None  # of the spool: its file is where the entry lives
 
 
 class Queue:
@@ -37,6 +41,7 @@ class Queue:
         self._pending: deque[Entry] = deque()
         self._unacked: deque[Entry] = deque()
         self._idle = False
+        self._delivered: list[Segment] = []  # segments of which nothing is left to deliver
         self.sent = 0
         self.acked = 0
         self.dropped = 0
@@ -79,6 +84,44 @@ class Queue:
         """The connection is lost: what it carried has to go over the next one."""
         with self._lock:
             self._send_again()
+            kept = deque(entry for entry in self._pending if entry.segment is None)
+            for entry in self._pending:
+                if entry.segment is not None:  # the spool has it still
+                    self._bytes -= entry.size
+            self._pending = kept
+
+    def put_back(self, entries: list[Entry]) -> None:
+        """A segment of the spool, in front of everything that waits."""
+        with self._lock:
+            for entry in entries:
+                entry.size += ENTRY_OVERHEAD
+                self._bytes += entry.size
+            self._pending.extendleft(reversed(entries))
+
+    def begins_with_spooled(self) -> bool:
+        with self._lock:
+            return bool(self._pending) and self._pending[0].segment is not None
+
+    def take_for_spool(self) -> Optional[Entry]:
+        """The oldest that waits and is not from the spool; it leaves the queue."""
+        with self._lock:
+            for at, entry in enumerate(self._pending):
+                if entry.segment is None:
+                    del self._pending[at]
+                    self._bytes -= entry.size
+                    return entry
+            return None
+
+    def take_delivered(self) -> list[Segment]:
+        """Segments whose files are not needed any longer."""
+        with self._lock:
+            delivered, self._delivered = self._delivered, []
+            return delivered
+
+    def is_crowded(self) -> bool:
+        """More than half full."""
+        with self._lock:
+            return 2 * self._bytes > self._limit
 
     def resume(self, last: int) -> None:
         """A new connection: what this process sent before and is on disk need not go over it."""
@@ -92,7 +135,7 @@ class Queue:
         """The daemon has read everything: events after the last step have no ack to wait for."""
         with self._lock:
             while self._unacked:
-                self._bytes -= self._unacked.popleft().size
+                self._finish(self._unacked.popleft())
 
     def clear(self) -> None:
         """Nothing more will be sent."""
@@ -127,13 +170,20 @@ class Queue:
                 done = position
         for _ in range(done):
             entry = self._unacked.popleft()
-            self._bytes -= entry.size
             self.acked += entry.step is not None
+            self._finish(entry)
+
+    def _finish(self, entry: Entry) -> None:
+        self._bytes -= entry.size
+        if entry.segment is not None:
+            entry.segment.left -= 1
+            if entry.segment.left == 0:
+                self._delivered.append(entry.segment)
 
     def _send_again(self) -> None:
         self._pending.extendleft(reversed(self._unacked))
         self._unacked.clear()
 
     def _forget(self, entry: Entry) -> None:
-        self._bytes -= entry.size
+        self._finish(entry)
         self.dropped += 1

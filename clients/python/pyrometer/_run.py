@@ -9,12 +9,14 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Optional, Protocol, Union
 
 from . import _quiet
 from ._quiet import shielded, warn_once
 from ._sender import DEFAULT_PORT, Sender, split_address
+from ._spool import SPOOL_BYTES, default_root
 from ._text import number
 
 Resume = Union[str, Mapping[str, int]]
@@ -24,6 +26,7 @@ Measured = Callable[[], tuple[Stats, Any]]  # the statistics and the loss, when 
 QUEUE_BYTES = 64 << 20
 VALUE_BYTES = 24  # a number in a line, roughly, before it is written
 STATUSES = ("completed", "failed", "stopped")
+MODES = ("online", "offline", "disabled")
 RUN_NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 _alive: weakref.WeakSet[Run] = weakref.WeakSet()
@@ -53,7 +56,11 @@ class Run:
         self._every = max(1, int(every))
         self._next_step = int(first_step)
         self._watcher: Optional[Watcher] = None
+        # Called in the client's thread with each alert of the run that fires or resolves, as the
+        # REST API shows it. What it raises is reported; it should not take long.
+        self.alert_callback: Optional[Callable[[dict[str, Any]], None]] = None
         if sender is not None:
+            sender.on_alert = self._hear_alert
             _alive.add(self)
 
     @property
@@ -138,15 +145,23 @@ class Run:
             self._watcher = None
         if sender is not None:
             sender.finish(status, timeout)
-            self._last_counters = sender.queue.counters()
+            self._last_counters = sender.counters()
 
     _last_counters: dict[str, Any] = {"sent": 0, "acked": 0, "queued": 0, "queued_bytes": 0,
-                                      "dropped": 0, "lag": 0.0}
+                                      "spooled": 0, "dropped": 0, "lag": 0.0}
 
     def counters(self) -> dict[str, Any]:
-        """Steps sent and acked, messages queued and dropped, the oldest's age in seconds (lag)."""
+        """Steps sent and acked; messages queued in memory, spooled on disk and dropped; lag.
+
+        `lag` is the age in seconds of the oldest message in memory that is not acknowledged.
+        """
         sender = self._sender
-        return dict(self._last_counters) if sender is None else sender.queue.counters()
+        return dict(self._last_counters) if sender is None else sender.counters()
+
+    @shielded()
+    def _hear_alert(self, alert: dict[str, Any]) -> None:
+        if self.alert_callback is not None:
+            self.alert_callback(alert)
 
     def __enter__(self) -> Run:
         return self
@@ -210,8 +225,12 @@ def init(run: Optional[str] = None, layers: Sequence[Any] = (), *, project: Opti
          resume: Resume = "continue", first_step: Optional[int] = None,
          tags: Optional[Mapping[str, str]] = None, rank: Optional[int] = None,
          world_size: Optional[int] = None, queue_bytes: int = QUEUE_BYTES,
-         frames: bool = True) -> Run:
-    """A run whose job computes its own statistics. `layers`: (name, parameters) or dicts."""
+         frames: bool = True, spool: Optional[str] = None, spool_bytes: int = SPOOL_BYTES,
+         dir: Optional[str] = None) -> Run:
+    """A run whose job computes its own statistics. `layers`: (name, parameters) or dicts.
+
+    See watch() for the rest.
+    """
     try:
         name = run or os.environ.get("PYROMETER_RUN") or default_name()
         if not wanted(mode, rank):
@@ -226,8 +245,12 @@ def init(run: Optional[str] = None, layers: Sequence[Any] = (), *, project: Opti
                  "dataset_size": dataset_size, **_ranks(rank, world_size),
                  "resume": dict(resume) if isinstance(resume, Mapping) else resume}
         hello = {"type": "hello", "protocol": 1, "run": _valid_name(name), "layers": listed,
+                 "notify": True,
                  **{key: value for key, value in facts.items() if value is not None}}
-        sender = Sender(_valid_server(server), hello, queue_bytes, start, frames)
+        offline = chosen_mode(mode) == "offline"
+        root = _offline_root(dir) if offline else _spool_root(spool, spool_bytes)
+        sender = Sender(None if offline else _valid_server(server), hello, queue_bytes, start,
+                        frames, root, spool_bytes)
         return Run(name, sender, len(listed), every, start)
     except Exception as error:  # noqa: BLE001 - the job comes first
         return disabled("init", error)
@@ -245,10 +268,25 @@ def wanted(mode: Optional[str], rank: Optional[int]) -> bool:
 
     A job that passes `rank` wants every rank and names the runs apart itself.
     """
+    return chosen_mode(mode) != "disabled" and (rank is not None or _own_rank() == 0)
+
+
+def chosen_mode(mode: Optional[str]) -> str:
     mode = mode or os.environ.get("PYROMETER_MODE") or "online"
-    if mode not in ("online", "disabled"):
-        raise ValueError(f"mode is {mode!r}, expected 'online' or 'disabled'")
-    return mode == "online" and (rank is not None or _own_rank() == 0)
+    if mode not in MODES:
+        raise ValueError(f"mode is {mode!r}, expected one of {MODES}")
+    return mode
+
+
+def _offline_root(directory: Optional[str]) -> Path:
+    return Path(directory or os.environ.get("PYROMETER_DIR") or "pyrometer-runs")
+
+
+def _spool_root(spool: Optional[str], spool_bytes: int) -> Optional[Path]:
+    """None: nothing goes to disk."""
+    if spool_bytes <= 0 or spool == "" or os.environ.get("PYROMETER_SPOOL") == "":
+        return None
+    return Path(spool) if spool else default_root()
 
 
 def default_name() -> str:

@@ -1,8 +1,9 @@
 """The connection to the daemon: one daemon thread that owns the socket.
 
 connect -> hello -> welcome (says what is on disk already) -> steps and events -> acks, and again
-from the top, after a pause that grows, when the connection is lost. A refusal that another try
-cannot mend ends it.
+from the top, after a pause that grows, when the connection is lost. While there is none, what the
+job sends goes to the spool on disk, and comes from there first when there is one again. After a
+refusal that another try cannot mend everything goes to the spool.
 """
 from __future__ import annotations
 
@@ -12,18 +13,22 @@ import selectors
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any, Callable, Optional
 
 from . import _frame
 from ._queue import Entry, Queue
 from ._quiet import warn_once
+from ._spool import SPOOL_BYTES, Spool, left_behind, open_left_behind
 from ._text import MAX_LINE, encode
 
 DEFAULT_PORT = 27315
 CONNECT_TIMEOUT_S = 5.0
 WELCOME_TIMEOUT_S = 10.0
-PING_AFTER_S = 15.0  # of silence
-LOST_AFTER_S = 60.0  # of silence, in spite of pings
+PING_AFTER_S = 5.0  # of silence
+LOST_AFTER_S = 20.0  # of silence, in spite of pings
+SPILL_EVERY_S = 1.0  # while there is no connection: what a kill can cost
+SPILL_GRACE_S = 2.0  # for writing what could not be sent in time
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 CLOSE_GRACE_S = 1.0  # for the daemon to close its side once everything is acknowledged
@@ -37,8 +42,15 @@ class Refused(Exception):
 
 
 class Sender:
-    def __init__(self, address: str, hello: dict[str, Any], queue_bytes: int,
-                 first_step: int = 0, frames: bool = True) -> None:
+    """`address` None: offline, everything goes to the spool, which is kept.
+
+    `spool_root` None: nothing goes to disk. `adopted` is a spool that another process left: it
+    alone is delivered, by the caller's thread.
+    """
+
+    def __init__(self, address: Optional[str], hello: dict[str, Any], queue_bytes: int,
+                 first_step: int = 0, frames: bool = True, spool_root: Optional[Path] = None,
+                 spool_bytes: int = SPOOL_BYTES, adopted: Optional[Spool] = None) -> None:
         self.queue = Queue(queue_bytes)
         self.refusal: Optional[str] = None
         self.address = address
@@ -46,45 +58,85 @@ class Sender:
         self.first_step = first_step  # of this process
         self.frames = frames  # steps as binary frames, where the daemon reads them
         self.status: Optional[str] = None  # set: finish with it
+        self.has_end = True  # an adopted spool may have none: its process was killed
         self.abandoned = False
+        self.on_alert: Optional[Callable[[dict[str, Any]], None]] = None
         self.stop = threading.Event()  # ends every pause
         self.pause_s = FIRST_PAUSE_S
         self.welcomed = False
         self.end_sent = False  # over any connection
+        self._deadline: Optional[float] = None  # of finishing
+        self._spool_root = spool_root
+        self.spool = adopted or Spool(spool_root or Path(), hello, spool_bytes)
+        self.spool.broken = self.spool.broken or (spool_root is None and adopted is None)
         self.wake_read, self._wake_write = socket.socketpair()
         self.wake_read.setblocking(False)
         self._wake_write.setblocking(False)
         self._socket: Optional[socket.socket] = None
-        self._thread = threading.Thread(target=self._main, name="pyrometer", daemon=True)
-        self._thread.start()
+        self._thread: Optional[threading.Thread] = None
+        if adopted is None:
+            self._thread = threading.Thread(target=self._main, name="pyrometer", daemon=True)
+            self._thread.start()
 
     def put(self, build: Callable[[], dict[str, Any]], size: int, step: Optional[int]) -> None:
-        if self.refusal is not None or self.status is not None:
+        if self.status is not None:
             return
         if self.queue.put(Entry(build, size, step)):
             self._wake()
 
     def finish(self, status: str, timeout_s: float) -> bool:
-        """Sends what is left and the end; True if all of it is known to be on disk."""
+        """Sends what is left and the end; True if all of it is known to be on the daemon's disk.
+
+        What could not be sent in time goes to the spool.
+        """
+        self._deadline = time.monotonic() + timeout_s
         self.status = status
         self.stop.set()
         self._wake()
+        assert self._thread is not None
         self._thread.join(timeout_s)
+        self.abandoned = True
+        self._wake()
+        self._thread.join(SPILL_GRACE_S)
         left = self.queue.steps_left()
-        if self._thread.is_alive():
-            self.abandoned = True
-            self._wake()
-        if left and self.refusal is None:
+        if left:
             warn_once(f"unconfirmed {self.hello['run']}",
                       f"run {self.hello['run']}: {left} steps were not confirmed by "
                       f"{self.address} within {timeout_s:g} s; they may be lost")
-        return left == 0 and self.refusal is None
+        return left == 0 and self.refusal is None and self.spool.count() == 0
+
+    def counters(self) -> dict[str, Any]:
+        return {**self.queue.counters(), "spooled": self.spool.count(),
+                "dropped": self.queue.dropped + self.spool.dropped}
 
     def close_after_fork(self) -> None:
-        """In the child: let go of the parent's sockets, without a word on them."""
+        """In the child: let go of the parent's sockets and files, without a word on them."""
         for sock in (self._socket, self.wake_read, self._wake_write):
             if sock is not None:
                 sock.close()
+        self.spool.release()
+
+    def spill(self) -> None:
+        """What waits goes to the disk, where it survives this process."""
+        while not self.spool.broken:
+            entry = self.queue.take_for_spool()
+            if entry is None:
+                break
+            data = self._as_line(entry)
+            if data is None or not self.spool.append(data, entry.step):
+                self.queue.dropped += 1
+        self.spool.flush()
+
+    def _as_line(self, entry: Entry) -> Optional[bytes]:
+        try:
+            if entry.build is not None:
+                return encode(entry.build())
+            if entry.is_frame:
+                return encode(_frame.decode_step(entry.data, len(self.hello["layers"])))
+            return entry.data
+        except Exception as error:  # noqa: BLE001 - one bad message, not the others
+            warn_once("encode", f"a message could not be written: {type(error).__name__}: {error}")
+            return None
 
     def _wake(self) -> None:
         try:
@@ -94,26 +146,90 @@ class Sender:
 
     def _main(self) -> None:
         try:
-            while not self.abandoned and not self._one_connection():
-                self.stop.wait(random.uniform(0.5, 1.0) * self.pause_s)
-                if self.stop.is_set():  # finishing: no long pauses, but no spinning either
-                    time.sleep(0.1)
-                self.pause_s = min(2 * self.pause_s, LONGEST_PAUSE_S)
-        except Refused as refusal:
-            self.refusal = str(refusal)
-            self.queue.clear()
-            warn_once(f"refused {self.hello['run']}",
-                      f"{self.address} refused run {self.hello['run']}: {refusal}; "
-                      "nothing more is sent, the job goes on")
+            if self.address is not None:
+                self._deliver()
+            if not self.end_sent or self.queue.steps_left() or self.spool.count():
+                self._keep()
         except Exception as error:  # noqa: BLE001 - a defect here may not reach the job
             self.refusal = f"{type(error).__name__}: {error}"
             warn_once("sender", f"the sender failed: {self.refusal}; nothing more is sent")
         finally:
+            self.spool.close()
             self.wake_read.close()
             self._wake_write.close()
 
-    def _one_connection(self) -> bool:
+    def _deliver(self) -> None:
+        """Until all is delivered, the daemon refuses, or time is up."""
+        try:
+            self._deliver_left_behind()
+            while not self.abandoned and not self.one_connection():
+                self._pause()
+        except Refused as refusal:
+            self.refusal = str(refusal)
+            where = "" if self.spool.broken else (f" What it measures is kept below "
+                                                  f"{self._spool_root}; `pyrometer sync` delivers "
+                                                  "it later.")
+            warn_once(f"refused {self.hello['run']}",
+                      f"{self.address} refused run {self.hello['run']}: {refusal}; "
+                      f"nothing more is sent, the job goes on.{where}")
+            if self.spool.broken:
+                self.queue.clear()
+
+    def _deliver_left_behind(self) -> None:
+        """What an earlier process of this run could not deliver comes before anything of ours."""
+        if self._spool_root is None:
+            return
+        for path in left_behind(self._spool_root, self.hello["run"]):
+            found = open_left_behind(path)
+            if found is None:
+                continue
+            spool, hello, status = found
+            other = Sender(self.address, {**hello, **_token(self.hello)}, 1 << 30,
+                           frames=self.frames, adopted=spool)
+            other.status, other.has_end = status or "stopped", status is not None
+            try:
+                while not self.abandoned and not other.one_connection():
+                    self._pause()
+            except Refused as refusal:
+                warn_once(f"left {path}", f"{path}: the daemon refused what an earlier process left "
+                                          f"there: {refusal}; it stays there")
+            finally:
+                other.queue.send_again()
+                spool.close()
+                other.wake_read.close()
+                other._wake_write.close()
+
+    def _pause(self) -> None:
+        """Between two tries; what comes meanwhile goes to disk."""
+        until = time.monotonic() + random.uniform(0.5, 1.0) * self.pause_s
+        self.pause_s = min(2 * self.pause_s, LONGEST_PAUSE_S)
+        if self.stop.is_set():  # finishing: no long pauses, but no spinning either
+            time.sleep(0.1)
+            return
+        while (left := until - time.monotonic()) > 0 and not self.stop.is_set():
+            self.stop.wait(min(left, SPILL_EVERY_S))
+            self.spill()
+
+    def _keep(self) -> None:
+        """No daemon, or none any more: the rest of the run goes to the spool."""
+        while self.status is None and not self.spool.broken:
+            self.queue.sleep()
+            self.stop.wait(SPILL_EVERY_S)
+            self.spill()
+        if self.status is None:
+            return
+        self.spill()
+        if not self.spool.broken:
+            self.spool.append(encode({"type": "end", "status": self.status}), None)
+            self.spool.flush()
+        if self.spool.path is not None and not self.spool.broken:
+            warn_once(f"kept {self.spool.path}",
+                      f"run {self.hello['run']}: {self.spool.count()} messages are kept in "
+                      f"{self.spool.path}; the run's next start or `pyrometer sync` delivers them")
+
+    def one_connection(self) -> bool:
         """True when the run is finished, False when the connection was lost."""
+        assert self.address is not None
         try:
             with _connect(self.address) as sock:
                 self._socket = sock
@@ -123,10 +239,19 @@ class Sender:
                 warn_once(f"{self.address} {type(error).__name__}",
                           f"{self.address}: {error}; trying again, up to "
                           f"{LONGEST_PAUSE_S:g} s apart, steps are kept meanwhile")
-            return self.end_sent and self.queue.steps_left() == 0
+            return self.end_sent and self.queue.steps_left() == 0 and not self.spool.count()
         finally:
             self._socket = None
             self.queue.send_again()
+            self.spool.read_again()
+
+    def is_over(self) -> bool:
+        """Whether nothing is left to send but the end."""
+        return self.status is not None and not self.spool.has_unread()
+
+
+def _token(hello: dict[str, Any]) -> dict[str, Any]:
+    return {"token": hello["token"]} if "token" in hello else {}
 
 
 class _Connection:
@@ -142,6 +267,7 @@ class _Connection:
         self._pinged = self._heard
         self._end_sent = False
         self._welcome: Optional[dict[str, Any]] = None
+        self._last = -1  # the newest step that was durable when the connection began
         self._frames = False  # what the daemon reads
 
     def run(self) -> bool:
@@ -153,13 +279,40 @@ class _Connection:
             while not self._sender.abandoned:
                 if not self._out:
                     self._fill()
-                if self._end_sent and not self._out and self._queue.steps_left() == 0:
+                if self._is_done():
                     self._close_politely()
                     self._queue.settle()
+                    self._remove_delivered()
                     return True
                 self._wait(selector)
+                self._remove_delivered()
+                if self._queue.is_crowded():
+                    self._sender.spill()
                 self._check_silence()
-        return True
+        return False
+
+    def _is_done(self) -> bool:
+        return (self._end_sent and not self._out and self._queue.steps_left() == 0
+                and not self._sender.spool.has_unread())
+
+    def _remove_delivered(self) -> None:
+        for segment in self._queue.take_delivered():
+            self._sender.spool.remove(segment)
+
+    def _load_segment(self) -> None:
+        """What is on disk comes first; of it, what the daemon does not have yet."""
+        found = self._sender.spool.take_segment()
+        if found is None:
+            return
+        segment, lines = found
+        known = max((at for at, line in enumerate(lines, 1)
+                     if line.step is not None and line.step <= self._last), default=0)
+        lines = [line for line in lines[known:] if line.kind != "end"]
+        segment.left = len(lines)
+        if not lines:
+            self._sender.spool.remove(segment)
+        self._queue.put_back([Entry(None, len(line.data), line.step, line.data, segment=segment)
+                              for line in lines])
 
     def _greet(self) -> None:
         """Says hello and waits for the welcome, which says what need not be sent again."""
@@ -173,11 +326,12 @@ class _Connection:
             self._receive()
         self._frames = sender.frames and self._welcome.get("frames") == _frame.VERSION
         last = self._welcome.get("last_step")
-        last = last if isinstance(last, int) else -1
+        self._last = last = last if isinstance(last, int) else -1
         if not sender.welcomed:
             self._compare_first(last)
         self._queue.resume(last)
         sender.welcomed = True
+        sender.spool.hello_said()
         sender.pause_s = FIRST_PAUSE_S
 
     def _compare_first(self, last: int) -> None:
@@ -194,6 +348,9 @@ class _Connection:
         batch: list[bytes] = []
         size = 0
         while size < BATCH_BYTES:
+            if self._sender.spool.has_unread() and not self._queue.begins_with_spooled():
+                self._load_segment()
+                continue
             entry = self._queue.take()
             if entry is None:
                 break
@@ -203,7 +360,8 @@ class _Connection:
                 size += len(entry.data)
         status = self._sender.status
         if not batch and status is not None and not self._end_sent:
-            batch.append(encode({"type": "end", "status": status}))
+            if self._sender.has_end:
+                batch.append(encode({"type": "end", "status": status}))
             self._end_sent = self._sender.end_sent = True
         self._out = memoryview(b"".join(batch))
 
@@ -236,7 +394,7 @@ class _Connection:
             return
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._out else 0)
         selector.modify(self._sock, wanted)
-        happened = selector.select(PING_AFTER_S)
+        happened = selector.select(SPILL_EVERY_S if self._out else PING_AFTER_S)
         if not self._out:
             self._sender.stop.wait(LINGER_S)
         for key, ready in happened:
@@ -286,6 +444,8 @@ class _Connection:
             self._queue.acknowledge(message["step"])
         elif kind == "welcome":
             self._welcome = message
+        elif kind == "alert" and self._sender.on_alert is not None:
+            self._sender.on_alert(message)
         elif kind == "error":
             self._hear_error(message)
 

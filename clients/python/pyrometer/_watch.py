@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ._quiet import shielded
 from ._run import QUEUE_BYTES, Measured, Resume, Run, disabled, init, wanted
+from ._spool import SPOOL_BYTES
 from ._text import number
 
 if TYPE_CHECKING:
@@ -35,18 +36,22 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
           mode: Optional[str] = None, *, first_step: Optional[int] = None,
           tags: Optional[Mapping[str, str]] = None,
           rank: Optional[int] = None, world_size: Optional[int] = None,
-          frames: bool = True) -> Run:
+          frames: bool = True, spool: Optional[str] = None, spool_bytes: int = SPOOL_BYTES,
+          dir: Optional[str] = None) -> Run:
     """Begins a run. Afterwards: `loss.backward(); optimizer.step(); run.step(loss)`.
 
     run: its name (else PYROMETER_RUN, else one made up). project: else PYROMETER_PROJECT.
     every: send every so many steps. layers: a regex searched in the layers' names.
     level: "economy", or "full", which adds the layers' outputs. queue_bytes: most that may wait.
-    loss: cross_entropy, mse, mae or other. mode: "online" or "disabled" (else PYROMETER_MODE).
+    loss: cross_entropy, mse, mae or other. mode: "online", "offline" (nothing is sent; recordings
+    in `dir`, else PYROMETER_DIR, else ./pyrometer-runs) or "disabled" (else PYROMETER_MODE).
     server: host:port or unix:/path (else PYROMETER_SERVER). token: else PYROMETER_TOKEN.
     resume: "continue", or {"rewind": k}: step k is the last that stays, k + 1 comes next.
     first_step: the number of the first step, where it is another.
     rank: only rank 0 sends, unless every process passes its rank and a run name of its own.
     frames: False sends lines of JSON, with every digit, even to a daemon that reads frames.
+    spool: where steps wait on disk while there is no daemon (else PYROMETER_SPOOL, else
+    ~/.local/state/pyrometer/spool), at most spool_bytes of them; "" or 0: in memory only.
     """
     try:
         if not wanted(mode, rank):
@@ -68,7 +73,8 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
                     every=every, loss=loss, optimizer=optimizer_facts(optimizer),
                     batch_size=batch_size, dataset_size=dataset_size, resume=resume,
                     first_step=first_step, tags=tags, rank=rank, world_size=world_size,
-                    queue_bytes=queue_bytes, frames=frames)
+                    queue_bytes=queue_bytes, frames=frames, spool=spool,
+                    spool_bytes=spool_bytes, dir=dir)
         if made.enabled:
             watcher.attach(made)
         return made

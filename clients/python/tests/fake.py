@@ -12,11 +12,12 @@ PATIENCE_S = 20.0  # a test that waits this long has failed
 
 class FakeDaemon:
     def __init__(self, path=None, last_step=-1, ack=True, refuse=None, hang_up_after=None,
-                 complain=None, stranger=None, frames=None):
+                 complain=None, stranger=None, frames=None, alert=None):
         self.last_step = last_step
         self.ack = ack
         self.refuse = refuse  # an error's code: the answer to every hello
         self.hang_up_after = hang_up_after  # lines of the first connection
+        self.alert = alert  # sent with every ack
         self.complain = complain  # a code, not fatal, for every step
         self.frames = frames  # the welcome's, for each connection in turn or for all
         self.stranger = stranger  # bytes: the answer of something else than a daemon
@@ -98,6 +99,8 @@ class FakeDaemon:
             self._say(connection, type="error", code=self.complain, message="no", fatal=False)
         elif self.ack:
             self.last_step = max(step, self.last_step)
+            if self.alert:
+                self._say(connection, type="alert", **self.alert)
             self._say(connection, type="ack", step=step)
 
     @staticmethod

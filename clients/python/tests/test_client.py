@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,10 @@ class ClientTest(unittest.TestCase):
         _quiet.forget_warnings()
         environment = {k: v for k, v in os.environ.items()
                        if not k.startswith("PYROMETER_") and k not in ("RANK", "WORLD_SIZE")}
+        spool = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self.addCleanup(spool.cleanup)
+        self.spool = Path(spool.name)
+        environment["PYROMETER_SPOOL"] = spool.name
         for patch in (mock.patch.dict(os.environ, environment, clear=True),
                       mock.patch.object(_quiet.log, "propagate", False),
                       mock.patch.object(_quiet.log, "handlers", [logging.NullHandler()]),
@@ -52,8 +57,8 @@ class Protocol(ClientTest):
         run.finish()
         self.assertEqual(daemon.hellos, [{
             "type": "hello", "protocol": 1, "run": "test", "project": "vision", "token": "secret",
-            "loss": "mse", "optimizer": {"name": "sgd", "lr": 0.1}, "batch_size": 64,
-            "tags": {"k": "v"}, "resume": "continue",
+            "loss": "mse", "notify": True, "optimizer": {"name": "sgd", "lr": 0.1},
+            "batch_size": 64, "tags": {"k": "v"}, "resume": "continue",
             "layers": [{"name": "fc1", "n": 100}, {"name": "fc2", "n": 10}]}])
 
     def test_steps_events_and_end_in_order(self):
@@ -219,12 +224,23 @@ class Trouble(ClientTest):
             run = self.start(closed_port())
             for _ in range(100):
                 run.step(1.0)
-            self.assertEqual(run.counters()["queued"], 100)
+            counters = run.counters()
+            self.assertEqual(counters["queued"] + counters["spooled"], 100)
             run.finish(timeout=0.5)
         self.assertEqual(run.counters()["acked"], 0)
+        self.assertEqual(run.counters()["spooled"], 101)  # with the end
         self.assertEqual(len(logs.output), 2, logs.output)
         self.assertIn("refused; trying again", logs.output[0])
-        self.assertIn("100 steps were not confirmed", logs.output[1])
+        self.assertIn("101 messages are kept in", logs.output[1])
+
+    def test_without_a_spool_what_is_left_is_said(self):
+        with self.assertLogs("pyrometer", "WARNING") as logs:
+            run = self.start(closed_port(), spool_bytes=0)
+            for _ in range(100):
+                run.step(1.0)
+            run.finish(timeout=0.5)
+        self.assertIn("100 steps were not confirmed", logs.output[-1])
+        self.assertEqual(list(self.spool.iterdir()), [])
 
     def test_server_that_comes_late_gets_everything(self):
         run = self.start(closed_port())
@@ -243,12 +259,16 @@ class Trouble(ClientTest):
             daemon = self.daemon(refuse=code)
             with self.assertLogs("pyrometer", "WARNING") as logs:
                 run = self.start(daemon.address)
-                run._sender._thread.join(PATIENCE_S)
+                daemon.until("refused")
                 run.step(1.0)
                 run.finish()
-            self.assertEqual(len(logs.output), 1, logs.output)
+            self.assertEqual(len(logs.output), 2, logs.output)
             self.assertIn(code, logs.output[0])
+            self.assertIn("kept in", logs.output[1])
             self.assertEqual(len(daemon.hellos), 1)
+            self.assertEqual(run.counters()["spooled"], 2)
+            for kept in self.spool.iterdir():
+                shutil.rmtree(kept)
 
     def test_overload_is_tried_again(self):
         daemon = self.daemon(refuse="overloaded")

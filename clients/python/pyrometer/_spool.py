@@ -1,0 +1,301 @@
+"""What could not be delivered yet, on disk: bounded, compressed, resumable.
+
+A spool is a directory of segments, `000001.ndjson.gz` and so on. Each is a recording by itself, a
+hello and then lines in order, so that `pyrometer replay` takes it. What is flushed survives the
+process: a segment is a chain of gzip members, and one that was cut off costs its own lines only.
+`lock` is held while the process lives, which tells the spools of the living from those left
+behind.
+
+Only the sender's thread uses a spool.
+"""
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shutil
+import time
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from ._quiet import warn_once
+from ._text import encode
+
+try:
+    import fcntl
+except ImportError:  # not on this system: then nothing tells the living from the dead
+    fcntl = None  # type: ignore[assignment]
+
+SEGMENT_BYTES = 8 << 20  # before compression
+MEMBER_BYTES = 256 << 10
+SPOOL_BYTES = 1 << 30
+STEP = re.compile(rb'"step":(-?\d+)')
+
+
+@dataclass
+class Segment:
+    path: Path
+    lines: int = 0  # behind the hello
+    left: int = 0  # of these in memory, on their way
+    size: int = 0  # on disk
+    last_step: int = -1
+
+
+@dataclass
+class Line:
+    data: bytes
+    step: Optional[int]  # None: an event, scalars or the end
+    kind: str
+
+
+def default_root() -> Path:
+    """$PYROMETER_SPOOL, else below $XDG_STATE_HOME, else ~/.local/state."""
+    named = os.environ.get("PYROMETER_SPOOL")
+    if named:
+        return Path(named)
+    state = os.environ.get("XDG_STATE_HOME")
+    base = Path(state) if state else Path.home() / ".local" / "state"
+    return base / "pyrometer" / "spool"
+
+
+class Spool:
+    """`hello` is written at the head of every segment; a rewind of it only while it was not said."""
+
+    def __init__(self, root: Path, hello: dict[str, Any], limit: int = SPOOL_BYTES) -> None:
+        self._root = root
+        self._hello = hello
+        self._limit = limit
+        self._segments: deque[Segment] = deque()
+        self._unread: deque[Segment] = deque()
+        self._path: Optional[Path] = None
+        self._number = 0
+        self._writing: Optional[Segment] = None
+        self._buffer: list[bytes] = []
+        self._buffered = 0
+        self._plain = 0  # bytes of the segment that is written, before compression
+        self._lock: Any = None
+        self.dropped = 0
+        self.broken = False  # the disk does not take it
+
+    @property
+    def path(self) -> Optional[Path]:
+        return self._path
+
+    def count(self) -> int:
+        """Lines in it."""
+        return sum(segment.lines for segment in self._segments)
+
+    def hello_said(self) -> None:
+        """A rewind is asked for once: a later one would set back what was stored since."""
+        if "resume" in self._hello:
+            self._hello = {**self._hello, "resume": "continue"}
+
+    def has_unread(self) -> bool:
+        return bool(self._unread)
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def append(self, data: bytes, step: Optional[int]) -> bool:
+        """False when the disk does not take it."""
+        if self.broken:
+            return False
+        try:
+            segment = self._segment_to_write()
+            self._buffer.append(data)
+            self._buffered += len(data)
+            self._plain += len(data)
+            segment.lines += 1
+            if step is not None:
+                segment.last_step = step
+            if self._buffered >= MEMBER_BYTES:
+                self.flush()
+            return not self.broken
+        except OSError as error:
+            self._fail(error)
+            return False
+
+    def flush(self) -> None:
+        """What was appended is with the operating system after this."""
+        if not self._buffer or self._writing is None or self.broken:
+            return
+        member = gzip.compress(b"".join(self._buffer), 3)
+        try:
+            with open(self._writing.path, "ab") as file:
+                file.write(member)
+        except OSError as error:
+            self._fail(error)
+            return
+        self._writing.size += len(member)
+        self._buffer, self._buffered = [], 0
+        self._bound()
+
+    def _segment_to_write(self) -> Segment:
+        if self._writing is None or self._plain >= SEGMENT_BYTES:
+            self.seal()
+            if self._path is None:
+                self._make_directory()
+            assert self._path is not None
+            self._number += 1
+            self._writing = Segment(self._path / f"{self._number:06d}.ndjson.gz")
+            self._segments.append(self._writing)
+            self._unread.append(self._writing)
+            self._buffer.append(encode({k: v for k, v in self._hello.items() if k != "token"}))
+            self.hello_said()
+            self._plain = 0
+        return self._writing
+
+    def _make_directory(self) -> None:
+        name = f"{self._hello['run']}.{time.time_ns() // 1000}.{os.getpid()}"
+        path = self._root / name
+        path.mkdir(parents=True, mode=0o700)
+        self._path = path
+        self._take_lock(path)
+
+    def _take_lock(self, path: Path) -> bool:
+        if fcntl is None:
+            return True
+        lock = open(path / "lock", "wb")  # noqa: SIM115 - held for as long as the spool is used
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            return False
+        self._lock = lock
+        return True
+
+    def seal(self) -> None:
+        """The segment that is written is complete; the next line begins another."""
+        self.flush()
+        self._writing = None
+
+    def _bound(self) -> None:
+        """The oldest goes when it gets too much: what a monitor is for is the present."""
+        while sum(s.size for s in self._segments) > self._limit and len(self._segments) > 1:
+            oldest = self._segments[0]
+            self.dropped += oldest.lines
+            self.remove(oldest)
+            warn_once("spool full", f"the spool {self._path} has reached {self._limit} bytes; "
+                                    "its oldest steps are dropped")
+
+    def _fail(self, error: OSError) -> None:
+        self.broken = True
+        self._buffer, self._buffered = [], 0
+        warn_once("spool", f"steps cannot be kept on disk ({error}); they stay in memory, and the "
+                           "oldest go when that is full")
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def take_segment(self) -> Optional[tuple[Segment, list[Line]]]:
+        """The next segment to deliver, oldest first, with its lines."""
+        if not self._unread:
+            return None
+        if self._unread[0] is self._writing:
+            self.seal()
+        segment = self._unread.popleft()
+        lines = [line for line in read_lines(segment.path) if line.kind != "hello"]
+        segment.left = len(lines)
+        if not lines:
+            self.remove(segment)
+        return segment, lines
+
+    def read_again(self) -> None:
+        """The connection was lost: what it carried is still here."""
+        self.seal()
+        for segment in self._segments:
+            segment.left = 0
+        self._unread = deque(self._segments)
+
+    def remove(self, segment: Segment) -> None:
+        """It was delivered, or has to make room."""
+        if segment in self._segments:
+            self._segments.remove(segment)
+        if segment in self._unread:
+            self._unread.remove(segment)
+        try:
+            segment.path.unlink()
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Lets go of it; the directory goes too when nothing is left in it."""
+        self.seal()
+        if self._path is not None and not self._segments and not self.broken:
+            shutil.rmtree(self._path, ignore_errors=True)
+        self.release()
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def open_left_behind(path: Path) -> Optional[tuple[Spool, dict[str, Any], Optional[str]]]:
+    """A spool whose process is gone: itself, its hello, and the status of its end if it has one.
+
+    None when it is somebody's, or nothing can be made of it.
+    """
+    files = sorted(path.glob("*.ndjson.gz"))
+    if not files:
+        return None
+    hello = next((json.loads(line.data) for line in read_lines(files[0]) if line.kind == "hello"),
+                 None)
+    if not isinstance(hello, dict) or "run" not in hello:
+        return None
+    spool = Spool(path.parent, hello)
+    if not spool._take_lock(path):
+        return None
+    spool._path = path
+    spool._number = int(files[-1].name.split(".")[0])
+    status = None
+    for file in files:
+        lines = [line for line in read_lines(file) if line.kind != "hello"]
+        segment = Segment(file, len(lines), size=file.stat().st_size)
+        spool._segments.append(segment)
+        spool._unread.append(segment)
+        for line in lines:
+            if line.kind == "end":
+                status = json.loads(line.data).get("status")
+    return spool, hello, status
+
+
+def left_behind(root: Path, run: str) -> Iterator[Path]:
+    """Directories of that run's spools, oldest first. Some may be somebody's."""
+    try:
+        found = [path for path in root.iterdir()
+                 if path.name.rsplit(".", 2)[0] == run and path.is_dir()]
+    except OSError:
+        return iter(())
+    return iter(sorted(found, key=lambda path: path.name.rsplit(".", 2)[-2:]))
+
+
+def read_lines(path: Path) -> list[Line]:
+    """The whole lines of a segment; what was cut off is left out."""
+    lines = []
+    for data in _inflate(path).split(b"\n")[:-1]:
+        kind = data[9:data.find(b'"', 9)].decode(errors="replace")
+        found = STEP.search(data, 0, 120) if kind == "step" else None
+        lines.append(Line(data + b"\n", int(found.group(1)) if found else None, kind))
+    return lines
+
+
+def _inflate(path: Path) -> bytes:
+    try:
+        left = path.read_bytes()
+    except OSError:
+        return b""
+    whole = []
+    while left:
+        member = zlib.decompressobj(31)
+        try:
+            whole.append(member.decompress(left))
+        except zlib.error:
+            break
+        if not member.eof:
+            break
+        left = member.unused_data
+    return b"".join(whole)
