@@ -27,6 +27,7 @@ struct cli {
     const char *output;
     const char *duration;
     const char *comment;
+    bool keep;
     bool once;
     const char *loss;
     const char *init;
@@ -43,6 +44,7 @@ int command_show(const struct cli *cli, int count, char **words);
 int command_watch(const struct cli *cli, int count, char **words);
 int command_alerts(const struct cli *cli, int count, char **words);
 int command_replay(const struct cli *cli, int count, char **words);
+int command_sync(const struct cli *cli, int count, char **words);
 int command_export(const struct cli *cli, int count, char **words);
 int command_rules(const struct cli *cli, int count, char **words);
 int command_reference(const struct cli *cli, int count, char **words);

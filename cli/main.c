@@ -22,7 +22,8 @@ enum {
     REPLAY = 16,
     EXPORT = 32,
     REFERENCE = 64,
-    RULES = 128
+    RULES = 128,
+    SYNC = 256
 };
 
 struct command {
@@ -59,6 +60,11 @@ static const struct command commands[] = {
      "hellos (a run that was resumed or went back) takes a connection for each. Succeeds when "
      "every step\n"
      "was acknowledged, that is, is on the daemon's disk."},
+    {"sync", SYNC, 0, 1 << 20, command_sync, "[DIR]...",
+     "deliver what clients kept on disk while there was no daemon",
+     "DIR is a spool, or holds spools; $PYROMETER_SPOOL, else ~/.local/state/pyrometer/spool. What "
+     "was\n"
+     "delivered is removed. A spool whose process still lives is left to it."},
     {"export", EXPORT, 1, 1, command_export, "RUN", "write a run as NDJSON that replay reads",
      "Goes to standard output without --output."},
     {"reference", REFERENCE, 0, 0, command_reference, "",
@@ -95,7 +101,8 @@ static const struct option_spec specs[] = {
     {"severity", 0, "S", FIELD(severity), ALERTS, "info, warning or critical"},
     {"for", 0, "TIME", FIELD(duration), ALERTS, "how long a silence lasts (2h)"},
     {"comment", 0, "TEXT", FIELD(comment), ALERTS, "why there is a silence"},
-    {"ingest", 0, "ADDRESS", FIELD(ingest), REPLAY,
+    {"keep", 0, NULL, FIELD(keep), SYNC, "remove nothing"},
+    {"ingest", 0, "ADDRESS", FIELD(ingest), REPLAY | SYNC,
      "HOST:PORT or unix:PATH of the daemon's ingest (127.0.0.1:27315)"},
     {"speed", 0, "X", FIELD(speed), REPLAY, "X times the recorded pace, or max (the default)"},
     {"output", 'o', "FILE", FIELD(output), EXPORT,

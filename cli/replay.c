@@ -14,6 +14,7 @@
 #include "cli/cli.h"
 #include "cli/link.h"
 #include "cli/recorded.h"
+#include "cli/replay.h"
 #include "cli/text.h"
 #include "cli/tree.h"
 #include "cli/window.h"
@@ -35,6 +36,7 @@ struct session {
     double speed;              // 0: as fast as possible
     struct recorded *file;
     bool progress;
+    bool cut_off_is_fine;
     uint64_t shown_ns;
 
     // of the file
@@ -123,6 +125,8 @@ static void take_line(void *context, const char *line) {
         session->ponged = true;
     } else if (strcmp(type, "error") == 0) {
         take_error(session, message);
+    } else if (strcmp(type, "alert") == 0) {
+        // The recorded job asked to be told; nobody waits for it here.
     } else {
         fail_session(session, "the other side does not speak the protocol: %.80s", line);
         session->fatal = true;
@@ -328,7 +332,10 @@ static void send_file(struct session *session) {
         }
     }
     finish_connection(session);
-    if (got < 0) {
+    if (got < 0 && session->cut_off_is_fine) {
+        cli_fail("%s: cut off behind line %llu; what came before is sent", session->path,
+                 (unsigned long long)session->file_line);
+    } else if (got < 0) {
         fail_session(session, "line %llu: %s", (unsigned long long)session->file_line + 1,
                      recorded_error(session->file));
     }
@@ -367,7 +374,7 @@ static void print_summary(const struct session *session, double seconds, bool ok
     buf_free(&name);
 }
 
-static bool replay_file(struct session *session, const char *path) {
+static bool replay(struct session *session, const char *path) {
     char reason[128];
     session->path = path;
     snprintf(session->name, sizeof session->name, "%s", path);
@@ -381,14 +388,24 @@ static bool replay_file(struct session *session, const char *path) {
     clear_progress(session);
     recorded_close(session->file);
     double seconds = (double)(clock_monotonic_ns() - start_ns) * 1e-9;
-    bool ok = !session->failed && session->acknowledged == session->sent &&
-              session->errors == 0;
+    bool ok = !session->failed && session->acknowledged == session->sent && session->errors == 0;
     if (session->cli->json) {
         print_json(session, seconds, ok);
     } else {
         print_summary(session, seconds, ok);
     }
     fflush(stdout);
+    return ok;
+}
+
+bool replay_file(const struct cli *cli, const char *path, double speed, bool cut_off_is_fine) {
+    struct session *session = NEW(struct session);
+    session->cli = cli;
+    session->speed = speed;
+    session->progress = isatty(STDERR_FILENO);
+    session->cut_off_is_fine = cut_off_is_fine;
+    bool ok = replay(session, path);
+    free(session);
     return ok;
 }
 
@@ -406,14 +423,9 @@ int command_replay(const struct cli *cli, int count, char **words) {
     }
     int status = CLI_OK;
     for (int i = 0; i < count; i++) {
-        struct session *session = NEW(struct session);
-        session->cli = cli;
-        session->speed = speed;
-        session->progress = isatty(STDERR_FILENO);
-        if (!replay_file(session, words[i])) {
+        if (!replay_file(cli, words[i], speed, false)) {
             status = CLI_FAILED;
         }
-        free(session);
     }
     return status;
 }

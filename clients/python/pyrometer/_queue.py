@@ -91,10 +91,9 @@ class Queue:
             self._pending = kept
 
     def put_back(self, entries: list[Entry]) -> None:
-        """A segment of the spool, in front of everything that waits."""
+        """In front of everything that waits: a segment of the spool, or what it would not take."""
         with self._lock:
             for entry in entries:
-                entry.size += ENTRY_OVERHEAD
                 self._bytes += entry.size
             self._pending.extendleft(reversed(entries))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 from . import _frame
-from ._queue import Entry, Queue
+from ._queue import ENTRY_OVERHEAD, Entry, Queue
 from ._quiet import warn_once
 from ._spool import SPOOL_BYTES, Spool, left_behind, open_left_behind
 from ._text import MAX_LINE, encode
@@ -122,21 +122,23 @@ class Sender:
             entry = self.queue.take_for_spool()
             if entry is None:
                 break
-            data = self._as_line(entry)
-            if data is None or not self.spool.append(data, entry.step):
+            if not self._make_line(entry):
                 self.queue.dropped += 1
+            elif not self.spool.append(entry.data, entry.step):
+                self.queue.put_back([entry])
         self.spool.flush()
 
-    def _as_line(self, entry: Entry) -> Optional[bytes]:
+    def _make_line(self, entry: Entry) -> bool:
         try:
             if entry.build is not None:
-                return encode(entry.build())
-            if entry.is_frame:
-                return encode(_frame.decode_step(entry.data, len(self.hello["layers"])))
-            return entry.data
+                entry.data, entry.build = encode(entry.build()), None
+            elif entry.is_frame:
+                entry.data = encode(_frame.decode_step(entry.data, len(self.hello["layers"])))
+            entry.is_frame = False
+            return True
         except Exception as error:  # noqa: BLE001 - one bad message, not the others
             warn_once("encode", f"a message could not be written: {type(error).__name__}: {error}")
-            return None
+            return False
 
     def _wake(self) -> None:
         try:
@@ -311,7 +313,8 @@ class _Connection:
         segment.left = len(lines)
         if not lines:
             self._sender.spool.remove(segment)
-        self._queue.put_back([Entry(None, len(line.data), line.step, line.data, segment=segment)
+        self._queue.put_back([Entry(None, len(line.data) + ENTRY_OVERHEAD, line.step, line.data,
+                                    segment=segment)
                               for line in lines])
 
     def _greet(self) -> None:

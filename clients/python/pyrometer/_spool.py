@@ -205,7 +205,6 @@ class Spool:
 
     def read_again(self) -> None:
         """The connection was lost: what it carried is still here."""
-        self.seal()
         for segment in self._segments:
             segment.left = 0
         self._unread = deque(self._segments)
