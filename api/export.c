@@ -30,8 +30,9 @@ struct export {
     struct buf *out; // what is being sent: one of these
     size_t sent;
     bool done, failed, finished; // finished: the compressor has given its last
-    // Where the next batch begins: behind this step of this attempt, and behind so many events.
-    int64_t attempt, step, events;
+    // Where the next batch begins: behind this step of this attempt, and behind so many events and
+    // histograms of outputs.
+    int64_t attempt, step, events, outputs;
     char *facts; // of the attempt before
 };
 
@@ -86,8 +87,17 @@ static void print_attempt(struct export *x, const struct attempt_record *a) {
 static bool print_item(struct export *x, const struct walk *w, enum walk_item item) {
     bool is_full = x->batch.len >= BATCH_BYTES;
     if (item == WALK_EVENT) {
-        print_event(walk_event(w), &x->batch);
+        // What the daemon found itself it finds again.
+        if (!walk_event(w)->derived) {
+            print_event(walk_event(w), &x->batch);
+        }
         x->events++;
+        return true;
+    }
+    if (item == WALK_OUTPUTS) {
+        buf_puts(&x->batch, walk_outputs(w)->line);
+        buf_putc(&x->batch, '\n');
+        x->outputs++;
         return true;
     }
     if (item == WALK_ATTEMPT) {
@@ -128,6 +138,8 @@ static bool walk_batch(struct export *x) {
     struct walk_options options = {.after_attempt = x->attempt,
                                    .after_step = x->step,
                                    .skip_events = x->events,
+                                   .skip_outputs = x->outputs,
+                                   .outputs = true,
                                    .scalars = true};
     struct walk *w;
     if (walk_open(&w, x->reader, x->id, &options)) {

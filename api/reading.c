@@ -1,6 +1,7 @@
 #include "api/reading.h"
 
 #include "api/engine.h"
+#include "api/outputs.h"
 #include "probes/metric.h"
 #include "runs/run.h"
 
@@ -220,6 +221,7 @@ void reading_emit(struct emit *e, const char *key, const struct snapshot *s, boo
     emit_object(e, "global");
     emit_thermometers(e, s->global);
     emit_end(e);
+    outputs_emit(e, s);
     if (with_layers) {
         enum engine_class network = ENGINE_UNKNOWN;
         emit_array(e, "layers");

@@ -1,5 +1,6 @@
 #include "api/select.h"
 
+#include "api/outputs.h"
 #include "base/num.h"
 #include "base/stat.h"
 #include "config/limits.h"
@@ -37,6 +38,10 @@ static bool read_metric(const char *name, struct select_metric *out) {
         out->own = name + strlen(SCALAR_LEAD);
         return *out->own != '\0';
     }
+    if (outputs_find(name, &out->id)) {
+        out->kind = SELECT_OUTPUT;
+        return true;
+    }
     if (metric_find(name, &m) && m != METRIC_QUADRANT) {
         out->kind = SELECT_INSTRUMENT;
         out->id = m;
@@ -64,6 +69,7 @@ void select_print_metrics(struct buf *out) {
                        metric_name((enum metric)m));
         }
     }
+    outputs_print_metrics(out);
     for (unsigned id = 1; id < STAT_COUNT; id++) {
         buf_printf(out, ", %s", stat_name(id));
     }
@@ -87,7 +93,8 @@ static unsigned read_metrics(struct selection *s, const struct query *q, struct 
         }
         s->has_scalars = s->has_scalars || m->kind == SELECT_SCALAR;
         s->has_instruments = s->has_instruments || m->kind == SELECT_INSTRUMENT;
-        s->has_steps = s->has_steps || m->kind != SELECT_SCALAR;
+        s->has_outputs = s->has_outputs || m->kind == SELECT_OUTPUT;
+        s->has_steps = s->has_steps || (m->kind != SELECT_SCALAR && m->kind != SELECT_OUTPUT);
     }
     if (s->n_metrics == 0) {
         buf_puts(problem, "metric is missing; expected one or several of ");
@@ -252,8 +259,9 @@ static double value_of(const struct select_metric *m, size_t layer, const struct
         return thermo_value(thermo, layer, (enum metric)m->id);
     case SELECT_STATISTIC:
         return m->values && layer < step->n_layers ? m->values[layer] : num_missing();
-    case SELECT_SCALAR:
-        break; // select_add_scalars()
+    case SELECT_SCALAR: // select_add_scalars()
+    case SELECT_OUTPUT: // select_add_output()
+        break;
     }
     return num_missing();
 }
@@ -290,6 +298,17 @@ bool select_add_scalars(struct selection *s, const struct step *message) {
                 !buckets_add(&s->series[i].buckets, message->step, message->scalars[j].value)) {
                 return false;
             }
+        }
+    }
+    return true;
+}
+
+bool select_add_output(struct selection *s, unsigned id, int64_t step, double value) {
+    for (size_t i = 0; i < s->n_series && !num_is_missing(value); i++) {
+        const struct select_metric *m = &s->metrics[s->series[i].metric];
+        if (m->kind == SELECT_OUTPUT && m->id == id &&
+            !buckets_add(&s->series[i].buckets, step, value)) {
+            return false;
         }
     }
     return true;

@@ -8,14 +8,20 @@
 #include "wire/hello.h"
 #include "wire/step.h"
 
-enum select_kind { SELECT_FIELD, SELECT_SCALAR, SELECT_INSTRUMENT, SELECT_STATISTIC };
+enum select_kind {
+    SELECT_FIELD,
+    SELECT_SCALAR,
+    SELECT_INSTRUMENT,
+    SELECT_STATISTIC,
+    SELECT_OUTPUT
+};
 
 enum select_field { FIELD_LOSS, FIELD_LR, FIELD_LOSS_AFTER, FIELD_VAL_LOSS, FIELD_BATCH_SIZE };
 
 struct select_metric {
     const char *name; // as asked for; the query's
     enum select_kind kind;
-    unsigned id;          // an enum select_field, metric or stat
+    unsigned id;          // an enum select_field, metric, stat or outputs_figure
     const char *own;      // a scalar's or a statistic's own name
     const double *values; // of the step being looked at: a statistic's column
     bool seen;            // some step had the statistic
@@ -37,8 +43,9 @@ struct selection {
     struct select_metric *metrics;
     struct select_layer *layers;
     struct select_series *series;
-    const struct hello_layer *indexed;            // what the layers' indices refer to
-    bool has_scalars, has_instruments, has_steps; // has_steps: anything but scalars
+    const struct hello_layer *indexed; // what the layers' indices refer to
+    bool has_scalars, has_instruments, has_outputs;
+    bool has_steps; // anything but scalars and outputs
 };
 
 // The answer's status: 0, or 400 with a sentence in *problem; *s is to be freed all the
@@ -50,6 +57,8 @@ void select_free(struct selection *s);
 bool select_add_step(struct selection *s, const struct step *step, const struct thermo *thermo,
                      const struct hello *hello) WARN_UNUSED;
 bool select_add_scalars(struct selection *s, const struct step *message) WARN_UNUSED;
+// A figure (an enum outputs_figure) of a histogram of outputs. A missing one is left out.
+bool select_add_output(struct selection *s, unsigned id, int64_t step, double value) WARN_UNUSED;
 // A metric that is neither known nor a statistic of any step that was added, NULL when there is
 // none.
 const char *select_unknown(const struct selection *s);

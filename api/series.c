@@ -2,6 +2,7 @@
 #include "api/emit.h"
 #include "api/find.h"
 #include "api/handlers.h"
+#include "api/outputs.h"
 #include "api/select.h"
 #include "base/clock.h"
 #include "config/limits.h"
@@ -86,7 +87,14 @@ static enum outcome draw_scalars(struct drawing *d) {
 static enum outcome draw(struct drawing *d) {
     d->deadline_ns = clock_monotonic_ns() + SERIES_TIME_NS;
     enum outcome outcome = d->run.id && d->selection.has_steps ? draw_steps(d) : DRAWN;
-    return outcome == DRAWN && d->run.id && d->selection.has_scalars ? draw_scalars(d) : outcome;
+    if (outcome == DRAWN && d->run.id && d->selection.has_scalars) {
+        outcome = draw_scalars(d);
+    }
+    if (outcome == DRAWN && d->run.id && d->selection.has_outputs) {
+        int rc = outputs_draw(&d->selection, d->q->reader, d->run.id, d->from, d->to);
+        outcome = rc < 0 ? STORE_FAILED : rc > 0 ? OUT_OF_MEMORY : DRAWN;
+    }
+    return outcome;
 }
 
 static void emit_extremes(struct emit *e, const struct buckets *b) {
@@ -155,7 +163,7 @@ static void print_drawing(const struct drawing *d, struct buf *json) {
 }
 
 // Steps never change once they are stored: who has seen as many of this attempt has seen all.
-// Messages of scalars leave no such trace.
+// Messages of scalars and histograms of outputs leave no such trace.
 static void print_etag(const struct drawing *d, char etag[24]) {
     struct buf text;
     buf_init(&text, 1 << 17);
@@ -201,7 +209,8 @@ static enum MHD_Result answer_selection(struct request *q, struct drawing *d,
     enum MHD_Result rc;
     char etag[24];
     print_etag(d, etag);
-    const char *known_etag = d->selection.has_scalars ? NULL : etag;
+    bool traceless = d->selection.has_scalars || d->selection.has_outputs;
+    const char *known_etag = traceless ? NULL : etag;
     if (status) {
         rc = answer_problem(q, status, "%s", buf_str(&problem));
     } else if (known_etag && request_has(q, known_etag)) {

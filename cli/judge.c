@@ -222,6 +222,7 @@ static int dispatch(struct judge *j, const char *line, size_t len, struct wire_e
         return 0;
     case MESSAGE_HELLO:
     case MESSAGE_SCALARS:
+    case MESSAGE_OUTPUTS:
     case MESSAGE_PING:
         break;
     }

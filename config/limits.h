@@ -12,6 +12,7 @@
 #define LIMIT_STAT_NAME 64           // bytes of such a statistic's name
 #define LIMIT_SCALARS 256            // scalars a step
 #define LIMIT_SCALAR_NAME 128        // bytes of a scalar's name
+#define LIMIT_OUTPUT_BINS 4096       // bins of a histogram of outputs
 #define LIMIT_EVENT_NAME 128         // bytes of an event's name
 #define LIMIT_EVENT_DATA_BYTES 65536 // bytes of an event's data
 

@@ -22,7 +22,7 @@ struct conn {
     struct cutter cutter;
     struct buf rest;   // read, but not looked at before the job has taken its replies
     uint64_t messages; // lines and frames, read so far
-    struct buf out;     // replies that wait for the socket
+    struct buf out;    // replies that wait for the socket
     bool writing, reading, ending, eof;
 
     // The session (session.c).

@@ -242,6 +242,67 @@ static struct op *blob_op(struct live_run *l, enum op_type type, const struct st
     return op_create(type, l->run->record.id, l->run->attempt, step->step, blob->data, blob->len);
 }
 
+static void stream_event(struct live_run *l, const struct event_record *e) {
+    struct buf json;
+    buf_init(&json, 4096);
+    buf_printf(&json, "{\"run\":\"%s\",\"step\":%lld,\"name\":\"%s\",\"data\":%s}",
+               l->run->record.name, (long long)e->step, e->name, e->data);
+    board_stream(l->app->board, l->run->record.name, "event", buf_str(&json));
+    buf_free(&json);
+}
+
+// What the message that `op` stores brought to light becomes events beside it: they are written
+// together or not at all, since a restart observes the message again but stores nothing anew.
+static void add_phases(struct live_run *l, struct op *op, double time) {
+    struct run *r = l->run;
+    for (size_t i = 0; i < r->n_phases; i++) {
+        struct buf data;
+        buf_init(&data, 1024);
+        run_phase_json(&r->phases[i], &data);
+        struct op *event = op_create(OP_EVENT, r->record.id, r->attempt, 0, NULL, 0);
+        event->event = (struct event_record){.run = r->record.id,
+                                             .attempt = r->attempt,
+                                             .step = r->phases[i].step,
+                                             .after_step = stepset_last(&r->steps),
+                                             .time = time,
+                                             .name = op_text(RUN_PHASE_EVENT),
+                                             .data = op_text(buf_str(&data)),
+                                             .derived = true};
+        buf_free(&data);
+        stream_event(l, &event->event);
+        struct op *last = op;
+        while (last->also) {
+            last = last->also;
+        }
+        last->also = event;
+        run_event(r, RUN_PHASE_EVENT);
+    }
+}
+
+void live_outputs(struct live_run *l, const struct outputs *outputs) {
+    struct run *r = l->run;
+    int64_t after_events = r->n_events;
+    if (!run_outputs(r, outputs)) {
+        return;
+    }
+    struct buf line;
+    buf_init(&line, LIMIT_MESSAGE_BYTES_MAX);
+    outputs_print(outputs, &line);
+    struct op *op = op_create(OP_OUTPUTS, r->record.id, r->attempt, outputs->step, NULL, 0);
+    op->outputs = (struct outputs_record){.run = r->record.id,
+                                          .attempt = r->attempt,
+                                          .step = outputs->step,
+                                          .after_step = stepset_last(&r->steps),
+                                          .after_events = after_events,
+                                          .line = strndup(line.data, line.len - 1)};
+    CHECK(op->outputs.line != NULL);
+    buf_free(&line);
+    add_phases(l, op, outputs->time);
+    push(l, op);
+    l->last_activity_ns = clock_monotonic_ns();
+    l->dirty = true;
+}
+
 void live_step(struct live_run *l, const struct step *step) {
     struct op *op = blob_op(l, OP_STEP, step);
     if (!op) {
@@ -253,6 +314,7 @@ void live_step(struct live_run *l, const struct step *step) {
     op->progress = l->run->record.progress;
     l->checkpoint_steps++;
     l->checkpoint_bytes += op->blob_size;
+    add_phases(l, op, step->time);
     push(l, op);
     l->dirty = true;
     size_t state_bytes = thermo_saved_size(l->run->thermo) + alerts_saved_size(l->run->alerts);

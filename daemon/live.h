@@ -15,8 +15,8 @@ struct live_run {
     uint64_t pushed;      // sequence of its newest op
     size_t n_conns;
     enum alert_closing closing; // why alerts that resolve now do
-    uint64_t last_activity_ns; // monotonic
-    uint64_t published_ns;     // when, and what it took
+    uint64_t last_activity_ns;  // monotonic
+    uint64_t published_ns;      // when, and what it took
     uint64_t publish_cost_ns;
     bool dirty;               // changed since it was published
     bool status_changed;      // likewise; shown as soon as it is durable, whatever that costs
@@ -40,6 +40,8 @@ void live_resume(struct live_run *l);
 void live_step(struct live_run *l, const struct step *step);
 void live_scalars(struct live_run *l, const struct step *message);
 void live_event(struct live_run *l, const struct event *event);
+// A histogram of outputs; its time has been set. A repeat is dropped.
+void live_outputs(struct live_run *l, const struct outputs *outputs);
 void live_end(struct live_run *l, const char *status);
 
 // After commits: the runs' durable steps, fresh readings, alerts to the streams.

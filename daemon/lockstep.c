@@ -48,6 +48,52 @@ static bool is_news(struct rank_group *g, const struct event *e) {
     return true;
 }
 
+void lockstep_forget_outputs(struct rank_group *g) {
+    outputs_free(&g->outputs);
+    for (size_t i = 0; i < g->world_size; i++) {
+        g->ranks[i].has_counted = false;
+    }
+}
+
+// What the ranks counted of one window goes the way of one histogram.
+static void give_outputs(struct rank_group *g) {
+    if (g->outputs.n_counts) {
+        live_outputs(g->run, &g->outputs);
+        lockstep_forget_outputs(g);
+    }
+}
+
+static bool all_have_counted(const struct rank_group *g) {
+    for (size_t i = 0; i < g->world_size; i++) {
+        if (g->ranks[i].is_awaited && !g->ranks[i].has_counted) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Counts of the same window are added up. They wait for the other ranks until all have sent theirs
+// or one sends those of another window, or until the next step, before which every rank stands.
+static void add_outputs(struct rank_group *g, struct rank *r, const struct outputs *o) {
+    if (g->outputs.n_counts && g->outputs.step != o->step) {
+        give_outputs(g);
+    }
+    if (r->has_counted) {
+        return; // a rank that connected again sends again
+    }
+    if (!g->outputs.n_counts) {
+        outputs_copy(&g->outputs, o);
+    } else if (!outputs_add(&g->outputs, o)) {
+        log_warning("run=%s step=%lld: the outputs of rank %zu have other bins than those of the "
+                    "ranks before it, or too large counts; they are left out",
+                    g->run->run->record.name, (long long)o->step, (size_t)(r - g->ranks));
+    }
+    r->has_counted = true;
+    if (all_have_counted(g)) {
+        give_outputs(g);
+    }
+}
+
 static const char *worse_status(const char *a, const char *b) {
     static const char *const from_bad_to_good[] = {"failed", "stopped", "completed"};
     for (size_t i = 0; i < sizeof from_bad_to_good / sizeof *from_bad_to_good; i++) {
@@ -69,6 +115,9 @@ void lockstep_end_if_all(struct rank_group *g) {
             status = status ? worse_status(status, r->status) : r->status;
         }
     }
+    if (status && g->run) {
+        give_outputs(g);
+    }
     if (status && g->run && !run_status_is_end(g->run->run->record.progress.status)) {
         live_end(g->run, status);
     }
@@ -86,6 +135,8 @@ static void carry_out(struct rank_group *g, struct rank *r) {
             if (is_news(g, &item->event)) {
                 live_event(g->run, &item->event);
             }
+        } else if (item->type == RANK_OUTPUTS) {
+            add_outputs(g, r, &item->outputs);
         } else {
             r->status = item->status;
             r->is_awaited = false;
@@ -157,6 +208,7 @@ static void announce(struct rank_group *g, int64_t step, bool absent) {
 
 static void merge_step(struct rank_group *g, int64_t step) {
     struct app *app = g->app;
+    give_outputs(g);
     merge_begin(g->merge, g->hello.n_layers, g->sizes);
     for (size_t i = 0; i < g->world_size; i++) {
         struct rank *r = &g->ranks[i];

@@ -18,6 +18,9 @@ struct op *op_create(enum op_type type, int64_t run, int64_t attempt, int64_t st
 }
 
 void op_destroy(struct op *op) {
+    if (op->also) {
+        op_destroy(op->also);
+    }
     switch (op->type) {
     case OP_RUN:
         run_record_free(&op->run_row);
@@ -27,6 +30,9 @@ void op_destroy(struct op *op) {
         break;
     case OP_EVENT:
         event_record_free(&op->event);
+        break;
+    case OP_OUTPUTS:
+        outputs_record_free(&op->outputs);
         break;
     case OP_ALERT:
     case OP_ACKNOWLEDGE:
@@ -60,6 +66,8 @@ static size_t record_bytes(const struct op *op) {
         return text_bytes(op->attempt_row.facts);
     case OP_EVENT:
         return text_bytes(op->event.name) + text_bytes(op->event.data);
+    case OP_OUTPUTS:
+        return text_bytes(op->outputs.line);
     case OP_ALERT:
         return text_bytes(op->alert.summary) + text_bytes(op->alert.receivers);
     case OP_SILENCE:
@@ -78,7 +86,8 @@ static size_t record_bytes(const struct op *op) {
 }
 
 size_t op_bytes(const struct op *op) {
-    return sizeof *op + op->blob_size + record_bytes(op);
+    size_t also = op->also ? op_bytes(op->also) : 0;
+    return sizeof *op + op->blob_size + record_bytes(op) + also;
 }
 
 char *op_text(const char *text) {

@@ -16,6 +16,7 @@ enum op_type {
     OP_RUN,         // run
     OP_ATTEMPT,     // attempt_row
     OP_EVENT,       // event
+    OP_OUTPUTS,     // outputs
     OP_ALERT,       // alert, cancelled
     OP_PROGRESS,    // progress
     OP_ACKNOWLEDGE, // alert.id, alert.changed
@@ -35,11 +36,13 @@ struct op {
         struct run_record run_row;
         struct attempt_record attempt_row;
         struct event_record event;
+        struct outputs_record outputs;
         struct alert_record alert;
         struct silence_record silence;
         int64_t notice; // of the outbox
     };
     bool cancelled;
+    struct op *also; // events that follow from it: written in the same transaction, freed with it
     size_t blob_size;
     unsigned char blob[];
 };

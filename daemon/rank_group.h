@@ -18,6 +18,7 @@ struct rank {
     bool is_absent;     // the newest merged step lacks it
     bool is_present;    // while a step is merged: it is part of it
     const char *status; // of its `end`, static; NULL: it has not ended
+    bool has_counted;   // its outputs are part of the group's
 };
 
 struct rank_group {
@@ -32,9 +33,10 @@ struct rank_group {
     struct live_run *run; // NULL: it has not begun
     double *sizes;        // of the whole layers, once it has
     struct merge *merge;
-    uint64_t moved_ns;  // when a step was last merged
-    size_t lagging;     // a rank that was found to be lacking: looked at first
-    char **events_here; // those since the newest merged step, as text
+    uint64_t moved_ns;      // when a step was last merged
+    size_t lagging;         // a rank that was found to be lacking: looked at first
+    struct outputs outputs; // the ranks' added up so far; no counts: none
+    char **events_here;     // those since the newest merged step, as text
     size_t n_events_here;
 };
 
@@ -45,6 +47,8 @@ void lockstep_advance(struct rank_group *g);
 // Ends the run when every rank that is there has.
 void lockstep_end_if_all(struct rank_group *g);
 bool lockstep_is_empty(const struct rank_group *g);
+// Drops outputs that wait for more ranks.
+void lockstep_forget_outputs(struct rank_group *g);
 void lockstep_forget_events(struct rank_group *g);
 
 #endif

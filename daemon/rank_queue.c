@@ -10,7 +10,8 @@
 
 static size_t item_bytes(const struct rank_item *item) {
     size_t data = item->event.data ? strlen(item->event.data) : 0;
-    return sizeof *item + item->size + data;
+    size_t outputs = (item->outputs.n_bins + item->outputs.n_counts) * sizeof(double);
+    return sizeof *item + item->size + data + outputs;
 }
 
 static void append(struct rank_queue *q, struct app *app, struct rank_item *item) {
@@ -50,6 +51,14 @@ void rank_queue_event(struct rank_queue *q, struct app *app, struct event *event
     append(q, app, item);
 }
 
+void rank_queue_outputs(struct rank_queue *q, struct app *app, struct outputs *outputs) {
+    struct rank_item *item = NEW(struct rank_item);
+    item->type = RANK_OUTPUTS;
+    item->outputs = *outputs;
+    *outputs = (struct outputs){0};
+    append(q, app, item);
+}
+
 void rank_queue_end(struct rank_queue *q, struct app *app, const char *status) {
     struct rank_item *item = NEW(struct rank_item);
     item->type = RANK_END;
@@ -71,6 +80,7 @@ void rank_queue_pop(struct rank_queue *q, struct app *app) {
     app->rank_bytes -= item_bytes(item);
     app->ranks_moved = true;
     event_free(&item->event);
+    outputs_free(&item->outputs);
     free(item);
 }
 

@@ -59,6 +59,7 @@ static void dissolve(struct rank_group *g, const struct wire_error *why, const s
         g->run->n_conns--;
     }
     lockstep_forget_events(g);
+    lockstep_forget_outputs(g);
     merge_destroy(g->merge);
     hello_free(&g->hello);
     free(g->sizes);
@@ -394,6 +395,11 @@ void ranks_scalars(struct conn *c, const struct step *message) {
 
 void ranks_event(struct conn *c, struct event *event) {
     rank_queue_event(&c->rank->queue, c->app, event);
+    lockstep_advance(c->rank->group);
+}
+
+void ranks_outputs(struct conn *c, struct outputs *outputs) {
+    rank_queue_outputs(&c->rank->queue, c->app, outputs);
     lockstep_advance(c->rank->group);
 }
 

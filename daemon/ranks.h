@@ -14,6 +14,7 @@
 #include "daemon/conn.h"
 #include "wire/hello.h"
 #include "wire/message.h"
+#include "wire/outputs.h"
 
 // A rank's hello. The connection is then one of the group's.
 int ranks_hello(struct conn *c, struct hello *h, struct wire_error *error);
@@ -24,7 +25,8 @@ int ranks_check_plain(struct app *app, const struct hello *h, struct wire_error 
 // are merged.
 int ranks_step(struct conn *c, const struct step *step, struct wire_error *error);
 void ranks_scalars(struct conn *c, const struct step *message);
-void ranks_event(struct conn *c, struct event *event); // takes over the strings
+void ranks_event(struct conn *c, struct event *event);       // takes over the strings
+void ranks_outputs(struct conn *c, struct outputs *outputs); // takes over its memory
 void ranks_end(struct conn *c, const char *status);
 size_t ranks_layers(const struct conn *c);
 

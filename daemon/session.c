@@ -192,6 +192,21 @@ static int event(struct conn *c, const char *line, size_t len, struct wire_error
     return 0;
 }
 
+static int outputs(struct conn *c, const char *line, size_t len, struct wire_error *error) {
+    struct outputs o = {0};
+    if (outputs_parse(&o, line, len, error)) {
+        return -1;
+    }
+    o.time = o.time > 0 ? o.time : clock_wall_s();
+    if (c->rank) {
+        ranks_outputs(c, &o);
+    } else {
+        live_outputs(c->run, &o);
+    }
+    outputs_free(&o);
+    return 0;
+}
+
 static int end(struct conn *c, const char *line, size_t len, struct wire_error *error) {
     const char *status;
     if (end_parse(&status, line, len, error)) {
@@ -225,6 +240,8 @@ static int dispatch(struct conn *c, enum message_type type, const char *line, si
         return scalars(c, line, len, error);
     case MESSAGE_EVENT:
         return event(c, line, len, error);
+    case MESSAGE_OUTPUTS:
+        return outputs(c, line, len, error);
     case MESSAGE_END:
         return end(c, line, len, error);
     case MESSAGE_HELLO:

@@ -91,6 +91,8 @@ static int apply(struct writer *w, struct op *op) {
         return store_put_attempt(s, &op->attempt_row);
     case OP_EVENT:
         return store_put_event(s, &op->event);
+    case OP_OUTPUTS:
+        return store_put_outputs(s, &op->outputs);
     case OP_ALERT:
         return store_put_alert(s, &op->alert, op->cancelled);
     case OP_ACKNOWLEDGE:
@@ -117,8 +119,10 @@ static int write_batch(struct writer *w, struct op *batch, struct op **last) {
         return -1;
     }
     for (struct op *op = batch; op; op = op->next) {
-        if (apply(w, op)) {
-            return -1;
+        for (struct op *one = op; one; one = one->also) {
+            if (apply(w, one)) {
+                return -1;
+            }
         }
         *last = op;
         if (clock_monotonic_ns() > until) {

@@ -61,12 +61,24 @@ static int enter_attempt(struct run *r, const struct attempt_record *a, struct r
     return 0;
 }
 
+static void catch_up_outputs(struct run *r, const struct outputs_record *record) {
+    struct outputs o = {0};
+    struct wire_error error;
+    // No daemon stores what is refused here; a damaged store may have it.
+    if (outputs_parse(&o, record->line, strlen(record->line), &error) || !run_outputs(r, &o)) {
+        r->n_outputs++;
+    }
+    outputs_free(&o);
+}
+
 // Feeds the run what the store has behind its state.
 static int catch_up(struct run *r, struct reader *reader, bool from_the_start,
                     struct ruleset *rules) {
     struct walk_options options = {.after_attempt = from_the_start ? 0 : r->attempt,
                                    .after_step = stepset_last(&r->steps),
-                                   .skip_events = r->n_events};
+                                   .skip_events = r->n_events,
+                                   .skip_outputs = r->n_outputs,
+                                   .outputs = true};
     struct walk *w;
     if (walk_open(&w, reader, r->record.id, &options)) {
         return -1;
@@ -81,6 +93,8 @@ static int catch_up(struct run *r, struct reader *reader, bool from_the_start,
             run_observe(r, walk_step(w), ignore_change, NULL);
         } else if (item == WALK_EVENT) {
             run_event(r, walk_event(w)->name);
+        } else if (item == WALK_OUTPUTS) {
+            catch_up_outputs(r, walk_outputs(w));
         } else {
             rc = item == WALK_ATTEMPT ? enter_attempt(r, walk_attempt(w), rules) : -1;
         }

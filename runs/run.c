@@ -63,6 +63,7 @@ struct run *run_create(int64_t id, int64_t attempt, struct hello *hello, double 
     create_instruments(r, rules);
     find_activations(r);
     balance_begin(&r->balance);
+    output_probe_begin(&r->outputs);
     return r;
 }
 
@@ -71,6 +72,7 @@ void run_destroy(struct run *r) {
         thermo_destroy(r->thermo);
         alerts_destroy(r->alerts);
         balance_free(&r->balance);
+        output_probe_free(&r->outputs);
         free(r->activations);
         stepset_free(&r->steps);
         hello_free(&r->hello);
@@ -145,6 +147,7 @@ void run_begin_attempt(struct run *r, int64_t attempt, struct hello *hello, int6
     }
     find_activations(r);
     balance_begin(&r->balance);
+    output_probe_begin(&r->outputs);
 }
 
 enum run_place run_place(const struct run *r, int64_t step) {
@@ -167,6 +170,7 @@ static void follow_pace(struct run *r, double time, int64_t steps) {
 void run_observe(struct run *r, const struct step *step, alert_change_fn *changed, void *context) {
     struct thermo_step view;
     run_thermo_step(step, &view);
+    r->n_phases = 0;
     follow_pace(r, step->time, r->steps.n ? step->step - stepset_last(&r->steps) : 1);
     stepset_add(&r->steps, step->step);
     r->record.progress.loss = step->loss;
@@ -180,6 +184,33 @@ void run_observe(struct run *r, const struct step *step, alert_change_fn *change
     alerts_observe(r->alerts, r->thermo, &in, changed ? changed : ignore_change, context);
 }
 
+bool run_outputs(struct run *r, const struct outputs *o) {
+    bool changed;
+    r->n_phases = 0;
+    if (!output_probe_add(&r->outputs, o->step, o->bins, o->n_bins, o->counts, o->n_counts,
+                          &r->phases[0], &changed)) {
+        return false;
+    }
+    r->n_phases = changed;
+    r->n_outputs++;
+    return true;
+}
+
+static void put_number(struct buf *out, const char *key, double x) {
+    char text[NUM_TEXT_MAX];
+    num_format(text, x);
+    buf_printf(out, ",\"%s\":%s", key, text);
+}
+
+void run_phase_json(const struct phase_change *p, struct buf *out) {
+    buf_printf(out, "{\"what\":\"%s\",\"found\":%lld", phase_what_name(p->what),
+               (long long)p->found);
+    put_number(out, "probability", p->probability);
+    put_number(out, "before", p->before);
+    put_number(out, "after", p->after);
+    buf_putc(out, '}');
+}
+
 void run_event(struct run *r, const char *name) {
     r->n_events++;
     if (strcmp(name, "data_refresh") == 0) {
@@ -188,20 +219,22 @@ void run_event(struct run *r, const char *name) {
     }
 }
 
-// The saved state: this head, the set of steps, the balance, the thermometers, the alerts.
+// The saved state: this head, the set of steps, the balance, the outputs, the
+// thermometers, the alerts.
 struct saved_head {
     char magic[8];
-    int64_t attempt, n_events;
+    int64_t attempt, n_events, n_outputs;
     double time, step_seconds;
     struct run_progress progress;
     uint64_t thermo_size, alerts_size;
 };
 
-static const char magic[8] = "pyrun\0\0\2";
+static const char magic[8] = "pyrun\0\0\3";
 
 void run_save(const struct run *r, struct buf *out) {
     struct saved_head head = {.attempt = r->attempt,
                               .n_events = r->n_events,
+                              .n_outputs = r->n_outputs,
                               .time = r->time,
                               .step_seconds = r->step_seconds,
                               .progress = r->record.progress,
@@ -211,6 +244,7 @@ void run_save(const struct run *r, struct buf *out) {
     buf_put(out, &head, sizeof head);
     stepset_save(&r->steps, out);
     balance_save(&r->balance, r->hello.n_layers, out);
+    output_probe_save(&r->outputs, out);
     char *to = buf_reserve(out, head.thermo_size + head.alerts_size);
     if (to) {
         thermo_save(r->thermo, to);
@@ -219,23 +253,37 @@ void run_save(const struct run *r, struct buf *out) {
     }
 }
 
-static bool load_parts(struct run *r, const struct saved_head *head, struct stepset *steps,
-                       struct balance *balance, const char *p, size_t left) {
-    size_t n = stepset_load(steps, p, left);
-    size_t more = n ? balance_load(balance, r->hello.n_layers, p + n, left - n) : 0;
+// What is loaded beside the run, to take the place of its own once all of it is good.
+struct loaded {
+    struct stepset steps;
+    struct balance balance;
+    struct output_probe outputs;
+};
+
+static void free_loaded(struct loaded *l) {
+    stepset_free(&l->steps);
+    balance_free(&l->balance);
+    output_probe_free(&l->outputs);
+}
+
+static bool load_parts(struct run *r, const struct saved_head *head, struct loaded *l,
+                       const char *p, size_t left) {
+    size_t n = stepset_load(&l->steps, p, left);
+    size_t more = n ? balance_load(&l->balance, r->hello.n_layers, p + n, left - n) : 0;
+    n += more;
+    more = more ? output_probe_load(&l->outputs, p + n, left - n) : 0;
+    n += more;
     if (!more || head->thermo_size != thermo_saved_size(r->thermo) ||
-        left - n - more != head->thermo_size + head->alerts_size) {
+        left - n != head->thermo_size + head->alerts_size) {
         return false;
     }
-    p += n + more;
-    return thermo_load(r->thermo, p, head->thermo_size) &&
-           alerts_load(r->alerts, p + head->thermo_size, head->alerts_size);
+    return thermo_load(r->thermo, p + n, head->thermo_size) &&
+           alerts_load(r->alerts, p + n + head->thermo_size, head->alerts_size);
 }
 
 bool run_load(struct run *r, const void *bytes, size_t size) {
     struct saved_head head;
-    struct stepset steps = {0};
-    struct balance balance = {0};
+    struct loaded loaded = {0};
     if (size < sizeof head) {
         return false;
     }
@@ -243,18 +291,19 @@ bool run_load(struct run *r, const void *bytes, size_t size) {
     if (memcmp(head.magic, magic, sizeof magic) != 0) {
         return false;
     }
-    if (!load_parts(r, &head, &steps, &balance, (const char *)bytes + sizeof head,
-                    size - sizeof head)) {
-        stepset_free(&steps);
-        balance_free(&balance);
+    if (!load_parts(r, &head, &loaded, (const char *)bytes + sizeof head, size - sizeof head)) {
+        free_loaded(&loaded);
         return false;
     }
     stepset_free(&r->steps);
-    r->steps = steps;
     balance_free(&r->balance);
-    r->balance = balance;
+    output_probe_free(&r->outputs);
+    r->steps = loaded.steps;
+    r->balance = loaded.balance;
+    r->outputs = loaded.outputs;
     r->attempt = head.attempt;
     r->n_events = head.n_events;
+    r->n_outputs = head.n_outputs;
     r->time = head.time;
     r->step_seconds = head.step_seconds;
     // Status and times are what the store says now; only what the steps made is taken from here.

@@ -7,12 +7,17 @@
 #include "alerts/alerts.h"
 #include "probes/activation.h"
 #include "probes/balance.h"
+#include "probes/output_probe.h"
 #include "probes/thermo.h"
 #include "runs/stepset.h"
 #include "runs/view.h"
 #include "storage/reader.h"
 #include "wire/hello.h"
+#include "wire/outputs.h"
 #include "wire/step.h"
+
+#define RUN_PHASES_MAX 2 // that one message may bring to light
+#define RUN_PHASE_EVENT "phase_change"
 
 struct run {
     struct run_record record; // identity, status and progress
@@ -23,9 +28,15 @@ struct run {
     struct alerts *alerts;
     struct balance balance;
     const struct activation **activations; // a layer each; NULL: the hello names none that is known
-    int64_t n_events;                      // events so far, of all attempts
-    double time;                           // of the newest step, seconds since the epoch
-    double step_seconds;                   // typical time between steps (EWMA), 0 before the second
+    struct output_probe outputs;
+    // What the newest step or histogram brought to light; the caller stores each as an event and
+    // tells the run of it with run_event(), like any other.
+    struct phase_change phases[RUN_PHASES_MAX];
+    size_t n_phases;
+    int64_t n_events;    // events so far, of all attempts
+    int64_t n_outputs;   // histograms so far, of all attempts
+    double time;         // of the newest step, seconds since the epoch
+    double step_seconds; // typical time between steps (EWMA), 0 before the second
 };
 
 // A new run. Takes over *hello (which is left empty). `now` in seconds since the epoch.
@@ -56,6 +67,11 @@ enum run_place run_place(const struct run *r, int64_t step);
 // Observes a new step; step->time must have been set. Alert changes go to `changed` (NULL:
 // nowhere).
 void run_observe(struct run *r, const struct step *step, alert_change_fn *changed, void *context);
+// A histogram of outputs. False, and nothing changes, when it is not behind the attempt's newest: a
+// repeat, not to be stored.
+bool run_outputs(struct run *r, const struct outputs *o);
+// The data of a phase change's event, JSON.
+void run_phase_json(const struct phase_change *p, struct buf *out);
 // An annotation; `data_refresh` begins a state of type II.
 void run_event(struct run *r, const char *name);
 

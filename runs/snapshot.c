@@ -53,6 +53,12 @@ struct snapshot *snapshot_create(const struct run *r) {
         thermo_read(r->thermo, i, s->layers[i]);
     }
     take_engines(s, r);
+    s->outputs.windows = r->outputs.windows;
+    s->outputs.step = r->outputs.step;
+    s->outputs.n_counts = r->outputs.n_counts;
+    s->outputs.entropy = r->outputs.entropy;
+    s->outputs.total_variation = r->outputs.total_variation;
+    s->outputs.jensen_shannon = r->outputs.jensen_shannon;
     return s;
 }
 

@@ -24,6 +24,12 @@ struct snapshot {
     bool *named;  // the hello names an activation for the layer
     double *heat; // of each layer over all states, see probes/balance.h
     struct balance_sheet balance;
+    struct {
+        uint64_t windows; // 0: none, and nothing else is set
+        int64_t step;
+        size_t n_counts;
+        struct distribution_figure entropy, total_variation, jensen_shannon;
+    } outputs;
     // Use snapshot_attach and snapshot_attached
     _Atomic(void *) attached;
     void (*_Atomic free_attached)(void *);

@@ -12,6 +12,9 @@ struct walk {
     bool entered;                // its item has been given, or was left out
     struct event_record *events; // of the whole run, in the order in which they came
     size_t n_events, next_event;
+    struct outputs_cursor *outputs;  // of the whole run; NULL: not asked for
+    struct outputs_record histogram; // the next of them
+    bool have_histogram;
     struct step_cursor *steps, *scalars;
     struct step step, message; // the next of each cursor
     bool have_step, have_message;
@@ -34,6 +37,24 @@ static bool keep_event(void *context, const struct event_record *event) {
     return true;
 }
 
+static bool advance_outputs(struct walk *w) {
+    outputs_record_free(&w->histogram);
+    int rc = w->outputs ? outputs_cursor_next(w->outputs, &w->histogram) : 0;
+    w->have_histogram = rc == 1;
+    return rc >= 0;
+}
+
+// Events and outputs belong to the run as a whole.
+static bool open_run(struct walk *w, int64_t run) {
+    struct event_filter all = {.from = INT64_MIN, .to = INT64_MAX};
+    const struct walk_options *o = &w->options;
+    return reader_attempts(w->reader, run, &w->attempts, &w->n_attempts) == 0 &&
+           reader_events(w->reader, run, &all, INT64_MAX, keep_event, w) >= 0 &&
+           (!o->outputs ||
+            outputs_cursor_open(&w->outputs, w->reader, run, o->skip_outputs) == 0) &&
+           advance_outputs(w);
+}
+
 int walk_open(struct walk **out, struct reader *r, int64_t run,
               const struct walk_options *options) {
     struct walk *w = NEW(struct walk);
@@ -42,9 +63,7 @@ int walk_open(struct walk **out, struct reader *r, int64_t run,
     w->options = *options;
     step_init(&w->step);
     step_init(&w->message);
-    struct event_filter all = {.from = INT64_MIN, .to = INT64_MAX};
-    if (reader_attempts(r, run, &w->attempts, &w->n_attempts) ||
-        reader_events(r, run, &all, INT64_MAX, keep_event, w) < 0) {
+    if (!open_run(w, run)) {
         walk_close(w);
         *out = NULL;
         return -1;
@@ -63,6 +82,8 @@ void walk_close(struct walk *w) {
     }
     step_cursor_close(w->steps);
     step_cursor_close(w->scalars);
+    outputs_cursor_close(w->outputs);
+    outputs_record_free(&w->histogram);
     for (size_t i = 0; i < w->n_attempts; i++) {
         attempt_record_free(&w->attempts[i]);
     }
@@ -101,6 +122,9 @@ static bool enter_attempt(struct walk *w) {
         to = last < w->options.to ? last : w->options.to;
     }
     w->entered = true;
+    if (w->options.no_steps) {
+        return true;
+    }
     if (step_cursor_open(&w->steps, w->reader, a->id, from, to) ||
         (w->options.scalars && scalars_cursor_open(&w->scalars, w->reader, a->id, from, to))) {
         return false;
@@ -129,15 +153,24 @@ static bool consume(struct walk *w) {
     if (w->visited == WALK_EVENT) {
         w->next_event++;
     }
-    return true;
+    return w->visited != WALK_OUTPUTS || advance_outputs(w);
+}
+
+static bool is_due(const struct walk *w, int64_t attempt, int64_t after_step) {
+    return attempt <= w->attempts[w->at].id && (!w->have_step || after_step < w->step.step);
 }
 
 // The item that comes first among what the attempt still has; WALK_END when it has nothing.
 static enum walk_item choose(const struct walk *w) {
     const struct event_record *event =
         w->next_event < w->n_events ? &w->events[w->next_event] : NULL;
-    bool have_event = event && event->attempt <= w->attempts[w->at].id;
-    if (have_event && (!w->have_step || event->after_step < w->step.step)) {
+    const struct outputs_record *outputs = w->have_histogram ? &w->histogram : NULL;
+    bool event_due = event && is_due(w, event->attempt, event->after_step);
+    bool outputs_due = outputs && is_due(w, outputs->attempt, outputs->after_step);
+    if (outputs_due && (!event_due || outputs->after_events <= (int64_t)w->next_event)) {
+        return WALK_OUTPUTS;
+    }
+    if (event_due) {
         return WALK_EVENT;
     }
     if (w->have_step && (!w->have_message || w->step.step <= w->message.step)) {
@@ -181,4 +214,8 @@ const struct step *walk_step(const struct walk *w) {
 
 const struct event_record *walk_event(const struct walk *w) {
     return &w->events[w->next_event];
+}
+
+const struct outputs_record *walk_outputs(const struct walk *w) {
+    return &w->histogram;
 }

@@ -37,9 +37,10 @@ static const char *const statements[SQL_COUNT] = {
     [SQL_ATTEMPTS] =
         "SELECT id, run, rewind_step, is_rewind, started, facts FROM attempt WHERE run=?1 "
         "ORDER BY id",
-    [SQL_EVENTS] = "SELECT id, run, attempt, step, after_step, time, name, data FROM event "
-                   "WHERE run=?1 AND id>?2 AND CASE WHEN step<0 THEN after_step ELSE step END "
-                   "BETWEEN ?3 AND ?4 ORDER BY id LIMIT ?5",
+    [SQL_EVENTS] =
+        "SELECT id, run, attempt, step, after_step, time, name, data, derived FROM event "
+        "WHERE run=?1 AND id>?2 AND CASE WHEN step<0 THEN after_step ELSE step END "
+        "BETWEEN ?3 AND ?4 ORDER BY id LIMIT ?5",
     [SQL_ALERTS] = "SELECT " ALERT_COLUMNS " FROM alert AS a JOIN run AS r ON r.id=a.run "
                    "WHERE a.id<?1 AND (?2=0 OR a.run=?2) AND (?3<0 OR a.state=?3) AND "
                    "(?4<0 OR a.severity=?4) ORDER BY a.id DESC LIMIT ?5",
@@ -210,7 +211,8 @@ int64_t reader_events(struct reader *r, int64_t run, const struct event_filter *
                                  .after_step = sqlite3_column_int64(q, 4),
                                  .time = sqlite3_column_double(q, 5),
                                  .name = column_copy(q, 6),
-                                 .data = column_copy(q, 7)};
+                                 .data = column_copy(q, 7),
+                                 .derived = sqlite3_column_int(q, 8) != 0};
         more = row(context, &e);
         event_record_free(&e);
         n++;

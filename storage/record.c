@@ -41,6 +41,11 @@ void event_record_free(struct event_record *e) {
     *e = (struct event_record){0};
 }
 
+void outputs_record_free(struct outputs_record *o) {
+    free(o->line);
+    *o = (struct outputs_record){0};
+}
+
 void alert_record_free(struct alert_record *a) {
     free(a->run_name);
     free(a->project);

@@ -49,6 +49,16 @@ struct event_record {
     int64_t after_step; // the newest step when it came, -1 before the first
     double time;
     char *name, *data; // data: JSON text or NULL
+    bool derived;      // the daemon found it in what the job sent; not part of an export
+};
+
+// A histogram of outputs (wire/outputs.h).
+struct outputs_record {
+    int64_t id, run, attempt;
+    int64_t step;
+    int64_t after_step;   // the newest step when it came, -1 before the first
+    int64_t after_events; // the run's events that had come, derived ones too
+    char *line;           // as outputs_print() has it, without the newline
 };
 
 struct alert_record {
@@ -83,6 +93,7 @@ enum alert_closing {
 void run_record_free(struct run_record *r);
 void attempt_record_free(struct attempt_record *a);
 void event_record_free(struct event_record *e);
+void outputs_record_free(struct outputs_record *o);
 void alert_record_free(struct alert_record *a);
 
 #endif

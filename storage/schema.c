@@ -104,7 +104,21 @@ static const char alert_delivery[] =
     "  matchers TEXT NOT NULL"
     ") STRICT;";
 
-static const char *const migrations[] = {version_1, alert_delivery};
+// Histograms of outputs, as lines. `after_step` and `after_events` say where among the run's steps
+// and events they came. A derived event is one that the daemon found itself.
+static const char outputs[] = "CREATE TABLE outputs ("
+                              "  id INTEGER PRIMARY KEY,"
+                              "  run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,"
+                              "  attempt INTEGER NOT NULL,"
+                              "  step INTEGER NOT NULL,"
+                              "  after_step INTEGER NOT NULL,"
+                              "  after_events INTEGER NOT NULL,"
+                              "  line TEXT NOT NULL"
+                              ") STRICT;"
+                              "CREATE INDEX outputs_by_run ON outputs (run, id);"
+                              "ALTER TABLE event ADD COLUMN derived INTEGER NOT NULL DEFAULT 0;";
+
+static const char *const migrations[] = {version_1, alert_delivery, outputs};
 #define N_MIGRATIONS ((int)(sizeof migrations / sizeof *migrations))
 
 int schema_version_newest(void) {

@@ -21,6 +21,7 @@ enum {
     SQL_PUT_STEP,
     SQL_PUT_SCALARS,
     SQL_PUT_EVENT,
+    SQL_PUT_OUTPUTS,
     SQL_PUT_CHECKPOINT,
     SQL_DELETE_STEPS,
     SQL_DELETE_SCALARS,
@@ -48,8 +49,10 @@ static const char *const statements[SQL_COUNT] = {
                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
     [SQL_PUT_STEP] = "INSERT INTO step (key, columns) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING",
     [SQL_PUT_SCALARS] = "INSERT INTO scalars (key, columns) VALUES (?1, ?2)",
-    [SQL_PUT_EVENT] = "INSERT INTO event (run, attempt, step, after_step, time, name, data) "
-                      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_PUT_EVENT] = "INSERT INTO event (run, attempt, step, after_step, time, name, data, "
+                      "derived) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SQL_PUT_OUTPUTS] = "INSERT INTO outputs (run, attempt, step, after_step, after_events, line) "
+                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [SQL_PUT_CHECKPOINT] = "INSERT OR REPLACE INTO checkpoint (run, attempt, step, state) "
                            "VALUES (?1, ?2, ?3, ?4)",
     [SQL_DELETE_STEPS] = "DELETE FROM step WHERE key BETWEEN ?1 AND ?2",
@@ -260,6 +263,21 @@ int store_put_event(struct store *s, const struct event_record *e) {
     sqlite3_bind_double(q, 5, e->time);
     bind_text(q, 6, e->name);
     bind_text(q, 7, e->data);
+    sqlite3_bind_int(q, 8, e->derived);
+    return connection_run(&s->c, q);
+}
+
+int store_put_outputs(struct store *s, const struct outputs_record *o) {
+    sqlite3_stmt *q = connection_statement(&s->c, SQL_PUT_OUTPUTS);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, o->run);
+    sqlite3_bind_int64(q, 2, o->attempt);
+    sqlite3_bind_int64(q, 3, o->step);
+    sqlite3_bind_int64(q, 4, o->after_step);
+    sqlite3_bind_int64(q, 5, o->after_events);
+    bind_text(q, 6, o->line);
     return connection_run(&s->c, q);
 }
 

@@ -46,10 +46,11 @@ int store_put_step(struct store *s, int64_t attempt, int64_t step, const void *b
 int store_put_scalars(struct store *s, int64_t attempt, int64_t step, const void *blob,
                       size_t size) WARN_UNUSED;
 int store_put_event(struct store *s, const struct event_record *e) WARN_UNUSED;
+int store_put_outputs(struct store *s, const struct outputs_record *o) WARN_UNUSED;
 // Inserts, or brings up to date the alert of the same (run, attempt, rule, layer, since), and sets
-// its id, group and the time it started. With `cancelled` it is deleted. A change that is new joins its history, and
-// a notice for each of a->receivers the outbox (storage/outbox.h); a change that came before, when
-// steps are observed again, does neither.
+// its id, group and the time it started. With `cancelled` it is deleted. A change that is new joins
+// its history, and a notice for each of a->receivers the outbox (storage/outbox.h); a change that
+// came before, when steps are observed again, does neither.
 int store_put_alert(struct store *s, struct alert_record *a, bool cancelled) WARN_UNUSED;
 // Replaces the run's checkpoint: the state of its instruments behind `step`.
 int store_put_checkpoint(struct store *s, int64_t run, int64_t attempt, int64_t step,

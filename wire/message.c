@@ -41,7 +41,8 @@ static int find_type(const char *line, size_t len, struct slice *type, struct wi
 }
 
 int message_type(const char *line, size_t len, enum message_type *type, struct wire_error *error) {
-    static const char *const names[] = {"hello", "step", "scalars", "event", "end", "ping"};
+    static const char *const names[] = {"hello", "step", "scalars", "event",
+                                        "end",   "ping", "outputs"};
     struct slice name = {0};
     size_t bad;
     if (!utf8_valid(line, len, &bad)) {
@@ -58,7 +59,7 @@ int message_type(const char *line, size_t len, enum message_type *type, struct w
     }
     return wire_fail(
         error, WIRE_UNKNOWN_TYPE,
-        "type \"%.*s\" is not known; expected hello, step, scalars, event, end or ping; "
+        "type \"%.*s\" is not known; expected hello, step, scalars, event, outputs, end or ping; "
         "dropped",
         (int)(name.len < 64 ? name.len : 64), name.text);
 }

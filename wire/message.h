@@ -15,7 +15,8 @@ enum message_type {
     MESSAGE_SCALARS,
     MESSAGE_EVENT,
     MESSAGE_END,
-    MESSAGE_PING
+    MESSAGE_PING,
+    MESSAGE_OUTPUTS
 };
 
 // Finds a line's type. -1 with bad_json, unknown_type or bad_value.

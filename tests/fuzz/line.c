@@ -4,6 +4,7 @@
 #include "wire/hello.h"
 #include "wire/json.h"
 #include "wire/message.h"
+#include "wire/outputs.h"
 #include "wire/step.h"
 
 #include <stdlib.h>
@@ -87,6 +88,26 @@ static void fuzz_event(const char *line, size_t len, bool is_valid) {
     event_free(&e);
 }
 
+static void fuzz_outputs(const char *line, size_t len, bool is_utf8) {
+    struct outputs o = {0}, again = {0};
+    struct wire_error error;
+    if (outputs_parse(&o, line, len, &error)) {
+        check_error(&error);
+    } else if (is_utf8) {
+        struct buf first, second;
+        buf_init(&first, BUF_MAX);
+        buf_init(&second, BUF_MAX);
+        outputs_print(&o, &first);
+        CHECK(outputs_parse(&again, first.data, first.len, &error) == 0);
+        outputs_print(&again, &second);
+        CHECK(first.len == second.len && memcmp(first.data, second.data, first.len) == 0);
+        buf_free(&first);
+        buf_free(&second);
+    }
+    outputs_free(&o);
+    outputs_free(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *line = (const char *)data;
     enum message_type type;
@@ -101,6 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_step(line, size, is_utf8);
     fuzz_hello(line, size, is_valid);
     fuzz_event(line, size, is_valid);
+    fuzz_outputs(line, size, is_utf8);
     if (end_parse(&status, line, size, &error)) {
         check_error(&error);
     }

@@ -71,9 +71,11 @@ START_TEST(test_no_types) {
         {"{\"type\":5}", WIRE_UNKNOWN_TYPE, "the message has no \"type\"; dropped"},
         {"{\"Type\":\"ping\"}", WIRE_UNKNOWN_TYPE, "the message has no \"type\"; dropped"},
         {"{\"type\":\"pong\"}", WIRE_UNKNOWN_TYPE,
-         "type \"pong\" is not known; expected hello, step, scalars, event, end or ping; dropped"},
+         "type \"pong\" is not known; expected hello, step, scalars, event, outputs, end "
+         "or ping; dropped"},
         {"{\"type\":\"\"}", WIRE_UNKNOWN_TYPE,
-         "type \"\" is not known; expected hello, step, scalars, event, end or ping; dropped"},
+         "type \"\" is not known; expected hello, step, scalars, event, outputs, end "
+         "or ping; dropped"},
         {"{\"a\":\"\xc3\"}", WIRE_BAD_JSON, "not UTF-8 at byte 6; the line was dropped"},
         {"{\"type\":\"step\",\"\xff\"", WIRE_BAD_JSON,
          "not UTF-8 at byte 16; the line was dropped"},

@@ -46,6 +46,9 @@ static void assert_same_engines(const struct run *a, const struct run *b) {
     struct buf x = new_buf(), y = new_buf();
     balance_save(&a->balance, a->hello.n_layers, &x);
     balance_save(&b->balance, b->hello.n_layers, &y);
+    output_probe_save(&a->outputs, &x);
+    output_probe_save(&b->outputs, &y);
+    ck_assert_int_eq(a->n_outputs, b->n_outputs);
     ck_assert_uint_eq(x.len, y.len);
     ck_assert_mem_eq(x.data, y.data, x.len);
     for (size_t i = 0; i < a->hello.n_layers; i++) {
@@ -93,6 +96,7 @@ static void live_on(struct trainer *t, size_t position) {
         break;
     case 31:
         trainer_event(t, "epoch");
+        trainer_outputs(t, stepset_last(&t->run->steps));
         break;
     case 45:
         ck_assert_int_eq(trainer_rewind(t, 33), RUN_JOIN_NEW_ATTEMPT);
@@ -116,6 +120,7 @@ static void live_on(struct trainer *t, size_t position) {
         ck_assert_int_eq(trainer_hello(t, HELLO(SGD, "", LAYERS_2)), RUN_JOIN_NEW_ATTEMPT);
         break;
     case 97:
+        trainer_outputs(t, stepset_last(&t->run->steps) + 1);
         trainer_event(t, "data_refresh"); // before the attempt's first step
         break;
     case 119:

@@ -55,6 +55,10 @@ static void describe(const struct walk *w, enum walk_item item, struct buf *out)
         ck_assert_uint_eq(walk_step(w)->n_scalars, 1);
         buf_printf(out, "s%lld ", (long long)walk_step(w)->step);
         break;
+    case WALK_OUTPUTS:
+        ck_assert_int_eq(walk_outputs(w)->attempt, walk_attempt(w)->id);
+        buf_printf(out, "o%lld ", (long long)walk_outputs(w)->step);
+        break;
     case WALK_END:
     case WALK_ERROR:
         ck_abort_msg("no item");
@@ -120,6 +124,42 @@ START_TEST(test_walk_in_force) {
     assert_walk(&o, "[1] 0 [2] [4] [9] ");
     put_attempt(10, RUN_ID, -1, FACTS);
     assert_walk(&o, "[1] [2] [4] [9] [10] ");
+}
+END_TEST
+
+static void put_outputs(int64_t attempt, int64_t step, int64_t after_step, int64_t after_events) {
+    static char line[] = "{}";
+    struct outputs_record o = {.run = RUN_ID,
+                               .attempt = attempt,
+                               .step = step,
+                               .after_step = after_step,
+                               .after_events = after_events,
+                               .line = line};
+    OK(store_put_outputs(store, &o));
+}
+
+// Histograms keep their place among steps by after_step, among events by their number.
+START_TEST(test_walk_outputs) {
+    put_three_attempts();
+    put_outputs(1, 0, -1, 0); // before the first event
+    put_outputs(1, 1, -1, 1); // behind it
+    put_outputs(1, 2, 2, 2);  // between two events behind step 2
+    put_outputs(1, 9, 6, 4);  // behind the attempt's last event
+    put_outputs(2, 3, 3, 5);
+    put_outputs(4, 8, 7, 7);
+    assert_walk(&(struct walk_options){.outputs = true, .scalars = true},
+                "[1] o0 'start' o1 0 2 'after 2' o2 'after 2 too' s2 s2 s3 4 6 'after 6' o9 "
+                "[2] 'rewound' s2 3 o3 4 'after 4' 5 [4] 6 7 'last' o8 s9 ");
+    assert_walk(&(struct walk_options){.outputs = true, .no_steps = true},
+                "[1] o0 'start' o1 'after 2' o2 'after 2 too' 'after 6' o9 "
+                "[2] 'rewound' o3 'after 4' [4] 'last' o8 ");
+    assert_walk(&(struct walk_options){.outputs = true,
+                                       .after_attempt = 1,
+                                       .after_step = 2,
+                                       .skip_events = 2,
+                                       .skip_outputs = 3},
+                "'after 2 too' 4 6 'after 6' o9 [2] 'rewound' 3 o3 4 'after 4' 5 [4] 6 7 'last' "
+                "o8 ");
 }
 END_TEST
 
@@ -281,8 +321,13 @@ END_TEST
 
 int main(void) {
     const TTest *const tests[] = {
-        test_walk_everything, test_walk_from_within,         test_walk_in_force,
-        test_walk_errors,     test_history_is_what_was_read, test_history_of_other_layers,
+        test_walk_everything,
+        test_walk_from_within,
+        test_walk_in_force,
+        test_walk_outputs,
+        test_walk_errors,
+        test_history_is_what_was_read,
+        test_history_of_other_layers,
         test_history_errors,
     };
     return run_suite(store_suite("walk", tests, COUNT(tests)));

@@ -104,6 +104,30 @@ static inline void trainer_event(struct trainer *t, const char *name) {
     run_event(t->run, name);
 }
 
+// A histogram of outputs behind the newest step, with the events that follow from it.
+static inline void trainer_outputs(struct trainer *t, int64_t step) {
+    double bins[] = {0, 1, 2}, counts[] = {1, 0, 0};
+    counts[1] = (double)random_below(&t->seed, 100);
+    counts[2] = (double)random_below(&t->seed, 100);
+    struct outputs o = {.step = step, .n_bins = 3, .n_counts = 3, .bins = bins, .counts = counts};
+    struct buf line = new_buf();
+    outputs_print(&o, &line);
+    struct outputs_record record = {.run = RUN_ID,
+                                    .attempt = t->run->attempt,
+                                    .step = step,
+                                    .after_step = stepset_last(&t->run->steps),
+                                    .after_events = t->run->n_events,
+                                    .line = line.data};
+    line.data[--line.len] = '\0';
+    if (run_outputs(t->run, &o)) {
+        OK(store_put_outputs(store, &record));
+        for (size_t i = 0; i < t->run->n_phases; i++) {
+            trainer_event(t, RUN_PHASE_EVENT);
+        }
+    }
+    buf_free(&line);
+}
+
 static inline void trainer_end(struct trainer *t, enum run_status status) {
     t->run->record.progress.status = status;
     t->run->record.progress.end_time = t->clock;
