@@ -109,18 +109,29 @@ struct body *reading_body(struct snapshot *s) {
 static const enum metric temperatures[] = {METRIC_TRANSITION, METRIC_DIFFERENTIAL,
                                            METRIC_KINETIC,    METRIC_CONFIGURATIONAL,
                                            METRIC_NOISE,      METRIC_VELOCITY};
-static const enum metric run_numbers[] = {METRIC_STABILITY, METRIC_COHERENCE, METRIC_DRIFT,
-                                          METRIC_EQUILIBRIUM, METRIC_NOISE_SCALE};
-static const enum metric layer_numbers[] = {METRIC_STABILITY, METRIC_COHERENCE, METRIC_DRIFT,
-                                            METRIC_UPDATE_RATIO};
+static const enum metric run_numbers[] = {
+    METRIC_STABILITY,    METRIC_COHERENCE,         METRIC_DRIFT,
+    METRIC_EQUILIBRIUM,  METRIC_NOISE_SCALE,       METRIC_HEAT,
+    METRIC_RETENTION,    METRIC_FIRST_LAW,         METRIC_ENTROPY_PRODUCTION,
+    METRIC_UPDATE_RATIO, METRIC_UPDATE_EQUILIBRIUM};
+static const enum metric layer_numbers[] = {
+    METRIC_STABILITY,          METRIC_COHERENCE,   METRIC_DRIFT,       METRIC_UPDATE_RATIO,
+    METRIC_EQUILIBRIUM,        METRIC_FREE_ENERGY, METRIC_NOISE_SCALE, METRIC_ENTROPY_PRODUCTION,
+    METRIC_UPDATE_EQUILIBRIUM, METRIC_SPECTRAL};
 // What has no thermometer's object around it, for `intervals` and `reasons`.
-static const enum metric run_plain[] = {METRIC_ENERGY,        METRIC_ENTROPY,  METRIC_FREE_ENERGY,
-                                        METRIC_HEAT_CAPACITY, METRIC_QUADRANT, METRIC_STABILITY,
-                                        METRIC_COHERENCE,     METRIC_DRIFT,    METRIC_EQUILIBRIUM,
-                                        METRIC_NOISE_SCALE};
-static const enum metric layer_plain[] = {METRIC_ENTROPY,     METRIC_HEAT,      METRIC_EFFICIENCY,
-                                          METRIC_STABILITY,   METRIC_COHERENCE, METRIC_DRIFT,
-                                          METRIC_UPDATE_RATIO};
+static const enum metric run_plain[] = {METRIC_ENERGY,       METRIC_ENTROPY,
+                                        METRIC_FREE_ENERGY,  METRIC_HEAT_CAPACITY,
+                                        METRIC_QUADRANT,     METRIC_STABILITY,
+                                        METRIC_COHERENCE,    METRIC_DRIFT,
+                                        METRIC_EQUILIBRIUM,  METRIC_NOISE_SCALE,
+                                        METRIC_HEAT,         METRIC_RETENTION,
+                                        METRIC_FIRST_LAW,    METRIC_ENTROPY_PRODUCTION,
+                                        METRIC_UPDATE_RATIO, METRIC_UPDATE_EQUILIBRIUM};
+static const enum metric layer_plain[] = {
+    METRIC_ENTROPY,     METRIC_HEAT,        METRIC_EFFICIENCY,         METRIC_STABILITY,
+    METRIC_COHERENCE,   METRIC_DRIFT,       METRIC_UPDATE_RATIO,       METRIC_EQUILIBRIUM,
+    METRIC_FREE_ENERGY, METRIC_NOISE_SCALE, METRIC_ENTROPY_PRODUCTION, METRIC_UPDATE_EQUILIBRIUM,
+    METRIC_SPECTRAL};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -154,6 +165,9 @@ void reading_emit_value(struct emit *e, const char *name, const struct reading *
         emit_null(e, "high");
         emit_text(e, "reason", r->no_interval ? r->no_interval : "no interval is known for it");
     }
+    if (r->source) {
+        emit_text(e, "source", r->source);
+    }
     emit_end(e);
 }
 
@@ -163,12 +177,13 @@ static void emit_thermometers(struct emit *e, const struct reading r[METRIC_COUN
     }
 }
 
-// Beside the plain numbers: their 95% intervals, and why some are missing.
+// Beside the plain numbers: their 95% intervals, why some are missing, from what those were read
+// that may be read from several things, and what they say about the job itself.
 static void emit_doubts(struct emit *e, const struct reading r[METRIC_COUNT], const enum metric *m,
                         size_t n) {
     emit_object(e, "intervals");
     for (size_t i = 0; i < n; i++) {
-        if (!r[m[i]].reason && r[m[i]].has_interval) {
+        if (r[m[i]].has_interval) {
             emit_array(e, metric_name(m[i]));
             emit_number(e, NULL, r[m[i]].low);
             emit_number(e, NULL, r[m[i]].high);
@@ -183,6 +198,28 @@ static void emit_doubts(struct emit *e, const struct reading r[METRIC_COUNT], co
         }
     }
     emit_end(e);
+    emit_object(e, "sources");
+    for (size_t i = 0; i < n; i++) {
+        if (r[m[i]].source) {
+            emit_text(e, metric_name(m[i]), r[m[i]].source);
+        }
+    }
+    emit_end(e);
+    emit_object(e, "notes");
+    for (size_t i = 0; i < n; i++) {
+        if (r[m[i]].note) {
+            emit_text(e, metric_name(m[i]), r[m[i]].note);
+        }
+    }
+    emit_end(e);
+}
+
+static void emit_equilibrium_reached(struct emit *e, const struct reading *r) {
+    if (r->reason) {
+        emit_null(e, "equilibrium_reached");
+    } else {
+        emit_bool(e, "equilibrium_reached", equilibrium_is_reached(r));
+    }
 }
 
 static enum engine_class emit_layer(struct emit *e, const struct snapshot *s, size_t layer) {
@@ -194,6 +231,7 @@ static enum engine_class emit_layer(struct emit *e, const struct snapshot *s, si
     emit_plain(e, r, METRIC_EFFICIENCY);
     enum engine_class class = engine_emit_short(e, s, layer);
     emit_plains(e, r, layer_numbers, COUNT(layer_numbers));
+    emit_equilibrium_reached(e, &r[METRIC_EQUILIBRIUM]);
     emit_thermometers(e, r);
     emit_doubts(e, r, layer_plain, COUNT(layer_plain));
     emit_end(e);
@@ -217,6 +255,7 @@ void reading_emit(struct emit *e, const char *key, const struct snapshot *s, boo
     emit_plain(e, s->global, METRIC_HEAT_CAPACITY);
     emit_quadrant(e, &s->global[METRIC_QUADRANT]);
     emit_plains(e, s->global, run_numbers, COUNT(run_numbers));
+    emit_equilibrium_reached(e, &s->global[METRIC_EQUILIBRIUM]);
     emit_doubts(e, s->global, run_plain, COUNT(run_plain));
     emit_object(e, "global");
     emit_thermometers(e, s->global);

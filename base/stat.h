@@ -25,6 +25,8 @@ enum statistic {
     STAT_G_NOISE,
     STAT_W_ALPHA,
     STAT_GU_PREV,
+    STAT_G_SMALL_SQ,
+    STAT_BATCH_SMALL,
     STAT_COUNT // one more than the largest id
 };
 

@@ -3,6 +3,7 @@
 #include "base/num.h"
 #include "probes/coherence.h"
 #include "probes/entropy.h"
+#include "probes/gradient_noise.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,6 +13,8 @@ void body_begin_segment(struct body *b) {
     ewma_pair_reset(&b->lag);
     b->lag_scatter = 0;
     b->lag_judged = 0;
+    ewma_cross_reset(&b->scale);
+    b->alpha = (float)num_missing();
     b->work = (struct neumaier){0};
     b->work_noise = 0;
     b->gu = b->weight2 = b->update2 = num_missing();
@@ -87,7 +90,7 @@ static void measure_climb(const struct body *b, const struct run *run, const str
 }
 
 bool body_measure(const struct body *b, const struct run *run, double n, const struct sample *s,
-                  double row[COLUMN_COUNT]) {
+                  double row[ROW_COUNT]) {
     row[COLUMN_ENERGY] = body_works(b) || !isnan(gradient_on_update(run, n, s))
                              ? body_work(b) + work_done(b, run)
                              : num_missing();
@@ -98,9 +101,8 @@ bool body_measure(const struct body *b, const struct run *run, double n, const s
     row[COLUMN_GW] = s->gw / n;
     coherence_measure(b, run, n, s, &row[COLUMN_LAG_NUM], &row[COLUMN_LAG_DEN]);
     measure_climb(b, run, s, &row[COLUMN_CLIMB], &row[COLUMN_PATH]);
-    row[COLUMN_NOISE] =
-        run->batch > 0 && run->eta > 0 ? run->eta * s->noise / run->batch : num_missing();
-    for (size_t c = 0; c < COLUMN_COUNT; c++) {
+    gradient_noise_measure(b, run, s, row);
+    for (size_t c = 0; c < ROW_COUNT; c++) {
         if (isinf(row[c])) {
             return false;
         }
@@ -145,8 +147,8 @@ static void observe_variance(struct body *b, const struct sample *s) {
     }
 }
 
-void body_observe(struct body *b, const struct run *run, double n, const struct sample *s,
-                  const double row[COLUMN_COUNT]) {
+enum ledger_event body_observe(struct body *b, const struct run *run, double n,
+                               const struct sample *s, const double row[ROW_COUNT]) {
     enum ledger_event event = ledger_add(&b->ledger, row);
     if (!isnan(row[COLUMN_LAG_DEN])) {
         ewma_pair_add(&b->lag, EWMA_ALPHA, row[COLUMN_LAG_NUM], row[COLUMN_LAG_DEN]);
@@ -154,13 +156,18 @@ void body_observe(struct body *b, const struct run *run, double n, const struct 
     if (event != LEDGER_ADDED) {
         coherence_learn(b, run, event == LEDGER_BROKE);
     }
+    if (!isnan(row[ROW_SPREAD])) {
+        ewma_cross_add(&b->scale, row[ROW_SPREAD], row[ROW_SIGNAL]);
+    }
     observe_work(b, run, n, s);
     observe_stillness(b, run, s);
     observe_variance(b, s);
     b->weight2 = s->weight2;
     b->update2 = s->update2;
     b->seen |= s->seen;
+    b->alpha = isnan(s->alpha) ? b->alpha : (float)s->alpha;
     b->nonfinite_run = 0;
+    return event;
 }
 
 void body_pass(struct body *b) {

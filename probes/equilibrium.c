@@ -7,6 +7,8 @@
 
 #include <math.h>
 
+#define REACHED_WIDTH 0.3 // half the interval
+
 static void from_drift(const struct view *v, struct reading *r) {
     drift_read(v, r);
     if (!r->reason) {
@@ -21,6 +23,11 @@ static void from_drift(const struct view *v, struct reading *r) {
 bool equilibrium_is_exact(const struct run *run) {
     enum filter filter = coherence_filter(run);
     return (filter == FILTER_NONE || filter == FILTER_HEAVY_BALL) && !(fabs(run->weight_decay) > 0);
+}
+
+bool equilibrium_is_reached(const struct reading *r) {
+    return !r->reason && r->has_interval && r->low <= 1 && r->high >= 1 &&
+           (r->high - r->low) / 2 < REACHED_WIDTH;
 }
 
 static bool from_virial(const struct view *v, struct reading *r) {

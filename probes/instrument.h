@@ -16,6 +16,7 @@
 #define REASON_COLLAPSED "collapsed: w_var is not positive"
 #define REASON_STEPS "needs more steps"
 #define REASON_UNRESOLVED "indeterminate: entropy moved less than it can be resolved"
+#define REASON_WHOLE_RUN "measured for the whole run"
 #define NO_INTERVAL_BLOCKS "needs more steps: an interval takes four blocks of them"
 #define NO_INTERVAL_UNBOUNDED "indeterminate: the interval has no bounds"
 
@@ -68,20 +69,31 @@ void read_missing_energy_or_entropy(const struct view *v, struct reading *r);
 // temperature are then equal when stationary.
 bool equilibrium_is_exact(const struct run *run);
 
+// The kinetic temperature is this many times <|dw|^2/eta>.
+double kinetic_scale(const struct run *run);
+
 void configurational_read(const struct view *v, struct reading *r);
 void coherence_read(const struct view *v, struct reading *r);
 void differential_read(const struct view *v, struct reading *r);
 void drift_read(const struct view *v, struct reading *r);
 void efficiency_read(const struct view *v, struct reading *r);
+void entropy_production_read(const struct view *v, struct reading *r);
 void energy_read(const struct view *v, struct reading *r);
 void entropy_read(const struct view *v, struct reading *r);
 void equilibrium_read(const struct view *v, struct reading *r);
+void first_law_read(const struct view *v, struct reading *r);
+void free_energy_read(const struct view *v, struct reading *r);
+void heat_capacity_read(const struct view *v, struct reading *r);
 void heat_read(const struct view *v, struct reading *r);
 void kinetic_read(const struct view *v, struct reading *r);
 void noise_read(const struct view *v, struct reading *r);
+void noise_scale_read(const struct view *v, struct reading *r);
 void quadrant_read(const struct view *v, struct reading *r);
+void retention_read(const struct view *v, struct reading *r);
+void spectral_read(const struct view *v, struct reading *r);
 void stability_read(const struct view *v, struct reading *r);
 void transition_read(const struct view *v, struct reading *r);
+void update_equilibrium_read(const struct view *v, struct reading *r);
 void update_ratio_read(const struct view *v, struct reading *r);
 void velocity_read(const struct view *v, struct reading *r);
 

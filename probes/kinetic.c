@@ -5,9 +5,12 @@
 #include "probes/coherence.h"
 #include "probes/instrument.h"
 
+double kinetic_scale(const struct run *run) {
+    return coherence_filter(run) == FILTER_HEAVY_BALL ? (1 + run->momentum) / 2 : 0.5;
+}
+
 void kinetic_read(const struct view *v, struct reading *r) {
-    bool heavy_ball = coherence_filter(v->run) == FILTER_HEAVY_BALL;
-    double scale = heavy_ball ? (1 + v->run->momentum) / 2 : 0.5;
+    double scale = kinetic_scale(v->run);
     if (body_is_frozen(v->body)) {
         reading_value(r, 0);
         reading_interval(r, 0, 0);

@@ -227,6 +227,39 @@ size_t ledger_pairs(const struct ledger *l, enum column x, enum column y, double
     return n;
 }
 
+static void add_to_group(const struct ledger *l, size_t part, const enum column *columns, size_t n,
+                         struct ledger_group *group) {
+    double value[LEDGER_TOGETHER], steps = part < l->rows ? l->block : tail_steps(l);
+    for (size_t c = 0; c < n; c++) {
+        value[c] = part_average(l, part, columns[c]);
+        if (isnan(value[c])) {
+            return;
+        }
+    }
+    for (size_t c = 0; c < n; c++) {
+        group->sum[c] += steps * value[c];
+    }
+    group->middle += steps * ((double)part * l->block + steps / 2);
+    group->steps += steps;
+}
+
+size_t ledger_together(const struct ledger *l, const enum column *columns, size_t n,
+                       struct ledger_group groups[LEDGER_ROWS]) {
+    bool joined = l->rows > 0 && 2 * tail_steps(l) < l->block;
+    size_t used = 0, all = joined ? l->rows : parts(l);
+    memset(groups, 0, LEDGER_ROWS * sizeof *groups);
+    for (size_t p = 0; p < parts(l); p++) {
+        add_to_group(l, p, columns, n, &groups[joined && p == l->rows ? p - 1 : p]);
+    }
+    for (size_t g = 0; g < all; g++) {
+        if (groups[g].steps > 0) {
+            groups[used] = groups[g];
+            groups[used++].middle /= groups[g].steps;
+        }
+    }
+    return used;
+}
+
 bool ledger_is_valid(const struct ledger *l) {
     return l->rows < LEDGER_ROWS && l->block >= 1 && l->block <= LEDGER_BLOCK_MAX &&
            l->filled < l->block && l->fresh_filled < LEDGER_FRESH;

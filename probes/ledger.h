@@ -40,7 +40,11 @@ enum column {
     COLUMN_PATH,  // |dw|^2 that led there
     COLUMN_NOISE, // eta times the gradient's variance over batches
     COLUMN_COUNT,
-    COLUMN_NONE = COLUMN_COUNT // the denominator of a plain average
+    // Of a step's row only: not kept in windows.
+    ROW_SPREAD = COLUMN_COUNT, // the gradient's variance over single samples
+    ROW_SIGNAL,                // |G|^2, the gradient's square without noise; both NaN or neither
+    ROW_COUNT,
+    COLUMN_NONE = ROW_COUNT // the denominator of a plain average
 };
 
 // What every step touches comes first, what only complete blocks touch last.
@@ -94,6 +98,16 @@ size_t ledger_groups(const struct ledger *l, enum column c, double sums[LEDGER_R
 // The averages of two columns in every group that has both, oldest first. Returns how many.
 size_t ledger_pairs(const struct ledger *l, enum column x, enum column y, double xs[LEDGER_ROWS],
                     double ys[LEDGER_ROWS]);
+
+#define LEDGER_TOGETHER 4
+// The sums of n columns over every group that has all of them, oldest first. Returns how many.
+struct ledger_group {
+    double sum[LEDGER_TOGETHER];
+    double steps;
+    double middle; // in steps since the window began
+};
+size_t ledger_together(const struct ledger *l, const enum column *columns, size_t n,
+                       struct ledger_group groups[LEDGER_ROWS]);
 
 // For bytes from outside: false when an index is out of range.
 bool ledger_is_valid(const struct ledger *l);

@@ -23,6 +23,11 @@ static const char *const names[METRIC_COUNT] = {
     [METRIC_FREE_ENERGY] = "free_energy",
     [METRIC_HEAT_CAPACITY] = "heat_capacity",
     [METRIC_NOISE_SCALE] = "noise_scale",
+    [METRIC_RETENTION] = "retention",
+    [METRIC_FIRST_LAW] = "first_law",
+    [METRIC_ENTROPY_PRODUCTION] = "entropy_production",
+    [METRIC_UPDATE_EQUILIBRIUM] = "update_equilibrium",
+    [METRIC_SPECTRAL] = "spectral",
     [METRIC_QUADRANT] = "quadrant",
 };
 

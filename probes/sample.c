@@ -46,6 +46,9 @@ struct sample sample_take(const struct thermo_step *step, size_t layer) {
     s.in2 = mean_square(s.in_mean, take(step, STAT_Z_VAR, layer, &s));
     s.active = take(step, STAT_A_ACTIVE, layer, &s);
     s.saturated = take(step, STAT_A_SATURATED, layer, &s);
+    s.small2 = take(step, STAT_G_SMALL_SQ, layer, &s);
+    s.batch_small = take(step, STAT_BATCH_SMALL, layer, &s);
+    s.alpha = take(step, STAT_W_ALPHA, layer, &s);
     return s;
 }
 
@@ -60,6 +63,8 @@ const char *sample_missing(uint32_t seen, const unsigned *needs, size_t n) {
                                                   [STAT_GU] = "needs gu",
                                                   [STAT_GU_PREV] = "needs gu_prev",
                                                   [STAT_G_NOISE] = "needs g_noise",
+                                                  [STAT_G_SMALL_SQ] = "needs g_small_sq",
+                                                  [STAT_BATCH_SMALL] = "needs batch_small",
                                                   [STAT_A_MEAN] = "needs a_mean",
                                                   [STAT_A_VAR] = "needs a_var",
                                                   [STAT_Z_MEAN] = "needs z_mean",
@@ -69,7 +74,9 @@ const char *sample_missing(uint32_t seen, const unsigned *needs, size_t n) {
                                                   [NEED_LOSS] = "needs loss",
                                                   [NEED_LR] = "needs lr",
                                                   [NEED_BATCH] = "needs batch_size",
-                                                  [NEED_WORK] = "needs gu"};
+                                                  [NEED_WORK] = "needs gu",
+                                                  [NEED_SMALLER_BATCH] =
+                                                      "needs a batch_small below batch_size"};
     for (size_t i = 0; i < n; i++) {
         if (seen & SEEN(needs[i])) {
             continue;

@@ -11,7 +11,8 @@ enum need {
     NEED_LR,      // above zero
     NEED_LR_ZERO, // sent, but zero
     NEED_BATCH,
-    NEED_WORK, // g.dw, sent or derived
+    NEED_WORK,          // g.dw, sent or derived
+    NEED_SMALLER_BATCH, // batch_small, below batch_size
     NEED_COUNT
 };
 
@@ -25,6 +26,9 @@ struct sample {
     double noise;                                // variance of the gradient over samples
     double out2, in2;                            // mean squares behind and before the activation
     double out_mean, in_mean, active, saturated; // see probes/engine.h
+    double small2;      // mean square of the gradient over smaller batches, of
+    double batch_small; // this size
+    double alpha;       // the spectrum's tail exponent
     uint32_t seen;
     bool finite;         // nothing was NaN, infinite or beyond all measure (1e100)
     bool weights_finite; // the same for the weights alone

@@ -69,7 +69,8 @@ static struct error adding_up(double variance, size_t groups) {
 }
 
 static struct uncertainty uncertainty_of(struct error e, double scale) {
-    return (struct uncertainty){sqrt(e.variance) * fabs(scale), (unsigned)e.freedom};
+    double freedom = e.freedom + 1e-6; // rounding must not take a whole degree away
+    return (struct uncertainty){sqrt(e.variance) * fabs(scale), (unsigned)freedom};
 }
 
 // What the window holds for the identity of SGD.

@@ -31,7 +31,8 @@ static void set_facts(struct run *run, const struct thermo_facts *facts) {
 
 static void begin_segment(struct thermo *t) {
     t->run.segment_steps = 0;
-    t->run.eta = t->run.eta_prev = num_missing();
+    t->run.eta = t->run.eta_prev = t->run.loss_work = num_missing();
+    calorimeter_clear(&t->run.calorimeter);
     for (size_t i = 0; i <= t->n_layers; i++) {
         body_begin_segment(&t->bodies[i]);
     }
@@ -42,7 +43,8 @@ static void begin_segment(struct thermo *t) {
 
 static void begin_state(struct run *run) {
     run->state_steps = 0;
-    run->loss_start = num_missing();
+    run->loss_start = run->loss_work = num_missing();
+    calorimeter_clear(&run->calorimeter);
     run->loss_noise = run->loss_noise_start = run->loss_pairs = 0;
     run->entropy = run->entropy_noise = run->entropy_size = 0;
 }
@@ -65,7 +67,7 @@ struct thermo *thermo_create(const struct thermo_facts *facts, size_t n_layers,
     }
     t->run.step = -1;
     t->run.loss = num_missing();
-    t->run.dt = t->run.batch = num_missing();
+    t->run.dt = t->run.batch = t->run.alpha_low = t->run.alpha_high = num_missing();
     set_facts(&t->run, facts);
     begin_state(&t->run);
     begin_segment(t);
@@ -126,8 +128,8 @@ static uint32_t seen_of_run(const struct run *run, double loss) {
 
 // What the layers of one step add up to.
 struct sums {
-    double weighted[COLUMN_COUNT],
-        weight[COLUMN_COUNT]; // by parameters, over the layers that have it
+    double weighted[ROW_COUNT],
+        weight[ROW_COUNT]; // by parameters, over the layers that have it
     double entropy, entropy_size;
     double update2, gradient2, update_size, gradient_size;
     double gu;
@@ -136,8 +138,8 @@ struct sums {
 };
 
 static void add_layer(struct sums *sums, double n, const struct body *b, const struct sample *s,
-                      const double row[COLUMN_COUNT]) {
-    for (size_t c = 0; c < COLUMN_COUNT; c++) {
+                      const double row[ROW_COUNT]) {
+    for (size_t c = 0; c < ROW_COUNT; c++) {
         bool measured = !isnan(row[c]);
         sums->weighted[c] += measured ? n * row[c] : 0;
         sums->weight[c] += measured ? n : 0;
@@ -163,12 +165,27 @@ static void add_layer(struct sums *sums, double n, const struct body *b, const s
     sums->seen |= s->seen;
 }
 
+// The ends of the spectral ranks, over the layers that are ranked.
+static void observe_alphas(struct thermo *t, const double *alpha) {
+    size_t ends = t->n_layers > 2 ? 1 : 0;
+    double low = HUGE_VAL, high = -HUGE_VAL;
+    for (size_t i = ends; alpha && i < t->n_layers - ends; i++) {
+        double own = (double)t->bodies[i].alpha;
+        low = fmin(low, isnan(alpha[i]) ? low : own);
+        high = fmax(high, isnan(alpha[i]) ? high : own);
+    }
+    if (low <= high) {
+        t->run.alpha_low = low;
+        t->run.alpha_high = high;
+    }
+}
+
 static void observe_layers(struct thermo *t, const struct thermo_step *step, struct sums *sums) {
     uint32_t seen = seen_of_run(&t->run, step->loss);
-    double row[COLUMN_COUNT];
+    double row[ROW_COUNT];
     for (size_t i = 0; i < t->n_layers; i++) {
         struct sample s = sample_take(step, i);
-        s.seen |= seen;
+        s.seen |= seen | (s.batch_small < t->run.batch ? SEEN(NEED_SMALLER_BATCH) : 0);
         if (s.finite && body_measure(&t->bodies[i], &t->run, t->sizes[i], &s, row)) {
             body_observe(&t->bodies[i], &t->run, t->sizes[i], &s, row);
             engine_observe(&t->engines[i], &s);
@@ -179,6 +196,7 @@ static void observe_layers(struct thermo *t, const struct thermo_step *step, str
             sums->weights_finite = sums->weights_finite && s.weights_finite;
         }
     }
+    observe_alphas(t, step->stat[STAT_W_ALPHA]);
 }
 
 // A mean until the weight of the newest has fallen to alpha.
@@ -187,6 +205,7 @@ static void average(double *mean, double count, double x) {
 }
 
 static void observe_loss(struct run *run, double loss) {
+    run->loss_work = isnan(run->loss_work) ? loss : run->loss_work;
     if (isnan(run->loss_start)) {
         run->loss_start = loss;
     } else if (run->segment_steps > 1) {
@@ -214,8 +233,8 @@ static double mean(double sum, double size) {
 }
 
 static void whole_row(struct run *run, const struct sums *sums, double loss,
-                      double row[COLUMN_COUNT]) {
-    for (size_t c = 0; c < COLUMN_COUNT; c++) {
+                      double row[ROW_COUNT]) {
+    for (size_t c = 0; c < ROW_COUNT; c++) {
         row[c] = mean(sums->weighted[c], sums->weight[c]);
     }
     row[COLUMN_ENERGY] = loss;
@@ -226,8 +245,25 @@ static void whole_row(struct run *run, const struct sums *sums, double loss,
     }
 }
 
-static void observe_whole(struct thermo *t, double loss, const struct sums *sums) {
-    double row[COLUMN_COUNT];
+static void observe_calorimeter(struct thermo *t, const struct thermo_step *step, double loss,
+                                const double row[ROW_COUNT], double work, bool anew) {
+    bool after = fabs(step->loss_after) <= LOSS_MAX;
+    struct calorimeter_step s = {
+        .loss = loss,
+        .loss_after = after ? step->loss_after : num_missing(),
+        .kinetic = row[COLUMN_KINETIC],
+        .eta = t->run.eta,
+        .work = work,
+        .dt = t->run.dt,
+        .block_limit = whole(t)->ledger.block,
+        .anew = anew,
+    };
+    calorimeter_observe(&t->run.calorimeter, &s);
+}
+
+static void observe_whole(struct thermo *t, const struct thermo_step *step, double loss,
+                          const struct sums *sums) {
+    double row[ROW_COUNT];
     double n = t->sizes[t->n_layers];
     struct sample s = {
         .update2 = mean(sums->update2, sums->update_size),
@@ -237,13 +273,16 @@ static void observe_whole(struct thermo *t, double loss, const struct sums *sums
         .weight_variance = num_missing(),
         .out2 = num_missing(),
         .in2 = num_missing(),
+        .alpha = num_missing(),
         .seen = sums->seen,
     };
     if (!isnan(loss)) {
         observe_loss(&t->run, loss);
     }
     whole_row(&t->run, sums, loss, row);
-    body_observe(whole(t), &t->run, n, &s, row);
+    double work = whole(t)->gu * t->run.dt;
+    enum ledger_event event = body_observe(whole(t), &t->run, n, &s, row);
+    observe_calorimeter(t, step, loss, row, work, event == LEDGER_BROKE);
 }
 
 static bool is_set(const double *column, size_t layer) {
@@ -274,6 +313,7 @@ static bool is_not_taken(const struct thermo *t, const struct thermo_step *step)
 static void pass_step(struct thermo *t) {
     t->run.passed = true;
     t->run.skipped++;
+    calorimeter_pass(&t->run.calorimeter);
     for (size_t i = 0; i <= t->n_layers; i++) {
         body_pass(&t->bodies[i]);
     }
@@ -293,8 +333,9 @@ void thermo_observe(struct thermo *t, const struct thermo_step *step) {
     observe_layers(t, step, &sums);
     if (!sums.finite || (loss_known && !(fabs(step->loss) <= LOSS_MAX))) {
         body_skip(whole(t), sums.weights_finite);
+        calorimeter_pass(&t->run.calorimeter);
     } else {
-        observe_whole(t, loss_known ? step->loss : num_missing(), &sums);
+        observe_whole(t, step, loss_known ? step->loss : num_missing(), &sums);
     }
 }
 
@@ -319,11 +360,6 @@ uint32_t thermo_skipped(const struct thermo *t) {
     return t->run.skipped;
 }
 
-static void not_measured(const struct view *v, struct reading *r) {
-    (void)v;
-    reading_none(r, "not measured by this version");
-}
-
 typedef void instrument(const struct view *v, struct reading *r);
 
 static instrument *const instruments[METRIC_COUNT] = {
@@ -342,9 +378,14 @@ static instrument *const instruments[METRIC_COUNT] = {
     [METRIC_HEAT] = heat_read,
     [METRIC_EFFICIENCY] = efficiency_read,
     [METRIC_UPDATE_RATIO] = update_ratio_read,
-    [METRIC_FREE_ENERGY] = not_measured,
-    [METRIC_HEAT_CAPACITY] = not_measured,
-    [METRIC_NOISE_SCALE] = not_measured,
+    [METRIC_FREE_ENERGY] = free_energy_read,
+    [METRIC_HEAT_CAPACITY] = heat_capacity_read,
+    [METRIC_NOISE_SCALE] = noise_scale_read,
+    [METRIC_RETENTION] = retention_read,
+    [METRIC_FIRST_LAW] = first_law_read,
+    [METRIC_ENTROPY_PRODUCTION] = entropy_production_read,
+    [METRIC_UPDATE_EQUILIBRIUM] = update_equilibrium_read,
+    [METRIC_SPECTRAL] = spectral_read,
     [METRIC_QUADRANT] = quadrant_read,
 };
 

@@ -30,6 +30,7 @@ struct thermo_facts {
 struct thermo_step {
     int64_t step;
     double loss, lr, batch_size;
+    double loss_after; // of the same batch, after the update
     const double *stat[STAT_COUNT];
 };
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define MAGIC UINT64_C(0x4f4d524548540a01) // "\1\nTHERMO"
-#define VERSION 3
+#define VERSION 5
 
 struct header {
     uint64_t magic;
@@ -91,7 +91,10 @@ bool thermo_load(struct thermo *t, const void *bytes, size_t n) {
     const unsigned char *run = in + sizeof(struct header);
     const unsigned char *bodies = run + sizeof t->run;
     struct header h = header_of(t, checksum_of(t, run));
-    if (memcmp(in, &h, sizeof h) != 0 || !bodies_are_valid(bodies, t->n_layers + 1)) {
+    struct run loaded;
+    memcpy(&loaded, run, sizeof loaded);
+    if (memcmp(in, &h, sizeof h) != 0 || !bodies_are_valid(bodies, t->n_layers + 1) ||
+        !calorimeter_is_valid(&loaded.calorimeter)) {
         return false;
     }
     memcpy(&t->run, run, sizeof t->run);

@@ -40,6 +40,8 @@ static const struct {
     [STAT_G_NOISE] = {RULE_MEAN, STAT_NONE},
     [STAT_W_ALPHA] = {RULE_PLAIN_MEAN, STAT_NONE},
     [STAT_GU_PREV] = {RULE_SUM, STAT_NONE},
+    [STAT_G_SMALL_SQ] = {RULE_MEAN, STAT_NONE},
+    [STAT_BATCH_SMALL] = {RULE_MEAN, STAT_NONE},
 };
 
 // What the shards so far come to, for one statistic of one layer.

@@ -7,8 +7,9 @@
 //                          variance": exact up to rounding, whatever the shards' sizes
 //   gw, gu, gu_prev        sums
 //   w_min, w_max           extremes
-//   a_active, a_saturated, g_noise      means weighted by the shards' sizes
-//   w_alpha, statistics of the job's own, scalars, loss, loss_after, val_loss    plain means over
+//   a_active, a_saturated, g_noise, g_small_sq, batch_small      means weighted by the shards'
+//   sizes w_alpha, statistics of the job's own, scalars, loss, loss_after, val_loss    plain means
+//   over
 //                          the ranks that sent one
 //   batch_size             the sum over the ranks that sent one
 //   lr, time               the first shard's (rank 0's where it is there)

@@ -28,7 +28,12 @@ void run_thermo_facts(const struct hello *hello, struct thermo_facts *out) {
 
 void run_thermo_step(const struct step *step, struct thermo_step *out) {
     *out = (struct thermo_step){
-        .step = step->step, .loss = step->loss, .lr = step->lr, .batch_size = step->batch_size};
+        .step = step->step,
+        .loss = step->loss,
+        .lr = step->lr,
+        .batch_size = step->batch_size,
+        .loss_after = step->loss_after,
+    };
     for (size_t i = 0; i < step->n_columns; i++) {
         if (step->columns[i].stat != STAT_NONE) {
             out->stat[step->columns[i].stat] = step->columns[i].values;

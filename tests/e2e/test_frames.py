@@ -101,10 +101,10 @@ class Steps(SharedDaemonCase):
     def test_ids_of_a_later_version(self):
         """A statistic that the daemon has no name for is kept as one of the job's own."""
         job, run = self.start_run()
-        job.frame(frame({"step": 0, "loss": 1, "stats": {"w_mean": [1, 2, 3], "new": [4, 5, 6]}}, ids={"new": 20}))
+        job.frame(frame({"step": 0, "loss": 1, "stats": {"w_mean": [1, 2, 3], "new": [4, 5, 6]}}, ids={"new": 100}))
         job.wait_ack(0)
-        self.assertEqual(self.shared.steps(run)[0]["stats"], {"w_mean": [1, 2, 3], "stat_20": [4, 5, 6]})
-        values = [s["value"] for s in self.shared.series(run, "stat_20", layer="*")["series"]]
+        self.assertEqual(self.shared.steps(run)[0]["stats"], {"w_mean": [1, 2, 3], "stat_100": [4, 5, 6]})
+        values = [s["value"] for s in self.shared.series(run, "stat_100", layer="*")["series"]]
         self.assertEqual(values, [[4], [5], [6]])
 
     def test_order_and_repetition(self):

@@ -317,10 +317,10 @@ END_TEST
 
 START_TEST(test_statistics) {
     // The ids are the wire's: contract and frames depend on them.
-    static const char *const names[] = {"w_mean",      "w_var",   "w_min",   "w_max",  "g_mean",
-                                        "g_var",       "u_mean",  "u_var",   "gw",     "gu",
-                                        "z_mean",      "z_var",   "a_mean",  "a_var",  "a_active",
-                                        "a_saturated", "g_noise", "w_alpha", "gu_prev"};
+    static const char *const names[] = {
+        "w_mean",   "w_var",       "w_min",   "w_max",   "g_mean",  "g_var",      "u_mean",
+        "u_var",    "gw",          "gu",      "z_mean",  "z_var",   "a_mean",     "a_var",
+        "a_active", "a_saturated", "g_noise", "w_alpha", "gu_prev", "g_small_sq", "batch_small"};
     ck_assert_uint_eq(COUNT(names) + 1, STAT_COUNT);
     for (unsigned id = 1; id < STAT_COUNT; id++) {
         ck_assert_str_eq(stat_name(id), names[id - 1]);

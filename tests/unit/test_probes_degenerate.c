@@ -16,12 +16,14 @@ START_TEST(before_the_first_step) {
 }
 END_TEST
 
-START_TEST(what_this_version_does_not_measure) {
+START_TEST(what_only_the_whole_run_has) {
     struct thermo *t = create_sgd(0.9);
     observe_healthy(t, 0, 30);
-    expect_reason(t, 0, METRIC_FREE_ENERGY, "not measured by this version");
-    expect_reason(t, 0, METRIC_HEAT_CAPACITY, "not measured by this version");
-    expect_reason(t, 0, METRIC_NOISE_SCALE, "not measured by this version");
+    expect_reason(t, 0, METRIC_HEAT_CAPACITY, "measured for the whole run");
+    expect_reason(t, 0, METRIC_RETENTION, "measured for the whole run");
+    expect_reason(t, 0, METRIC_FIRST_LAW, "measured for the whole run");
+    expect_reason(t, THERMO_GLOBAL, METRIC_SPECTRAL, "measured layer by layer");
+    expect_reason(t, THERMO_GLOBAL, METRIC_EFFICIENCY, "measured layer by layer");
     ck_assert_int_eq(thermo_step_seen(t), 29);
     thermo_destroy(t);
 }
@@ -38,7 +40,7 @@ START_TEST(missing_keys_are_named) {
         {.9, STAT_U_VAR, METRIC_KINETIC, "needs u_var"},
         {.9, STAT_U_MEAN, METRIC_VELOCITY, "needs u_mean"},
         {.9, STAT_GW, METRIC_CONFIGURATIONAL, "needs gw"},
-        {.9, STAT_G_NOISE, METRIC_NOISE, "needs g_noise"},
+        {0, STAT_G_MEAN, METRIC_COHERENCE, "needs g_mean"},
         {.9, STAT_W_VAR, METRIC_ENTROPY, "needs w_var"},
         {.9, STAT_W_VAR, METRIC_TRANSITION, "needs w_var"},
         {.9, STAT_W_VAR, METRIC_DIFFERENTIAL, "needs w_var"},
@@ -395,7 +397,7 @@ int main(void) {
     Suite *suite = suite_create("probes_degenerate");
     TCase *tc = tcase_create("degenerate");
     tcase_add_test(tc, before_the_first_step);
-    tcase_add_test(tc, what_this_version_does_not_measure);
+    tcase_add_test(tc, what_only_the_whole_run_has);
     tcase_add_loop_test(tc, missing_keys_are_named, 0, 15);
     tcase_add_test(tc, unknown_optimizers_are_not_guessed);
     tcase_add_test(tc, plain_sgd_tells_its_work);

@@ -24,7 +24,12 @@ struct feed {
 static inline void feed_clear(struct feed *f, int64_t step) {
     memset(f, 0, sizeof *f);
     f->step = (struct thermo_step){
-        .step = step, .loss = num_missing(), .lr = num_missing(), .batch_size = num_missing()};
+        .step = step,
+        .loss = num_missing(),
+        .lr = num_missing(),
+        .batch_size = num_missing(),
+        .loss_after = num_missing(),
+    };
 }
 
 static inline void feed_set(struct feed *f, enum statistic id, size_t layer, double x) {
