@@ -71,6 +71,10 @@ $(BIN)/pyrometer-demo: $(BUILD)/examples/digits.o $(BIN)/libpyrometer.a
 $(BIN)/loadgen: $(call objects,bench base wire config)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+# Loaded into a daemon by tests: never with a sanitizer of its own.
+$(BIN)/faultfs.so: tests/e2e/faultfs.c
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=gnu11 $(WARNINGS) $(WERROR) -O1 -fPIC -shared -o $@ $< -ldl
 $(BIN)/calibrate: $(call objects,tests/calibrate) $(BIN)/libpyrometer.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
@@ -107,7 +111,7 @@ check: ## every test, plain and under ASan+UBSan; ends with 'N passed, N failed'
 check-web: all ## the dashboard's tests alone, in Chromium
 	@scripts/web.sh test
 	@node tests/web/main.mjs
-unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen
+unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen $(BIN)/faultfs.so
 check-valgrind: ## the C unit tests and one whole daemon run under valgrind
 	@scripts/deps.sh
 	@tests/run.sh valgrind

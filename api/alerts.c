@@ -5,6 +5,7 @@
 #include "api/emit.h"
 #include "api/handlers.h"
 #include "api/silences.h"
+#include "base/num.h"
 #include "config/limits.h"
 
 #include <stdlib.h>
@@ -84,6 +85,30 @@ static bool emit_row(void *context, const struct alert_record *alert) {
     return true;
 }
 
+// The daemon's own alert, first of the first page: that nothing can be stored. The store cannot
+// keep it; it is of no run and has the id 0, which no other alert has.
+static void emit_trouble(struct emit *e, struct board *board, const struct alert_filter *filter) {
+    struct board_trouble trouble;
+    if (filter->run || filter->before_id != INT64_MAX || !board_trouble(board, &trouble)) {
+        return;
+    }
+    char rule[] = "store_trouble";
+    struct alert_record alert = {.rule = rule,
+                                 .severity = SEVERITY_CRITICAL,
+                                 .state = trouble.ended > 0 ? ALERT_RESOLVED : ALERT_FIRING,
+                                 .since = -1,
+                                 .step = -1,
+                                 .started = trouble.began,
+                                 .resolved = trouble.ended,
+                                 .value = num_missing(),
+                                 .threshold = num_missing(),
+                                 .summary = trouble.reason};
+    if ((filter->state < 0 || filter->state == alert.state) &&
+        (filter->severity < 0 || filter->severity == alert.severity)) {
+        emit_alert(e, &alert);
+    }
+}
+
 static enum MHD_Result answer_alerts(struct request *q, const struct alert_filter *filter,
                                      bool none) {
     struct buf json;
@@ -95,6 +120,9 @@ static enum MHD_Result answer_alerts(struct request *q, const struct alert_filte
                         .limit = query_number(&q->query, "limit", LIMIT_PAGE_DEFAULT)};
     emit_object(&e, NULL);
     emit_array(&e, "alerts");
+    if (!none) {
+        emit_trouble(&e, q->api->board, filter);
+    }
     int failed = silence_set_load(&silences, q->reader) ||
                  (!none && reader_alerts(q->reader, filter, page.limit + 1, emit_row, &page) < 0);
     silence_set_free(&silences);
@@ -196,9 +224,8 @@ static bool read_id(const char *text, int64_t *id) {
 enum MHD_Result alert_acknowledge(struct request *q) {
     struct api_command command = {.type = API_ACKNOWLEDGE_ALERT};
     char message[256] = "";
-    int found = read_id(q->part[0], &command.alert)
-                    ? find_alert(q->reader, command.alert, NULL, false)
-                    : 0;
+    int found =
+        read_id(q->part[0], &command.alert) ? find_alert(q->reader, command.alert, NULL, false) : 0;
     int failed = found == 1 ? q->api->config.command(q->api->config.context, &command, message) : 0;
     if (found < 0) {
         return answer_store_problem(q);

@@ -1,6 +1,7 @@
 #include "api/board.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <pthread.h>
@@ -9,8 +10,6 @@
 
 const double board_commit_bounds_s[BOARD_COMMIT_BOUNDS] = {
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10};
-
-#define TROUBLE_MAX 512
 
 struct letter {
     char *event, *data;
@@ -40,9 +39,8 @@ struct board {
     size_t n, cap;
     struct subscriber *subscribers;
     bool closed;
-    bool in_trouble;
-    char trouble[TROUBLE_MAX];
-    char *receivers; // JSON
+    struct board_trouble trouble; // began 0: there was none
+    char *receivers;              // JSON
     struct ruleset *rules;
     struct fired *fired; // by rule
     size_t n_fired;
@@ -162,8 +160,16 @@ void board_forget(struct board *b, const char *run) {
 
 void board_set_trouble(struct board *b, const char *reason) {
     pthread_mutex_lock(&b->lock);
-    b->in_trouble = reason != NULL;
-    snprintf(b->trouble, sizeof b->trouble, "%s", reason ? reason : "");
+    struct board_trouble *t = &b->trouble;
+    bool lasts = t->began > 0 && t->ended <= 0;
+    if (reason && !lasts) {
+        *t = (struct board_trouble){.began = clock_wall_s()};
+    } else if (!reason && lasts) {
+        t->ended = clock_wall_s();
+    }
+    if (reason) {
+        snprintf(t->reason, sizeof t->reason, "%s", reason);
+    }
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -186,10 +192,17 @@ char *board_receivers(struct board *b) {
 
 bool board_ready(struct board *b, char *text, size_t size) {
     pthread_mutex_lock(&b->lock);
-    bool ready = !b->in_trouble;
-    snprintf(text, size, "%s", b->trouble);
+    bool ready = b->trouble.began <= 0 || b->trouble.ended > 0;
+    snprintf(text, size, "%s", ready ? "" : b->trouble.reason);
     pthread_mutex_unlock(&b->lock);
     return ready;
+}
+
+bool board_trouble(struct board *b, struct board_trouble *out) {
+    pthread_mutex_lock(&b->lock);
+    *out = b->trouble;
+    pthread_mutex_unlock(&b->lock);
+    return out->began > 0;
 }
 
 void board_set_rules(struct board *b, struct ruleset *rules) {

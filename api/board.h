@@ -40,7 +40,8 @@ struct board_figures *board_figures(struct board *b);
 // Loop side. Takes over the reference.
 void board_publish(struct board *b, struct snapshot *snapshot);
 void board_forget(struct board *b, const char *run); // the run is no longer live
-// Why nothing can be stored now; NULL: all is well. Copied. readyz answers with it.
+// Why nothing can be stored now; NULL: all is well. Copied. readyz answers with it, and the alert
+// store_trouble tells of it, which the store itself cannot keep.
 void board_set_trouble(struct board *b, const char *reason);
 // How the receivers of alerts are doing, as JSON. Copied.
 void board_set_receivers(struct board *b, const char *json);
@@ -59,6 +60,12 @@ struct snapshot *board_find(struct board *b, const char *run);
 size_t board_all(struct board *b, struct snapshot ***out);
 // False and the reason copied into text when the daemon cannot store.
 bool board_ready(struct board *b, char *text, size_t size);
+// The newest time of trouble since the daemon began. False when there was none.
+struct board_trouble {
+    char reason[512];
+    double began, ended; // seconds since the epoch; ended 0: it lasts
+};
+bool board_trouble(struct board *b, struct board_trouble *out);
 char *board_receivers(struct board *b); // the caller's, free()
 // A new hold.
 struct ruleset *board_rules(struct board *b);

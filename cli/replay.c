@@ -99,8 +99,14 @@ static void take_error(struct session *session, const cJSON *message) {
     double line = tree_number(message, "line");
     const char *code = tree_text(message, "code", "error");
     const char *text = tree_text(message, "message", "");
+    bool is_fatal = cJSON_IsTrue(tree_member(message, "fatal"));
+    if (!is_fatal && line < 1) { // no message's fault, and nothing was dropped
+        clear_progress(session);
+        cli_fail("%s: the daemon says: %s", session->path, text);
+        return;
+    }
     session->errors++;
-    session->fatal = cJSON_IsTrue(tree_member(message, "fatal")) || session->fatal;
+    session->fatal = is_fatal || session->fatal;
     clear_progress(session);
     if (line >= 1 && line <= (double)session->line) {
         double of_file = (double)session->hello_file_line + line - 1;

@@ -53,6 +53,7 @@ struct app {
     uv_async_t written, command;
     uv_timer_t tick, publish;
     uv_signal_t sigterm, sigint, sighup;
+    char *trouble; // why nothing can be stored now; NULL: it can
     bool paused;   // reading is stopped until the writer catches up
     bool draining; // on the way out
     int exit_code;

@@ -144,12 +144,21 @@ void conn_end(struct conn *c) {
     }
 }
 
-void conn_error(struct conn *c, const struct wire_error *error) {
+static void send_error(struct conn *c, const struct wire_error *error, uint64_t message) {
     struct buf line;
     buf_init(&line, 4096);
-    error_print(error, c->messages, &line);
+    error_print(error, message, &line);
     conn_send(c, line.data, line.len);
     buf_free(&line);
+}
+
+void conn_warn(struct conn *c, const struct wire_error *error) {
+    send_error(c, error, 0);
+    flush(c);
+}
+
+void conn_error(struct conn *c, const struct wire_error *error) {
+    send_error(c, error, c->messages);
     c->app->figures->refused[error->code]++;
     if (error->fatal) {
         conn_end(c);

@@ -44,6 +44,8 @@ void conn_adopt(struct app *app, int fd);
 void conn_send(struct conn *c, const char *bytes, size_t n);
 // Tells the job what was wrong. A fatal error ends the connection once the job has it.
 void conn_error(struct conn *c, const struct wire_error *error);
+// Tells it what is no message's fault; it names line 0 and is never fatal.
+void conn_warn(struct conn *c, const struct wire_error *error);
 // Ends the connection once what is queued has been sent.
 void conn_end(struct conn *c);
 // Acknowledges what has become durable, on every connection; ends those whose job has hung up.

@@ -11,6 +11,7 @@
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/ranks.h"
+#include "daemon/trouble.h"
 #include "runs/rules.h"
 
 #include <errno.h>
@@ -46,7 +47,7 @@ static void reload_silences(struct app *app) {
 static void take_written(struct app *app) {
     struct written w;
     writer_collect(app->writer, &w);
-    board_set_trouble(app->board, w.trouble);
+    trouble_note(app, w.trouble);
     live_written(app, &w);
     written_free(&w);
     reload_silences(app);
@@ -414,6 +415,7 @@ static void release(struct app *app) {
     step_free(&app->step);
     buf_free(&app->blob);
     free(app->ingest_token);
+    free(app->trouble);
     free(app);
 }
 
@@ -466,6 +468,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a limit of file sizes is a write that fails, not an end
     raise_file_limit();
     umask(077); // losses and layers are nobody else's business
     log_set_level(options.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "daemon/live.h"
 #include "daemon/ranks.h"
+#include "daemon/trouble.h"
 #include "wire/frame.h"
 #include "wire/message.h"
 
@@ -80,6 +81,7 @@ void session_welcome(struct conn *c, const char *run, int64_t last_step) {
     welcome_print(run, last_step, &reply);
     conn_send(c, reply.data, reply.len);
     buf_free(&reply);
+    trouble_tell(c);
     log_debug("job connected run=%s last_step=%lld", run, (long long)last_step);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define STEP_SECONDS_ALPHA 0.05
+#define PACE_LEAP 10 // times the usual; what takes longer counts as this
 
 static char *copy(const char *text) {
     char *s = strdup(text);
@@ -157,12 +158,16 @@ enum run_place run_place(const struct run *r, int64_t step) {
     return stepset_has(&r->steps, step) ? RUN_STEP_REPEATED : RUN_STEP_MISPLACED;
 }
 
+// The job's clock, or ours, may leap: no step moves the pace by more than its usual weight.
 static void follow_pace(struct run *r, double time, int64_t steps) {
     double seconds = (time - r->time) / (double)(steps > 0 ? steps : 1);
     if (r->time > 0 && seconds > 0) {
-        r->step_seconds = r->step_seconds > 0
-                              ? r->step_seconds + STEP_SECONDS_ALPHA * (seconds - r->step_seconds)
-                              : seconds;
+        double most = PACE_LEAP * r->step_seconds;
+        r->step_seconds =
+            r->step_seconds > 0
+                ? r->step_seconds +
+                      STEP_SECONDS_ALPHA * ((seconds < most ? seconds : most) - r->step_seconds)
+                : seconds;
     }
     r->time = time;
 }

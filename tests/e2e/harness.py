@@ -71,6 +71,8 @@ def run_program(name, *args, timeout=TIMEOUT, **kwargs):
 class Daemon:
     """One daemon on its own data directory. `start` returns once it says READY=1."""
 
+    environment = {}  # added to the daemon's
+
     def __init__(self, config=None, args=(), home=None, ingest="127.0.0.1:0", http="127.0.0.1:0"):
         self.home = Path(home or tempfile.mkdtemp(prefix="pyro-"))
         self.data = self.home / "data"
@@ -101,7 +103,7 @@ class Daemon:
         notify_path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, open(self.log_file, "ab") as log:
             notify.bind(str(notify_path))
-            env = dict(program_environment(), NOTIFY_SOCKET=str(notify_path))
+            env = dict(program_environment(), NOTIFY_SOCKET=str(notify_path), **self.environment)
             self.process = subprocess.Popen(self.command(), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             self._await_readiness(notify)
         where = json.loads(endpoints.read_text())

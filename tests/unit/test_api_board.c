@@ -68,13 +68,28 @@ END_TEST
 START_TEST(test_trouble) {
     struct board *b = board_create();
     char text[16] = "x";
+    struct board_trouble trouble;
     ck_assert(board_ready(b, text, sizeof text));
     ck_assert_str_eq(text, "");
+    board_set_trouble(b, NULL);
+    ck_assert(!board_trouble(b, &trouble));
     board_set_trouble(b, "the disk is full and more");
     ck_assert(!board_ready(b, text, sizeof text));
     ck_assert_str_eq(text, "the disk is ful");
+    ck_assert(board_trouble(b, &trouble));
+    double began = trouble.began;
+    ck_assert_double_eq(trouble.ended, 0);
+    board_set_trouble(b, "still");
+    ck_assert(board_trouble(b, &trouble));
+    ck_assert_str_eq(trouble.reason, "still");
+    ck_assert_double_eq(trouble.began, began);
     board_set_trouble(b, NULL);
     ck_assert(board_ready(b, text, sizeof text));
+    ck_assert_str_eq(text, "");
+    ck_assert(board_trouble(b, &trouble));
+    ck_assert_double_ge(trouble.ended, began);
+    board_set_trouble(b, NULL); // changes nothing
+    ck_assert_double_ge(trouble.ended, began);
     board_destroy(b);
 }
 END_TEST

@@ -454,7 +454,9 @@ class _Connection:
 
     def _hear_error(self, message: dict[str, Any]) -> None:
         code, text = message.get("code"), message.get("message")
-        if not message.get("fatal"):
+        if not message.get("fatal") and message.get("line") == 0:  # of the daemon, not of a message
+            warn_once(f"told {code}", f"{self._sender.address}: {text}")
+        elif not message.get("fatal"):
             warn_once(f"error {code}", f"{self._sender.address}: {code}: {text} "
                                        "(that message is lost; reported once)")
         elif code in PASSING:

@@ -1,0 +1,341 @@
+"""When the store cannot be written: nothing is acknowledged, everybody is told why, reading goes on, and what was not
+stored is stored once it works again. The disk fails for real (a limit of file sizes) and by tests/e2e/faultfs.c."""
+
+import errno
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import time
+import unittest
+
+from harness import BIN, SANITIZED, TIMEOUT, Daemon, Job, TestCase, eventually, frame, make_step, program_environment
+
+
+class Faulty(Daemon):
+    """A daemon whose disk and clock the test can break."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.control = self.home / "faults"
+        preloaded = [str(BIN / "faultfs.so")]
+        self.environment = {"LD_PRELOAD": ":".join(preloaded), "FAULTFS_ROOT": str(self.data),
+                            "FAULTFS_CONTROL": str(self.control)}
+        if SANITIZED:
+            options = program_environment()["ASAN_OPTIONS"]
+            self.environment["ASAN_OPTIONS"] = options + ":verify_asan_link_order=0"
+
+    def break_(self, *rules):
+        """(call, errno) or (call, errno, part of the file's name)."""
+        new = self.control.with_suffix(".new")
+        new.write_text("".join(" ".join(map(str, rule)) + "\n" for rule in rules))
+        new.rename(self.control)  # the daemon sees the old rules or the new, never half of them
+
+    def mend(self):
+        self.break_()
+
+
+class TroubleCase(TestCase):
+    def faulty(self, config=None):
+        daemon = Faulty(config)
+        self.daemons = [*self.daemons, daemon]
+        self.addCleanup(daemon.close)
+        return daemon.start()
+
+    def ready(self, daemon):
+        return daemon.call("GET", "/readyz")[0] == 200
+
+    def metric(self, daemon, name):
+        for text in daemon.get("/metrics")[1].decode().splitlines():
+            if text.startswith(name + " "):
+                return float(text.split()[1])
+        raise AssertionError(f"no metric {name}")
+
+    def expect_told(self, job):
+        """The error that says that nothing can be stored: not fatal, and no message's fault."""
+        error = job.expect("error")
+        self.assertEqual((error["code"], error["fatal"], error["line"]), ("overloaded", False, 0))
+        self.assertIn("cannot be stored", error["message"])
+        return error
+
+    def sick(self, daemon, job, first, last):
+        """Sends steps that cannot be stored, and looks at what everybody is told."""
+        for step in range(first, last + 1):
+            job.step(step)
+        self.expect_told(job)
+        self.assertFalse(self.ready(daemon))
+        problem = daemon.get_json("/readyz", expect=503)
+        self.assertIn("SQLite", problem["detail"])
+        self.assertEqual(self.metric(daemon, "pyrometer_ready"), 0)
+        firing = daemon.alerts(state="firing", severity="critical")[0]
+        self.assertEqual((firing["rule"], firing["id"], firing["run"], firing["resolved"]),
+                         ("store_trouble", 0, None, None))
+        self.assertIn(firing["summary"], problem["detail"])
+        self.assertNotIn("store_trouble", [a["rule"] for a in daemon.alerts(state="resolved")])
+
+    def well(self, daemon, job, last):
+        job.wait_ack(last)
+        eventually(lambda: self.ready(daemon), "readiness")
+        resolved = daemon.alerts(state="resolved")[0]
+        self.assertEqual(resolved["rule"], "store_trouble")
+        self.assertGreaterEqual(resolved["resolved"], resolved["started"])
+        self.assertNotIn("store_trouble", [a["rule"] for a in daemon.alerts(state="firing")])
+
+    def numbers(self, daemon, run):
+        return [m["step"] for m in daemon.steps(run)]
+
+
+class Disk(TroubleCase):
+    def test_every_kind_of_failure(self):
+        daemon = self.faulty()
+        job = self.job(daemon)
+        job.hello("sick")
+        step = 0
+        for rules in ([("write", errno.ENOSPC)], [("write", errno.EIO)], [("sync", errno.EIO)],
+                      [("write", errno.ENOSPC), ("truncate", errno.ENOSPC), ("sync", errno.EIO)],
+                      [("write", errno.EDQUOT, "-wal")], [("sync", errno.EIO, "-wal")]):
+            with self.subTest(rules=rules):
+                for number in range(step, step + 10):
+                    job.step(number)
+                job.wait_ack(step + 9)
+                daemon.break_(*rules)
+                self.sick(daemon, job, step + 10, step + 19)
+                self.assertEqual(job.acked, step + 9)
+                # What is stored can be read, and what is live can be seen.
+                self.assertEqual(self.numbers(daemon, "sick"), list(range(step + 10)))
+                self.assertEqual(daemon.series("sick", "loss")["series"][0]["step"][-1], step + 9)
+                self.assertEqual(daemon.reading_at("sick", step + 19)["step"], step + 19)
+                daemon.mend()
+                self.well(daemon, job, step + 19)
+                step += 20
+        self.assertEqual(self.numbers(daemon, "sick"), list(range(step)))
+        daemon.kill9()
+        daemon.start()
+        self.assertEqual(self.numbers(daemon, "sick"), list(range(step)))
+
+    def test_new_jobs_are_told(self):
+        """A run that begins while nothing can be stored is taken, told, and stored when it can be."""
+        daemon = self.faulty()
+        daemon.break_(("write", errno.ENOSPC))
+        first = self.job(daemon)
+        first.hello("first")
+        first.step(0)
+        self.expect_told(first)
+        second = self.job(daemon)
+        self.assertEqual(second.hello("second")["last_step"], -1)
+        self.expect_told(second)
+        for step in range(5):
+            second.frame(frame(make_step(step)))
+        second.ping()
+        self.assertEqual(daemon.reading_at("second", 4)["step"], 4)
+        daemon.mend()
+        first.wait_ack(0)
+        second.wait_ack(4)
+        self.assertEqual(self.numbers(daemon, "second"), list(range(5)))
+
+    def test_killed_in_trouble(self):
+        """What was acknowledged is there; what was not, the job sends again."""
+        daemon = self.faulty()
+        job = self.job(daemon)
+        job.hello("killed")
+        for step in range(10):
+            job.step(step)
+        job.wait_ack(9)
+        for last, rule in enumerate((("write", errno.ENOSPC), ("sync", errno.EIO)), 10):
+            daemon.break_(rule)
+            job.step(last)
+            self.expect_told(job)
+            daemon.kill9()
+            daemon.mend()
+            daemon.start()
+            job = self.job(daemon)
+            self.assertIn(job.hello("killed")["last_step"], (last - 1, last))
+            job.step(last)
+            job.wait_ack(last)
+            self.assertEqual(self.numbers(daemon, "killed"), list(range(last + 1)))
+            with sqlite3.connect(f"file:{daemon.data / 'pyrometer.db'}?mode=ro", uri=True) as db:
+                self.assertEqual(db.execute("PRAGMA quick_check").fetchall(), [("ok",)])
+
+    def test_memory_is_bounded(self):
+        """Once what waits is as much as ingest.max_queue allows nothing more is read, and nothing is lost."""
+        daemon = self.faulty("ingest: { max_queue: 1MiB }\n")
+        job = self.job(daemon)
+        job.hello("flood", layers=100)
+        data = [frame(make_step(step, 100)) for step in range(300)]
+        job.frame(data[0])
+        job.wait_ack(0)
+        daemon.break_(("write", errno.ENOSPC))
+        job.socket.settimeout(2)
+        with self.assertRaises(TimeoutError):  # the daemon stops reading
+            for step in range(1, 1 << 20):
+                piece = data[step % 300]
+                sent = step
+                rest = memoryview(piece[:8] + step.to_bytes(8, "little") + piece[16:])
+                while rest:
+                    rest = rest[job.socket.send(rest):]
+        job.socket.settimeout(TIMEOUT)
+        self.assertGreater(self.metric(daemon, "pyrometer_queue_bytes"), 1 << 20)
+        self.assertLess(self.metric(daemon, "pyrometer_queue_bytes"), 4 << 20)
+        self.assertGreater(daemon.temperature("flood")["step"], 10)
+        daemon.mend()
+        while rest:
+            rest = rest[job.socket.send(rest):]
+        while job.acked < sent:
+            self.assertIn(job.recv()["type"], ("ack", "error"))
+        self.assertEqual(self.numbers(daemon, "flood"), list(range(sent + 1)))
+
+    def test_limit_of_file_sizes(self):
+        """The kernel itself refuses to let the files grow."""
+        daemon = self.daemon()
+        job = self.job(daemon)
+        job.hello("limited")
+        job.step(0)
+        job.wait_ack(0)
+        largest = max(f.stat().st_size for f in daemon.data.iterdir())
+        _, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (largest + 20000, hard))
+        last = 0
+        while self.ready(daemon):
+            for _ in range(100):
+                last += 1
+                job.step(last)
+            job.ping() if self.ready(daemon) else None
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        while job.acked < last:
+            self.assertIn(job.recv()["type"], ("ack", "error", "pong"))
+        self.assertEqual(self.numbers(daemon, "limited"), list(range(last + 1)))
+
+    def test_stopped_in_trouble(self):
+        """It says that not everything is stored, by its exit too; the job still has the rest."""
+        daemon = self.faulty()
+        job = self.job(daemon)
+        job.hello("stopped")
+        job.step(0)
+        job.wait_ack(0)
+        daemon.break_(("write", errno.ENOSPC))
+        job.step(1)
+        self.expect_told(job)
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assertEqual(job.expect_error("shutting_down", number=job.lines)["fatal"], True)
+        self.assertEqual(daemon.process.wait(TIMEOUT), 1)
+        self.assertIn("not everything could be stored", daemon.log())
+        daemon.process = None
+        daemon.mend()
+        daemon.start()
+        job = self.job(daemon)
+        self.assertEqual(job.hello("stopped")["last_step"], 0)
+
+
+class Start(TroubleCase):
+    def refused(self, daemon, *words):
+        """Starting fails with a message that has these words."""
+        with self.assertRaises(AssertionError) as caught:
+            daemon.start()
+        for word in ("ended with 1", *words):
+            self.assertIn(word, str(caught.exception))
+        daemon.process = None
+
+    def test_a_disk_that_cannot_be_written(self):
+        for call in ("write", "sync", "all"):
+            with self.subTest(call=call):
+                daemon = Faulty()
+                self.addCleanup(daemon.close)
+                daemon.break_((call, errno.EROFS))
+                self.refused(daemon)
+                daemon.mend()
+                daemon.start()
+                self.assert_served(daemon)
+
+    def test_a_directory_that_is_none(self):
+        daemon = Daemon()
+        self.addCleanup(daemon.close)
+        daemon.data.write_text("a file")
+        done = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(str(daemon.data), done.stderr)
+
+    def test_a_store_of_a_newer_version(self):
+        daemon = self.daemon()
+        daemon.stop()
+        path = daemon.data / "pyrometer.db"
+        with sqlite3.connect(path) as db:
+            version, = db.execute("PRAGMA user_version").fetchone()
+            db.execute(f"PRAGMA user_version={version + 90}")
+        db.close()
+        before = path.read_bytes()
+        self.refused(daemon, "newer", str(version + 90))
+        self.assertEqual(path.read_bytes(), before)  # it was left alone
+
+    def test_another_programs_database(self):
+        daemon = Daemon()
+        self.addCleanup(daemon.close)
+        daemon.data.mkdir()
+        with sqlite3.connect(daemon.data / "pyrometer.db") as db:
+            db.execute("CREATE TABLE theirs (x)")
+        db.close()
+        before = (daemon.data / "pyrometer.db").read_bytes()
+        self.refused(daemon, "another program")
+        self.assertEqual((daemon.data / "pyrometer.db").read_bytes(), before)
+
+    def test_no_database_at_all(self):
+        daemon = Daemon()
+        self.addCleanup(daemon.close)
+        daemon.data.mkdir()
+        (daemon.data / "pyrometer.db").write_bytes(b"not a database\n" * 500)
+        self.refused(daemon, "pyrometer.db")
+
+    def test_two_daemons_on_one_directory(self):
+        first = self.daemon()
+        job = self.job(first)
+        job.hello("kept")
+        second = Daemon(home=first.home)
+        second.log_file = first.home / "stderr-2"
+        endpoints = (first.data / "endpoints.json").read_bytes()
+        with self.assertRaises(AssertionError) as caught:
+            second.start()
+        self.assertIn(f"process {first.process.pid}", str(caught.exception))
+        (first.data / "endpoints.json").write_bytes(endpoints)  # the harness took it away
+        job.step(0)
+        job.wait_ack(0)
+
+
+class Clock(TroubleCase):
+    YEAR = 365 * 86400
+
+    def test_jumps(self):
+        """A wall clock that leaps a year ahead and two back: acknowledgements, readings and the watch over silence go
+        by the monotonic clock; steps have the times that the clock showed."""
+        daemon = self.faulty("alerts: { stall_after: 1h }\n")
+        job = self.job(daemon)
+        job.hello("jumps")
+        step = 0
+        for offset in (0, self.YEAR, -self.YEAR, 0):
+            daemon.break_(("clock", offset))
+            for _ in range(30):
+                job.step(step, time=None)
+                step += 1
+            job.wait_ack(step - 1)
+            job.send({"type": "event", "step": step, "name": "epoch"})
+            job.ping()
+            self.assertEqual(daemon.reading_at("jumps", step - 1)["step"], step - 1)
+            self.assertEqual(daemon.run("jumps")["status"], "running")
+            here = [m["time"] - time.time() - offset for m in daemon.steps("jumps")[-30:]]
+            self.assertLess(max(map(abs, here)), TIMEOUT)
+        self.assertEqual(self.numbers(daemon, "jumps"), list(range(step)))
+        self.assertEqual([a["rule"] for a in daemon.alerts() if a["rule"] == "stalled"], [])
+
+    def test_silence_is_told_although_the_clock_leapt(self):
+        """A leap between two steps is no measure of how long a run's steps take."""
+        daemon = self.faulty("alerts: { stall_after: 1s }\n")
+        job = self.job(daemon)
+        job.hello("silent")
+        for step in range(50):
+            daemon.break_(("clock", self.YEAR if step > 40 else 0))
+            job.step(step, time=None)
+            job.wait_ack(step)
+        eventually(lambda: daemon.run("silent")["status"] == "stalled", "the alert of a silent run")
+
+
+if __name__ == "__main__":
+    unittest.main()
