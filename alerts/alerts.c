@@ -104,8 +104,9 @@ static void follow_batch(struct alerts *a, double batch_size) {
         w->batch = x;
         w->batch_steps = 0;
         for (size_t i = 0; i < a->n_layers; i++) {
-            memset(&a->scopes[i].movement, 0, sizeof a->scopes[i].movement);
+            measure_begin(&a->scopes[i]);
         }
+        memset(&w->gain, 0, sizeof w->gain);
     }
 }
 
@@ -150,7 +151,7 @@ static void judge_layers(const struct teller *to, struct look *look, unsigned ru
         whole = crowd_finding(crowd, of_run);
     }
     tell_finding(to, rule, a->n_layers, &whole);
-    bool is_whole = life_is_firing(&a->watch.lives[rule]);
+    bool is_whole = builtins[rule].reach == REACH_CROWD || life_is_firing(&a->watch.lives[rule]);
     for (size_t i = 0; i < a->n_layers; i++) {
         struct finding *f = &a->findings[i];
         f->fire = f->fire && !is_whole;
@@ -212,10 +213,11 @@ static void judge_step(const struct teller *to, const struct thermo *t,
                        const struct alerts_input *in) {
     struct alerts *a = to->a;
     struct look look = {.a = a, .layer = THERMO_GLOBAL, .thermo = t, .in = in};
+    measure_layers(a, in->step);
     for (unsigned rule = 0; rule < RULE_COUNT; rule++) {
         if (builtins[rule].reach == REACH_RUN) {
             judge_run(to, &look, rule);
-        } else if (builtins[rule].reach == REACH_LAYERS) {
+        } else if (builtins[rule].reach != REACH_APART) {
             judge_layers(to, &look, rule);
         }
     }
@@ -289,7 +291,7 @@ void alerts_begin_segment(struct alerts *a) {
     }
     for (size_t i = 0; i < a->n_layers; i++) {
         struct scope *s = &a->scopes[i];
-        memset(&s->movement, 0, sizeof s->movement);
+        measure_begin(s);
         baseline_make_stale(&s->stability);
         for (size_t k = 0; k < SCOPE_LIVES; k++) {
             s->lives[k].quiet_until = INT64_MIN;

@@ -23,6 +23,119 @@ const struct builtin builtins[RULE_COUNT] = {
                         .for_steps = 1,
                         .keep_firing_steps = 20},
         },
+    [RULE_UNACCOUNTED] =
+        {
+            .name = "unaccounted",
+            .help =
+                "A layer's weights changed by more than the optimizer's update: something else "
+                "wrote to them. The value is the remainder in units of the largest in good times.",
+            .reach = REACH_LAYERS,
+            .look = unaccounted_look,
+            .describe = unaccounted_describe,
+            .was = "had weights changed behind the optimizer's back",
+            .initial = {.severity = SEVERITY_WARNING,
+                        .fire_above = 10,
+                        .clear_below = 1,
+                        .for_steps = 1,
+                        .keep_firing_steps = 20,
+                        .warmup_steps = 64},
+        },
+    [RULE_FREEZING] =
+        {
+            .name = "freezing",
+            .help = "A layer gets no gradient any more while others do. The value is the number of "
+                    "such steps in a row.",
+            .reach = REACH_LAYERS,
+            .look = freezing_look,
+            .describe = freezing_describe,
+            .was = "got no gradient",
+            .initial = {.severity = SEVERITY_WARNING,
+                        .fire_above = 2,
+                        .clear_below = 1,
+                        .for_steps = 1,
+                        .keep_firing_steps = 1,
+                        .warmup_steps = 64},
+        },
+    [RULE_LEARNING_RATE] =
+        {
+            .name = "learning_rate",
+            .help = "The learning rate is far above what the run has shown to bear. The value is "
+                    "how many times.",
+            .reach = REACH_RUN,
+            .look = learning_rate_look,
+            .describe = learning_rate_describe,
+            .was = "had a learning rate far above what it had shown to bear",
+            .initial = {.severity = SEVERITY_WARNING,
+                        .fire_above = 6,
+                        .clear_below = 2.5,
+                        .for_steps = 1,
+                        .keep_firing_steps = 20,
+                        .warmup_steps = 256},
+        },
+    [RULE_QUENCHING] =
+        {
+            .name = "quenching",
+            .help = "The weights of most layers shrink faster than they used to. The value is the "
+                    "z-score of their growth a step.",
+            .reach = REACH_CROWD,
+            .look = quenching_look,
+            .describe = quenching_describe,
+            .was = "had weights shrink in unison",
+            .initial = {.severity = SEVERITY_WARNING,
+                        .fire_above = 12,
+                        .clear_below = 4,
+                        .for_steps = 2,
+                        .keep_firing_steps = 50,
+                        .warmup_steps = 256},
+        },
+    [RULE_SHOCK] =
+        {
+            .name = "shock",
+            .help = "A layer's gradient, update or outputs jump. The value is the z-score of the "
+                    "logarithm of their size; the gradient's counts half.",
+            .reach = REACH_LAYERS,
+            .look = shock_look,
+            .describe = shock_describe,
+            .was = "had a scale jump",
+            .initial = {.severity = SEVERITY_WARNING,
+                        .fire_above = 12,
+                        .clear_below = 4,
+                        .for_steps = 1,
+                        .keep_firing_steps = 20,
+                        .warmup_steps = 256},
+        },
+    [RULE_DATA_SHIFT] =
+        {
+            .name = "data_shift",
+            .help = "The first layer's outputs change size though its weights do not: other "
+                    "inputs. The value is the change over 32 steps in units of what is usual.",
+            .reach = REACH_RUN,
+            .look = data_shift_look,
+            .describe = data_shift_describe,
+            .was = "had other inputs",
+            .initial = {.severity = SEVERITY_WARNING,
+                        .fire_above = 5,
+                        .clear_below = 2,
+                        .for_steps = 1,
+                        .keep_firing_steps = 50,
+                        .warmup_steps = 256},
+        },
+    [RULE_LOSS_RISING] =
+        {
+            .name = "loss_rising",
+            .help = "The loss rises without a jump. The value is the cumulative sum of what its "
+                    "logarithm lies above its level.",
+            .reach = REACH_RUN,
+            .look = loss_rising_look,
+            .describe = loss_rising_describe,
+            .was = "had a rising loss",
+            .initial = {.severity = SEVERITY_WARNING,
+                        .fire_above = 10,
+                        .clear_below = 1,
+                        .for_steps = 1,
+                        .keep_firing_steps = 50,
+                        .warmup_steps = 256},
+        },
     [RULE_LOSS_SPIKE] =
         {
             .name = "loss_spike",
@@ -43,9 +156,9 @@ const struct builtin builtins[RULE_COUNT] = {
     [RULE_UNSTABLE] =
         {
             .name = "unstable",
-            .help =
-                "A layer, or the run, comes close to the edge of stability, above its own healthy "
-                "level. The value is the stability fraction; 1 is the edge.",
+            .help = "A layer, or the run, comes close to the edge of stability, above its own "
+                    "healthy "
+                    "level. The value is the stability fraction; 1 is the edge.",
             .reach = REACH_LAYERS,
             .look = unstable_look,
             .describe = unstable_describe,
@@ -60,10 +173,10 @@ const struct builtin builtins[RULE_COUNT] = {
     [RULE_OVERHEATING] =
         {
             .name = "overheating",
-            .help =
-                "A layer, or the run, moves far more than it used to at the same learning rate and "
-                "batch size. The value is the robust z-score of the logarithm of its kinetic "
-                "temperature over the last 128 steps.",
+            .help = "A layer, or the run, moves far more than it used to at the same learning rate "
+                    "and "
+                    "batch size. The value is the robust z-score of the logarithm of its kinetic "
+                    "temperature over the last 128 steps.",
             .reach = REACH_LAYERS,
             .look = overheating_look,
             .describe = overheating_describe,
@@ -78,9 +191,9 @@ const struct builtin builtins[RULE_COUNT] = {
     [RULE_STALLED] =
         {
             .name = "stalled",
-            .help =
-                "No step came for longer than allowed although the run has not ended. The value is "
-                "the silence in seconds.",
+            .help = "No step came for longer than allowed although the run has not ended. The "
+                    "value is "
+                    "the silence in seconds.",
             .reach = REACH_APART,
             .look = NULL,
             .describe = stalled_describe,

@@ -9,8 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LEVEL_LEARN 64 // values until anything is scored
-#define LEVEL_HOLD 200 // values kept out in a row until they are the new normal
+struct level_settings {
+    double memory;  // values over which the mean forgets; the spread takes four times as long
+    double floor;   // the least spread
+    uint32_t learn; // values until anything is scored
+    uint32_t hold;  // values kept out in a row until they are the new normal
+};
 
 struct level {
     double mean, spread; // spread: mean distance, scaled to a standard deviation
@@ -18,9 +22,7 @@ struct level {
     uint32_t count, held;
 };
 
-// Scores x and takes it in. `memory`: values over which the mean forgets (the spread takes four
-// times as long); `floor`: the least spread.
-double level_observe(struct level *l, double x, double memory, double floor);
-bool level_is_known(const struct level *l);
+// Scores x and takes it in. What is not finite is passed over.
+double level_observe(struct level *l, const struct level_settings *s, double x);
 
 #endif

@@ -13,9 +13,16 @@ enum severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_CRITICAL };
 // before what it brings about. docs/alerting.md says what each means.
 enum rule_id {
     RULE_LOSS_NONFINITE,
+    RULE_UNACCOUNTED,
+    RULE_FREEZING,
+    RULE_LEARNING_RATE,
+    RULE_QUENCHING,
+    RULE_SHOCK,
     RULE_LOSS_SPIKE,
+    RULE_DATA_SHIFT,
     RULE_UNSTABLE,
     RULE_OVERHEATING,
+    RULE_LOSS_RISING,
     RULE_STALLED,
     RULE_COUNT
 };

@@ -8,6 +8,7 @@
 #include "alerts/alerts.h"
 #include "alerts/baseline.h"
 #include "alerts/books.h"
+#include "alerts/cusum.h"
 #include "alerts/level.h"
 #include "alerts/life.h"
 #include "alerts/metric.h"
@@ -23,11 +24,11 @@ struct detrended {
 
 // How far the learning rate lies above what the run has shown to bear.
 struct pace {
-    double lr;      // of this step, NaN when unknown
-    double highest; // in this attempt
-    double proven;  // 0 until the learning rate's own warm-up is over
-    uint32_t flat;  // steps since it last rose above the highest
-    uint32_t reserved;
+    double lr;       // of this step, NaN when unknown
+    double highest;  // in this attempt
+    double proven;   // 0 until the learning rate's own warm-up is over
+    uint32_t flat;   // steps since it last rose above the highest
+    uint32_t rising; // steps in a row in which it rose
 };
 
 // The movement of a layer per learning rate: averages of |dw|^2 and of the learning rate's square.
@@ -37,9 +38,35 @@ struct movement {
     struct robust_z window;
 };
 
+// The scales of a layer that may jump, as logarithms: gradient, update per learning rate, outputs.
+enum channel { CHANNEL_GRADIENT, CHANNEL_UPDATE, CHANNEL_OUTPUT, CHANNELS };
+
+// The steps in a row in which a layer got no gradient, exactly none.
+struct stillness {
+    uint32_t steps, longest; // now; the longest that ended
+    uint32_t moving;         // steps with a gradient, ever
+    uint32_t reserved;
+};
+
+#define GAIN_LAG 4 // blocks
+
+// What a layer makes of its input: log(outputs / weights), in means of blocks.
+struct gain {
+    double sum, blocks[GAIN_LAG]; // of the block being filled; the newest complete ones
+    double spread, z;             // the usual change over so many blocks; the newest in units of it
+    uint32_t filled, n, learnt, held;
+};
+
 #define SCOPE_LIVES 6 // alerts of one layer that may be open, or remembered, at once
 
 struct scope {
+    struct level jumps[CHANNELS];
+    struct level growth; // of the weights' size a step, per learning rate
+    bool shrinks;        // by more than rounding and noise would have it
+    double weight_rms;   // of the newest step, NaN when not sent
+    struct books books;
+    double unaccounted; // the newest of the books
+    struct stillness still;
     struct baseline stability;
     struct movement movement;
     struct life lives[SCOPE_LIVES];
@@ -69,6 +96,13 @@ struct nonfinite {
     bool diverged; // until the alert resolves
 };
 
+// A loss that rises slowly: the sum of what lies above its level, see cusum.h.
+struct rising {
+    struct level level;
+    struct cusum sum;
+    double fast, least; // of the loss: an average of some ten steps, and its minimum
+};
+
 struct watch {
     int64_t step; // the newest, -1 before the first
     double time;
@@ -77,6 +111,10 @@ struct watch {
     struct detrended loss, gradient;
     bool signed_loss; // a loss was not above zero: losses are judged as they are, not by logarithm
     uint32_t spike_steps; // since the spike's alert fired
+    struct gain gain;     // of the first layer that sends outputs
+    struct rising rising;
+    uint32_t still_layers; // without a gradient at this step, of those that had one before
+    uint32_t live_layers;  // with one
     struct pace pace;
     double batch;         // logarithm of the batch size in the windows
     uint32_t batch_steps; // with another batch size, in a row
@@ -152,8 +190,8 @@ struct look {
 };
 
 // The whole run is judged once a step; layers are judged each, and what most of them find is the
-// whole run's; some find by their own way (APART).
-enum reach { REACH_RUN, REACH_LAYERS, REACH_APART };
+// whole run's (CROWD: nothing but that); some find by their own way (APART).
+enum reach { REACH_RUN, REACH_LAYERS, REACH_CROWD, REACH_APART };
 
 // A sentence's subject, besides the alert itself.
 struct story {
@@ -192,6 +230,24 @@ void unstable_look(const struct look *look, struct finding *f);
 void unstable_describe(struct text *t, const struct life *l, const struct story *story);
 void overheating_look(const struct look *look, struct finding *f);
 void overheating_describe(struct text *t, const struct life *l, const struct story *story);
+// Takes a step into the instruments of every layer; the rules read them.
+void measure_layers(struct alerts *a, const struct thermo_step *step);
+// Of another batch size, or behind a rewind: what has a scale begins anew.
+void measure_begin(struct scope *s);
+void unaccounted_look(const struct look *look, struct finding *f);
+void unaccounted_describe(struct text *t, const struct life *l, const struct story *story);
+void freezing_look(const struct look *look, struct finding *f);
+void freezing_describe(struct text *t, const struct life *l, const struct story *story);
+void learning_rate_look(const struct look *look, struct finding *f);
+void learning_rate_describe(struct text *t, const struct life *l, const struct story *story);
+void quenching_look(const struct look *look, struct finding *f);
+void quenching_describe(struct text *t, const struct life *l, const struct story *story);
+void shock_look(const struct look *look, struct finding *f);
+void shock_describe(struct text *t, const struct life *l, const struct story *story);
+void data_shift_look(const struct look *look, struct finding *f);
+void data_shift_describe(struct text *t, const struct life *l, const struct story *story);
+void loss_rising_look(const struct look *look, struct finding *f);
+void loss_rising_describe(struct text *t, const struct life *l, const struct story *story);
 void stalled_describe(struct text *t, const struct life *l, const struct story *story);
 
 // A rule of the configuration's own, number RULE_COUNT + own.

@@ -12,13 +12,16 @@
 
 #define PACE_FLAT_STEPS 20      // without a new highest learning rate its warm-up is over
 #define PACE_FOLLOW (1. / 2000) // a higher learning rate becomes proven within some thousand steps
+#define UNPROVEN 1.1            // times the proven learning rate
 #define FLOOR 0.02              // any restoring force at all, beyond what noise would feign
+#define RISE_PROVEN 0.5         // over the healthy level, at a proven learning rate
 #define RISE 0.35               // over the healthy level, at a proven learning rate
 #define RISE_MIN 0.05
 #define RISE_SPREADS 4
 #define CRITICAL_FACTOR 2 // times the rule's threshold
 
 void pace_observe(struct pace *p, double lr, bool warmed_up) {
+    p->rising = lr > p->lr ? p->rising + (p->rising < UINT32_MAX) : 0;
     p->lr = lr;
     if (!(lr > 0) || isinf(lr)) {
         return;
@@ -51,7 +54,8 @@ void unstable_look(const struct look *look, struct finding *f) {
     }
     const struct baseline *b = &s->stability;
     double excess = pace_excess(&look->a->watch.pace), ease = 1 / (excess * excess);
-    double rise = fmax(fmax(RISE * ease, RISE_MIN), RISE_SPREADS * b->spread);
+    double fraction = excess > UNPROVEN ? RISE * ease : RISE_PROVEN;
+    double rise = fmax(fmax(fraction, RISE_MIN), RISE_SPREADS * b->spread);
     double over_level = b->level + rise;
     f->threshold = fmax(fmax(rule->fire_above * ease, FLOOR), over_level);
     f->fire = baseline_is_known(b) && stability > f->threshold;
@@ -61,7 +65,7 @@ void unstable_look(const struct look *look, struct finding *f) {
         rule->severity > SEVERITY_INFO) {
         f->severity = SEVERITY_CRITICAL;
     }
-    bool suspect = stability > b->level + rise / 2 || excess > 1.1 || !f->clear;
+    bool suspect = stability > b->level + rise / 2 || excess > UNPROVEN || !f->clear;
     if (suspect && baseline_is_known(b)) {
         baseline_hold(&s->stability, stability);
     } else {
@@ -95,7 +99,7 @@ void unstable_describe(struct text *t, const struct life *l, const struct story 
                  text_plural(l->held));
     }
     double excess = pace_excess(pace);
-    if (excess > 1.1) {
+    if (excess > UNPROVEN) {
         text_add(
             t, "; the learning rate %.3g is %.2g times the highest that the run has shown to bear",
             pace->lr, excess);

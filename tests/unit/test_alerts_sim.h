@@ -31,6 +31,12 @@ static inline void sim_record(void *context, const struct alert_change *change) 
     s->changes[s->n++] = *change;
 }
 
+static inline void sim_defaults(struct rule rules[RULE_COUNT]) {
+    for (enum rule_id id = 0; id < RULE_COUNT; id++) {
+        rules[id] = rule_default(id);
+    }
+}
+
 static inline void sim_create(struct sim *s, const struct rule rules[RULE_COUNT], uint64_t seed) {
     static const char *const names[SIM_LAYERS] = {"fc1", "fc2", "conv", "head"};
     static const double sizes[SIM_LAYERS] = {1000, 1000, 500, 100};
@@ -48,10 +54,15 @@ static inline void sim_create(struct sim *s, const struct rule rules[RULE_COUNT]
     ruleset_release(set);
 }
 
-static inline void sim_defaults(struct rule rules[RULE_COUNT]) {
-    for (enum rule_id id = 0; id < RULE_COUNT; id++) {
-        rules[id] = rule_default(id);
+// With none but the rules of the mask.
+#define RULE_BIT(rule) (UINT64_C(1) << (rule))
+static inline void sim_create_only(struct sim *s, uint64_t mask, uint64_t seed) {
+    struct rule rules[RULE_COUNT];
+    sim_defaults(rules);
+    for (unsigned id = 0; id < RULE_COUNT; id++) {
+        rules[id].enabled = (mask >> id & 1) != 0;
     }
+    sim_create(s, rules, seed);
 }
 
 static inline void sim_set_rules(struct sim *s, const struct rule rules[RULE_COUNT]) {

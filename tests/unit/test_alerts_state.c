@@ -68,6 +68,7 @@ END_TEST
 START_TEST(a_rule_switched_off_resolves) {
     struct rule rules[RULE_COUNT];
     sim_defaults(rules);
+    rules[RULE_SHOCK].enabled = false;
     sim_create(&sim, rules, 21);
     sim_steps(&sim, 500);
     sim.heat[0] = 300;

@@ -1,0 +1,23 @@
+// A learning rate far above what the run has shown to bear: see pace_excess(). A schedule may step
+// up; one that creeps up and up, behind a warm-up that was over, is allowed half as much.
+#include "alerts/state.h"
+
+#define CREEPING_STEPS 50
+
+void learning_rate_look(const struct look *look, struct finding *f) {
+    const struct rule *r = look->rule;
+    const struct pace *p = &look->a->watch.pace;
+    double excess = pace_excess(p);
+    double allowed = p->rising >= CREEPING_STEPS ? r->fire_above / 2 : r->fire_above;
+    *f = (struct finding){.fire = look->warmed_up && excess > allowed,
+                          .clear = excess < r->clear_below,
+                          .severity = r->severity,
+                          .value = excess,
+                          .threshold = allowed};
+}
+
+void learning_rate_describe(struct text *t, const struct life *l, const struct story *story) {
+    const struct pace *p = &story->a->watch.pace;
+    text_add(t, "the learning rate %.3g is %.3g times the highest that the run has shown to bear",
+             p->lr, l->value);
+}

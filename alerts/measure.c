@@ -1,0 +1,142 @@
+// A layer's instruments: what of it jumps, grows, stands still or does not add up.
+//
+// What is in proportion to the learning rate is taken per learning rate, so that a schedule moves
+// nothing here.
+#include "alerts/state.h"
+
+#include "base/num.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SHRINKS 1e-4  // of the weights' size, a step
+#define LR_SHARE 0.01 // of the highest: what a smaller learning rate does drowns in rounding
+#define GAIN_BLOCK 8  // steps
+
+// The floors: of logarithms, so that a regular run's smaller changes are no jumps; of the weights'
+// size a step.
+static const struct level_settings of_jumps = {
+    .memory = 32, .floor = 0.03, .learn = 64, .hold = 64};
+static const struct level_settings of_growth = {
+    .memory = 32, .floor = 1e-6, .learn = 64, .hold = 200};
+
+// See struct gain.
+#define GAIN_FLOOR 0.05 // of a logarithm
+#define GAIN_LEARN 16   // blocks
+#define GAIN_MEMORY 64. // blocks
+#define GAIN_SUSPECT 3
+#define GAIN_HOLD 64 // blocks
+
+static double half_log(double square) {
+    return square > 0 ? log(square) / 2 : num_missing();
+}
+
+static void measure_jumps(struct scope *s, const struct thermo_step *step, size_t layer,
+                          double log_lr) {
+    double gradient = half_log(mean_square(step, STAT_G_MEAN, STAT_G_VAR, layer));
+    double update = half_log(mean_square(step, STAT_U_MEAN, STAT_U_VAR, layer)) - log_lr;
+    double output = half_log(mean_square(step, STAT_Z_MEAN, STAT_Z_VAR, layer));
+    if (isnan(output)) {
+        output = half_log(mean_square(step, STAT_A_MEAN, STAT_A_VAR, layer));
+    }
+    level_observe(&s->jumps[CHANNEL_GRADIENT], &of_jumps, gradient);
+    level_observe(&s->jumps[CHANNEL_UPDATE], &of_jumps, update);
+    level_observe(&s->jumps[CHANNEL_OUTPUT], &of_jumps, output);
+}
+
+static void measure_growth(struct scope *s, double weight_rms, double lr_share) {
+    double growth = log(weight_rms / s->weight_rms);
+    level_observe(&s->growth, &of_growth, growth / lr_share);
+    s->shrinks = growth < -SHRINKS;
+    s->weight_rms = weight_rms;
+}
+
+static void measure_stillness(struct watch *w, struct stillness *s, double gradient2) {
+    if (isnan(gradient2)) {
+        return;
+    }
+    if (gradient2 > 0) {
+        s->longest = s->steps > s->longest ? s->steps : s->longest;
+        s->steps = 0;
+        s->moving += s->moving < UINT32_MAX;
+        w->live_layers++;
+    } else {
+        s->steps += s->steps < UINT32_MAX;
+        w->still_layers += s->moving > 0;
+    }
+}
+
+// The change over GAIN_LAG blocks beside what is usual. While it is suspect nothing is learnt.
+static void judge_gain(struct gain *g, double change) {
+    double spread = fmax(g->spread, GAIN_FLOOR);
+    g->z = g->learnt >= GAIN_LEARN ? change / spread : 0;
+    if (fabs(g->z) > GAIN_SUSPECT && ++g->held < GAIN_HOLD) {
+        return;
+    }
+    g->held = 0;
+    g->learnt += g->learnt < UINT32_MAX;
+    g->spread += fmax(1 / GAIN_MEMORY, 1. / g->learnt) * (1.2533 * fabs(change) - g->spread);
+}
+
+static void measure_gain(struct gain *g, const struct thermo_step *step, size_t layer) {
+    double x = half_log(mean_square(step, STAT_Z_MEAN, STAT_Z_VAR, layer)) -
+               half_log(mean_square(step, STAT_W_MEAN, STAT_W_VAR, layer));
+    if (!isfinite(x)) {
+        return;
+    }
+    g->sum += x;
+    if (++g->filled < GAIN_BLOCK) {
+        return;
+    }
+    double mean = g->sum / g->filled, *oldest = &g->blocks[g->n % GAIN_LAG];
+    if (g->n >= GAIN_LAG) {
+        judge_gain(g, mean - *oldest);
+    }
+    *oldest = mean;
+    g->n++;
+    g->sum = 0;
+    g->filled = 0;
+}
+
+static void measure_layer(struct alerts *a, const struct thermo_step *step, size_t layer) {
+    struct scope *s = &a->scopes[layer];
+    const struct pace *p = &a->watch.pace;
+    double weight_rms = sqrt(mean_square(step, STAT_W_MEAN, STAT_W_VAR, layer));
+    const double *const *stat = step->stat;
+    if (stat[STAT_W_MEAN] && stat[STAT_W_VAR] && stat[STAT_U_MEAN] && stat[STAT_U_VAR]) {
+        s->unaccounted =
+            books_observe(&s->books, step->step, stat[STAT_W_MEAN][layer], stat[STAT_W_VAR][layer],
+                          stat[STAT_U_MEAN][layer], stat[STAT_U_VAR][layer]);
+    }
+    measure_stillness(&a->watch, &s->still, mean_square(step, STAT_G_MEAN, STAT_G_VAR, layer));
+    bool has_rate = p->lr > 0 && p->highest > 0;
+    double share = has_rate ? fmax(p->lr / p->highest, LR_SHARE) : 1;
+    measure_growth(s, weight_rms, share);
+    if (a->watch.batch_steps == 0) {
+        measure_jumps(s, step, layer, has_rate ? log(p->lr) : 0);
+    }
+}
+
+// 0 where none sends any.
+static size_t first_with_outputs(const struct alerts *a, const struct thermo_step *step) {
+    size_t i = 0;
+    while (i < a->n_layers && !(mean_square(step, STAT_Z_MEAN, STAT_Z_VAR, i) >= 0)) {
+        i++;
+    }
+    return i < a->n_layers ? i : 0;
+}
+
+void measure_layers(struct alerts *a, const struct thermo_step *step) {
+    a->watch.still_layers = a->watch.live_layers = 0;
+    for (size_t i = 0; i < a->n_layers; i++) {
+        measure_layer(a, step, i);
+    }
+    if (a->watch.batch_steps == 0) {
+        measure_gain(&a->watch.gain, step, first_with_outputs(a, step));
+    }
+}
+
+void measure_begin(struct scope *s) {
+    memset(s->jumps, 0, sizeof s->jumps);
+    memset(&s->movement, 0, sizeof s->movement);
+}

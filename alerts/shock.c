@@ -1,0 +1,67 @@
+// A scale of a layer that jumps from one step to the next: its gradient, its update, its outputs.
+//
+// Gradients have heavy tails of their own, so that theirs counts half (measured on healthy runs:
+// docs/alerting.md).
+#include "alerts/state.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+#define GRADIENT_WEIGHT 0.5
+#define FRESH 3 // steps
+
+// A jump is what has just begun: what stays is another level.
+static double score(const struct scope *s, enum channel c) {
+    if (s->jumps[c].held > FRESH) {
+        return 0;
+    }
+    return s->jumps[c].z * (c == CHANNEL_GRADIENT ? GRADIENT_WEIGHT : 1);
+}
+
+static enum channel largest(const struct scope *s) {
+    enum channel best = CHANNEL_GRADIENT;
+    for (enum channel c = CHANNEL_UPDATE; c < CHANNELS; c++) {
+        best = score(s, c) > score(s, best) ? c : best;
+    }
+    return best;
+}
+
+// What jumps together supports one another.
+static double all_scores(const struct scope *s) {
+    double sum = 0;
+    for (enum channel c = CHANNEL_GRADIENT; c < CHANNELS; c++) {
+        double z = fmax(score(s, c), 0);
+        sum += z * z;
+    }
+    return sqrt(sum);
+}
+
+void shock_look(const struct look *look, struct finding *f) {
+    const struct rule *r = look->rule;
+    if (look->a->watch.batch_steps > 0) {
+        *f = (struct finding){.unknown = true};
+        return;
+    }
+    double z = all_scores(look->scope);
+    *f = (struct finding){.clear = z < r->clear_below,
+                          .severity = r->severity,
+                          .value = z,
+                          .threshold = r->fire_above};
+    f->fire = look->warmed_up && z > r->fire_above;
+}
+
+void shock_describe(struct text *t, const struct life *l, const struct story *story) {
+    static const char *const names[CHANNELS] = {"gradient", "update", "outputs"};
+    text_add_subject(t, story->layer);
+    if (story->scope) {
+        enum channel c = largest(story->scope);
+        text_add(
+            t, ": its %s jumped at step %" PRId64 ", %.3g times the usual scatter above its level",
+            names[c], l->since, story->scope->jumps[c].z);
+    } else {
+        text_add(t,
+                 ": scales jumped in %" PRIu32 " of %" PRIu32 " layers at step %" PRId64
+                 ", by %.3g times their usual scatter on average",
+                 story->crowd->hot, story->crowd->layers, l->since, l->value);
+    }
+}
