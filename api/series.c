@@ -1,4 +1,5 @@
 // GET /api/v1/runs/{run}/series: one walk over the steps for all series asked for.
+#include "api/bounds.h"
 #include "api/emit.h"
 #include "api/find.h"
 #include "api/handlers.h"
@@ -23,6 +24,8 @@ const struct parameter series_parameters[] = {
     {"to", PARAMETER_INTEGER, 0, STEP_MAX, NULL, "last step"},
     {"points", PARAMETER_INTEGER, 1, LIMIT_SERIES_POINTS, NULL,
      "the most points a series may have, 1000 when not given"},
+    {"intervals", PARAMETER_INTEGER, 0, BOUNDS_MOST, NULL,
+     "how many 95% intervals to give beside an instrument's values, none when not given"},
     {0},
 };
 
@@ -34,6 +37,7 @@ struct drawing {
     int64_t from, to;
     size_t points;
     struct selection selection;
+    struct bounds bounds;
     uint64_t deadline_ns;
     uint64_t visited;
 };
@@ -59,6 +63,7 @@ static enum outcome draw_steps(struct drawing *d) {
         outcome = !select_add_step(&d->selection, step, thermo, history_hello(h)) ? OUT_OF_MEMORY
                   : !has_time(d)                                                  ? OUT_OF_TIME
                                                                                   : DRAWN;
+        bounds_add(&d->bounds, &d->selection, step->step, thermo);
     }
     history_close(h);
     return rc < 0 ? STORE_FAILED : outcome;
@@ -86,6 +91,10 @@ static enum outcome draw_scalars(struct drawing *d) {
 
 static enum outcome draw(struct drawing *d) {
     d->deadline_ns = clock_monotonic_ns() + SERIES_TIME_NS;
+    const struct run_progress *p = &d->run.progress;
+    bounds_init(&d->bounds, &d->selection, (size_t)query_number(&d->q->query, "intervals", 0),
+                d->from > p->first_step ? d->from : p->first_step,
+                d->to < p->last_step ? d->to : p->last_step);
     enum outcome outcome = d->run.id && d->selection.has_steps ? draw_steps(d) : DRAWN;
     if (outcome == DRAWN && d->run.id && d->selection.has_scalars) {
         outcome = draw_scalars(d);
@@ -124,8 +133,9 @@ static void emit_nonfinite(struct emit *e, const struct buckets *b) {
     }
 }
 
-static void emit_series(struct emit *e, const struct selection *s,
-                        const struct select_series *one) {
+static void emit_series(struct emit *e, const struct drawing *d, size_t series) {
+    const struct selection *s = &d->selection;
+    const struct select_series *one = &s->series[series];
     const struct buckets *b = &one->buckets;
     emit_object(e, NULL);
     emit_text(e, "metric", s->metrics[one->metric].name);
@@ -144,6 +154,7 @@ static void emit_series(struct emit *e, const struct selection *s,
         emit_extremes(e, b);
     }
     emit_nonfinite(e, b);
+    bounds_emit(&d->bounds, s, series, e);
     emit_end(e);
 }
 
@@ -156,7 +167,7 @@ static void print_drawing(const struct drawing *d, struct buf *json) {
     emit_step(&e, "to", query_number(query, "to", d->run.id ? d->run.progress.last_step : -1));
     emit_array(&e, "series");
     for (size_t i = 0; i < d->selection.n_series; i++) {
-        emit_series(&e, &d->selection, &d->selection.series[i]);
+        emit_series(&e, d, i);
     }
     emit_end(&e);
     emit_end(&e);
@@ -211,14 +222,20 @@ static enum MHD_Result answer_selection(struct request *q, struct drawing *d,
     print_etag(d, etag);
     bool traceless = d->selection.has_scalars || d->selection.has_outputs;
     const char *known_etag = traceless ? NULL : etag;
+    size_t intervals = (size_t)query_number(&q->query, "intervals", 0);
     if (status) {
         rc = answer_problem(q, status, "%s", buf_str(&problem));
+    } else if (intervals * d->selection.n_series > BOUNDS_TOTAL) {
+        rc = answer_problem(q, MHD_HTTP_BAD_REQUEST,
+                            "this asks for %zu intervals of %zu series; expected at most %d in all",
+                            intervals, d->selection.n_series, BOUNDS_TOTAL);
     } else if (known_etag && request_has(q, known_etag)) {
         rc = answer_not_modified(q, known_etag);
     } else {
         rc = answer_drawing(q, d, known_etag);
     }
     buf_free(&problem);
+    bounds_free(&d->bounds);
     select_free(&d->selection);
     return rc;
 }

@@ -1,16 +1,11 @@
 // Alerts: the list, acknowledging, and silencing where the daemon can.
 import {get, send} from './api.js';
 import {announce, el, setText} from './dom.js';
+import {SilenceList, canSilence, silence} from './silences.js';
 import {MISSING, ago, count, moment, number} from './format.js';
 
 const REFRESH_MS = 2000;
 const HOURS = [1, 4, 24];
-let asked = null; // whether this daemon silences, asked of its own description once
-
-function silences() {
-  asked = asked || get('/api/v1/openapi.json').then(api => '/api/v1/silences' in api.paths, () => false);
-  return asked;
-}
 
 // onChange is called after something was changed.
 export class AlertItem {
@@ -24,7 +19,7 @@ export class AlertItem {
     this.acknowledge = el('button', {type: 'button', onclick: () => this.change(
       () => send('POST', `/api/v1/alerts/${this.alert.id}/acknowledge`), 'Acknowledged')}, 'Acknowledge');
     this.silence = el('span', {class: 'silence', hidden: true}, 'Silence for ', HOURS.map(hours => el('button', {
-      type: 'button', onclick: () => this.change(() => this.sendSilence(hours), 'Silenced')}, `${hours} h`)));
+      type: 'button', onclick: () => this.change(() => silence(this.alert, hours), 'Silenced')}, `${hours} h`)));
     const target = `#/run/${encodeURIComponent(alert.run)}`;
     this.root = el('li', {class: 'alert', 'data-id': String(alert.id)},
       el('div', {class: 'alert-head'}, this.mark, el('b', {text: alert.rule.replaceAll('_', ' ')}),
@@ -33,14 +28,17 @@ export class AlertItem {
         this.state),
       this.summary, this.facts, el('div', {class: 'alert-tools'}, this.acknowledge, this.silence), this.note);
     this.update(alert);
-    silences().then(can => (this.silence.hidden = !can || this.alert.state === 'resolved'));
+    canSilence().then(can => {
+      this.can = can;
+      this.update(this.alert);
+    });
   }
 
   update(alert) {
     this.alert = alert;
     this.root.className = `alert ${alert.severity} ${alert.state}`;
     setText(this.mark, alert.severity);
-    setText(this.state, alert.silenced ? `${alert.state}, silenced` : alert.state);
+    setText(this.state, [alert.state, alert.silenced && 'silenced', alert.inhibited && 'held back'].filter(Boolean).join(', '));
     setText(this.summary, alert.summary);
     const seen = alert.acknowledged ? `acknowledged ${ago(acknowledgedAt(alert))}` : '';
     const cause = alert.group && alert.group !== alert.id ? `same cause as alert ${alert.group}` : '';
@@ -48,13 +46,7 @@ export class AlertItem {
       `value ${number(alert.value)}, threshold ${number(alert.threshold)}`, cause, seen].filter(Boolean).join(' · '));
     this.facts.title = moment(alert.started);
     this.acknowledge.hidden = !!alert.acknowledged || alert.state === 'resolved';
-  }
-
-  sendSilence(hours) {
-    const {rule, run, layer} = this.alert;
-    const matchers = [['rule', rule], ['run', run], ...(layer ? [['layer', layer]] : [])].map(([name, value]) => ({name, value}));
-    return send('POST', '/api/v1/silences', {matchers, until: Date.now() / 1000 + hours * 3600, by: 'dashboard',
-      why: `silenced on the dashboard for ${hours} h`});
+    this.silence.hidden = !this.can || alert.silenced || alert.state === 'resolved';
   }
 
   async change(call, what) {
@@ -104,6 +96,7 @@ export class AlertsView {
   constructor({signal}) {
     this.signal = signal;
     this.list = new AlertList({withRun: true, onChange: () => this.refresh()});
+    this.silences = new SilenceList({signal});
     this.note = el('p', {class: 'empty', hidden: true});
     this.selects = FILTERS.map(([key, values]) => el('label', {}, `${key} `, el('select', {onchange: event => {
       chosen[key] = event.target.value;
@@ -117,7 +110,7 @@ export class AlertsView {
     }}, 'Show more');
     this.root = el('section', {class: 'view', 'aria-labelledby': 'alerts-title'},
       el('div', {class: 'view-head'}, el('h1', {id: 'alerts-title', text: 'Alerts'}), el('div', {class: 'filters'}, this.selects)),
-      this.list.root, this.note, this.more);
+      this.list.root, this.note, this.more, this.silences.root);
   }
 
   async refresh() {
@@ -126,6 +119,7 @@ export class AlertsView {
     try {
       const page = await get(`/api/v1/alerts?${query}`, this.signal);
       this.list.update(page.alerts);
+      await this.silences.refresh();
       this.more.hidden = !page.next_cursor || this.limit >= 1000;
       this.note.hidden = page.alerts.length > 0;
       setText(this.note, 'No alerts of this kind.');

@@ -117,12 +117,12 @@ export const runPath = (run, rest = '') => `/api/v1/runs/${encodeURIComponent(ru
 // A layer's name as a glob that matches nothing else.
 const escapeGlob = name => name.replace(/[*?[\\]/g, '\\$&');
 
-// options: metrics, layers (names) or allLayers, from, to, points
+// options: metrics, layers (names), from, to, points, intervals (how many to give beside instruments' values)
 export function series(run, options, signal) {
   const query = new URLSearchParams();
   query.set('metric', options.metrics.join(','));
   (options.layers || []).forEach(name => query.append('layer', escapeGlob(name)));
-  for (const key of ['from', 'to', 'points']) {
+  for (const key of ['from', 'to', 'points', 'intervals']) {
     if (options[key] !== undefined && options[key] !== null) query.set(key, String(options[key]));
   }
   return get(runPath(run, `/series?${query}`), signal);

@@ -2,7 +2,7 @@
 // uPlot draws; dragging asks the owner for a range instead of stretching what is there.
 import {css, el, onTheme} from './dom.js';
 import {number, shortCount, value as read} from './format.js';
-import {chooseScale, finite, project, ticks} from './scales.js';
+import {chooseScale, finite, project, quantiles, ticks} from './scales.js';
 
 export const GUTTER = () => (innerWidth < 700 ? 58 : 116); // left of every plot, so that steps line up
 export const MARGIN = 30; // right of it
@@ -12,34 +12,32 @@ export const lineColour = i => css(`--line-${(i % COLOURS) + 1}`);
 
 // A column of one series: its points in order, with a hole wherever something is missing.
 function column(series) {
-  const steps = [], values = [], mins = [], maxs = [], lows = [], highs = [], wild = [];
+  const steps = [], values = [], mins = [], maxs = [], wild = [];
   const n = series.step.length;
   const widths = [];
   for (let i = 1; i < n; i++) widths.push(series.step[i] - series.step[i - 1]);
   const usual = [...widths].sort((a, b) => a - b)[Math.floor(widths.length / 2)] || 1;
-  const push = (step, v, min, max, low, high) => {
+  const push = (step, v, min, max) => {
     steps.push(step);
     values.push(v);
     mins.push(min);
     maxs.push(max);
-    lows.push(low);
-    highs.push(high);
   };
+  const shown = x => (finite(x) ? x : null);
   for (let i = 0; i < n; i++) {
     const v = read(series.value[i]);
-    if (i && widths[i - 1] > 2.5 * usual) push(series.step[i - 1] + usual / 2, null, null, null, null, null);
+    if (i && widths[i - 1] > 2.5 * usual) push(series.step[i - 1] + usual / 2, null, null, null);
     if (!finite(v) || (series.nonfinite && series.nonfinite[i])) wild.push(series.step[i]);
-    const shown = x => (finite(x) ? x : null);
-    push(series.step[i], shown(v), shown(series.min ? read(series.min[i]) : null),
-      shown(series.max ? read(series.max[i]) : null), shown(series.low ? read(series.low[i]) : null),
-      shown(series.high ? read(series.high[i]) : null));
+    push(series.step[i], shown(v), shown(series.min ? read(series.min[i]) : null), shown(series.max ? read(series.max[i]) : null));
   }
-  return {steps, values, mins, maxs, lows, highs, wild};
+  const {step = [], low = [], high = []} = series.interval || {};
+  const bounds = {steps: step, lows: low.map(read).map(shown), highs: high.map(read).map(shown)};
+  return {steps, values, mins, maxs, wild, bounds};
 }
 
 // The columns of all series under their common steps; undefined where another series has a point.
 function align(columns) {
-  const all = [...new Set(columns.flatMap(c => c.steps))].sort((a, b) => a - b);
+  const all = [...new Set(columns.flatMap(c => [...c.steps, ...c.bounds.steps]))].sort((a, b) => a - b);
   const place = new Map(all.map((step, i) => [step, i]));
   const spread = (steps, values) => {
     const out = new Array(all.length).fill(undefined);
@@ -70,23 +68,23 @@ export class Chart {
     if (this.plot) this.plot.destroy();
   }
 
-  // data: {series: [{label, step, value, min?, max?, low?, high?, nonfinite?}], from, to,
-  //        marks: [{step, kind: 'event' | severity, text}], log: true to force one where possible}
+  // data: {series: [{label, step, value, min?, max?, interval?: {step, low, high}, nonfinite?}], from, to,
+  //        marks: [{step, kind: 'event' | severity, text}]}
   set(data) {
     this.data = data;
     this.marks = data.marks || [];
     this.columns = data.series.map(column);
     const values = this.columns.flatMap(c => c.values.concat(c.mins, c.maxs)).filter(finite);
-    this.scale = data.linear ? {kind: 'linear'} : chooseScale(this.options.scale || 'auto', values);
+    this.scale = chooseScale(this.options.scale || 'auto', values);
     this.lowest = values.reduce((a, v) => (v > 0 && v < a ? v : a), Infinity);
-    const shape = JSON.stringify([data.series.map(s => [s.label, !!s.min, !!s.low]), this.scale.kind,
+    const shape = JSON.stringify([data.series.map(s => [s.label, !!s.min, !!s.interval]), this.scale.kind,
       this.scale.threshold && Math.round(Math.log10(this.scale.threshold))]);
     const {all, spread} = align(this.columns);
     this.table = [all];
     this.columns.forEach((c, i) => {
       this.table.push(spread(c.steps, c.values));
       if (data.series[i].min) this.table.push(spread(c.steps, this.safe(c.maxs)), spread(c.steps, this.safe(c.mins)));
-      if (data.series[i].low) this.table.push(spread(c.steps, this.safe(c.highs)), spread(c.steps, this.safe(c.lows)));
+      if (data.series[i].interval) this.table.push(spread(c.bounds.steps, this.safe(c.bounds.highs)), spread(c.bounds.steps, this.safe(c.bounds.lows)));
     });
     if (shape !== this.shape || !this.plot) {
       this.shape = shape;
@@ -144,14 +142,14 @@ export class Chart {
       const colour = one.colour || lineColour(i);
       const gaps = {spanGaps: false, points: {show: (u, k) => this.sparse(k)}};
       series.push({label: one.label, stroke: colour, width: 1.5, value: (u, v) => this.show(v), ...gaps});
-      const band = alpha => {
+      const band = (alpha, auto) => {
         const at = series.length;
-        const hidden = {stroke: 'transparent', width: 0, points: {show: false}, spanGaps: false, class: 'unseen'};
+        const hidden = {auto, stroke: 'transparent', width: 0, points: {show: false}, spanGaps: false, class: 'unseen'};
         series.push({label: `${one.label} upper`, ...hidden}, {label: `${one.label} lower`, ...hidden});
         bands.push({series: [at, at + 1], fill: colour.replace('rgb(', 'rgba(').replace(')', `, ${alpha})`)});
       };
-      if (one.min) band(0.16);
-      if (one.low) band(0.14);
+      if (one.min) band(0.2, true);
+      if (one.interval) band(0.13, false);
     });
     return {series, bands};
   }
@@ -227,12 +225,22 @@ export class Chart {
     return kept.sort((a, b) => a - b);
   }
 
-  span(low, high) {
-    if (!finite(low) || !finite(high)) return [0, 1];
+  span(least, most) {
+    if (!finite(least) || !finite(most)) return [0, 1];
+    const [low, high] = this.reach(least, most);
     if (this.scale.kind === 'log') return [low / 1.25, high * 1.25];
     if (this.scale.kind === 'asinh') return [low < 0 ? low * 1.2 : low / 1.2, high > 0 ? high * 1.2 : high / 1.2];
     const room = (high - low || Math.abs(high) || 1) * 0.08;
     return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
+  }
+
+  // Room for most of the intervals, but no more than the curves themselves take: they may be endless.
+  reach(low, high) {
+    const of = project(this.scale), bounds = this.columns.map(c => c.bounds);
+    const [bottom] = quantiles(bounds.flatMap(b => b.lows), [0.1]), [, top] = quantiles(bounds.flatMap(b => b.highs), [0, 0.9]);
+    const room = of(high) - of(low) || Infinity;
+    const within = v => finite(of(v)) && of(v) > of(low) - room && of(v) < of(high) + room;
+    return [within(bottom) ? Math.min(low, bottom) : low, within(top) ? Math.max(high, top) : high];
   }
 
   select(u) {

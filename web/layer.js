@@ -8,6 +8,7 @@ import {metric, thermometers} from './metrics.js';
 
 const MORE = ['stability', 'efficiency', 'coherence', 'drift', 'update_ratio', 'heat', 'entropy'].map(metric);
 const ALSO = ['stability', 'efficiency'];
+const BANDS = 100;
 
 export class LayerPanel {
   constructor({run, layer, onClose, onZoom, signal}) {
@@ -45,7 +46,7 @@ export class LayerPanel {
     const metrics = [...new Set([chosen.key, ...ALSO])].map(metric);
     try {
       const points = Math.max(200, Math.min(600, Math.floor(this.root.clientWidth / 2)));
-      const answer = await ask(this.run, {metrics: metrics.map(m => m.key), layers: [this.layer.name], from, to, points}, signal);
+      const answer = await ask(this.run, {metrics: metrics.map(m => m.key), layers: [this.layer.name], from, to, points, intervals: BANDS}, signal);
       setText(this.note, '');
       this.draw(metrics, answer, from, to, marks);
     } catch (error) {

@@ -11,6 +11,7 @@ import {LOSS, instruments, metric, ofLayers, ofRun, thermometers} from './metric
 import {PhasePlane} from './phase.js';
 
 const POINTS = 600;
+const BANDS = 150; // intervals over what is in view
 const FASTEST_MS = 1000; // between two looks at the series of a live run
 const SLACK = 5; // and at least so many times what the last look took
 const DRAWN = ['kinetic', 'configurational'];
@@ -32,6 +33,7 @@ export class RunView {
     this.drawn = new Set(DRAWN);
     this.other = metric('stability');
     this.parts = [];
+    this.bands = new Map(); // metric -> its intervals in view
     this.makeHead();
     this.makeTimeline();
     this.makeRest();
@@ -231,6 +233,7 @@ export class RunView {
       this.charted = {from, to, found, warm};
       this.drawCharts();
       this.phase.set(found('energy'), found('entropy'));
+      this.loadBands(from, to, loading.signal);
       await this.loadHeat();
       this.loadLayer(again);
       this.note.hidden = true;
@@ -242,12 +245,26 @@ export class RunView {
     this.took = performance.now() - began;
   }
 
+  // The intervals take longer than the values: the curves do not wait for them.
+  async loadBands(from, to, signal) {
+    const metrics = [...this.charted.warm, this.other].filter(m => m.thermometer || instruments.includes(m)).map(m => m.key);
+    if (!metrics.length) return;
+    try {
+      const answer = await ask(this.name, {metrics, from, to, points: 2, intervals: BANDS}, signal);
+      if (signal.aborted) return;
+      answer.series.forEach(one => this.bands.set(one.metric, one.interval));
+      this.drawCharts();
+    } catch (error) {
+      if (error.name !== 'AbortError') this.bands.clear(); // the curves stand without them
+    }
+  }
+
   drawCharts() {
     if (!this.charted) return;
     const {from, to, found, warm} = this.charted, marks = this.marks();
     this.loss.set({series: [{label: 'loss', ...found('loss')}], from, to, marks});
-    this.heats.set({series: warm.map(m => ({label: m.name.toLowerCase(), colour: lineColour(thermometers.indexOf(m)), ...found(m.key)})), from, to, marks});
-    this.third.set({series: [{label: this.other.name.toLowerCase(), ...found(this.other.key)}], from, to, marks});
+    this.heats.set({series: warm.map(m => ({label: m.name.toLowerCase(), colour: lineColour(thermometers.indexOf(m)), ...found(m.key), interval: this.bands.get(m.key)})), from, to, marks});
+    this.third.set({series: [{label: this.other.name.toLowerCase(), ...found(this.other.key), interval: this.bands.get(this.other.key)}], from, to, marks});
   }
 
   drawRange(from, to) {

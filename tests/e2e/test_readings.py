@@ -99,6 +99,22 @@ class Recordings(ReadingCase):
             series = self.shared.series("sgd-momentum", metric, points=2000)["series"][0]
             self.assertEqual((series["step"][-1], series["value"][-1]), (799, value), metric)
 
+    def test_intervals_beside_a_series(self):
+        """The last is the reading's own; the others are spread over what was asked for; a loss has none."""
+        reading = self.shared.reading_at("sgd-momentum", 799)
+        series = self.shared.series("sgd-momentum", "temperature.kinetic,stability,loss", intervals=10)["series"]
+        kinetic, stability, loss = (one.get("interval") for one in series)
+        self.assertIsNone(loss)
+        self.assertEqual(kinetic["step"], [*range(0, 800, 80), 799])
+        for found, low, high in ((kinetic, reading["global"]["kinetic"]["low"], reading["global"]["kinetic"]["high"]),
+                                 (stability, *reading["intervals"]["stability"])):
+            self.assertEqual(len(found["low"]), 11)
+            self.assertAlmostEqual(found["low"][-1] / low, 1, 9)
+            self.assertAlmostEqual(found["high"][-1] / high, 1, 9)
+        part = self.shared.series("sgd-momentum", "temperature.kinetic", layer="*", intervals=3, from_=300, to=400)["series"]
+        self.assertEqual({tuple(one["interval"]["step"]) for one in part}, {(300, 334, 368, 400)})
+        self.shared.get_json("/api/v1/runs/sgd-momentum/series?metric=stability&intervals=1001", expect=400)
+
     def test_series_gives_back_the_loss(self):
         lines = recording("sgd-momentum")
         self.replayed("sgd-momentum")

@@ -111,6 +111,9 @@ test('run: readings, curves with their extremes, alerts on the time line', async
   assert.deepEqual(got.marks.filter(step => alerts.some(a => a.step === step)).length, alerts.length);
   assert.deepEqual(got.range, [0, 1319]);
   assert.ok(got.n > 100 && got.n <= 700 && got.columns === 4, JSON.stringify(got));
+  await until(page, () => document.querySelectorAll('.chart')[1].chart.columns[0].bounds.lows.filter(Number.isFinite).length > 50);
+  const [kinetic] = (await daemon.get('/api/v1/runs/lr-ramp/series?metric=temperature.kinetic&points=2&intervals=150')).series;
+  assert.deepEqual(await page.evaluate(() => document.querySelectorAll('.chart')[1].chart.columns[0].bounds.highs), kinetic.interval.high);
   await browser.close(page);
 });
 
@@ -210,6 +213,21 @@ test('alerts: acknowledge', async () => {
   await page.locator('#firing', {hasText: /\d/}).waitFor();
   await page.selectOption('.filters select >> nth=0', 'resolved');
   await item.waitFor({state: 'detached'});
+  await browser.close(page);
+});
+
+test('alerts: silence, and lift it', async () => {
+  const page = await browser.open(daemon, '/#/alerts');
+  const {alerts} = await daemon.get('/api/v1/alerts?run=alarmed&state=firing');
+  const item = page.locator(`.alert[data-id="${alerts[0].id}"]`);
+  await item.getByRole('button', {name: '4 h', exact: true}).click();
+  await item.locator('.alert-state', {hasText: 'silenced'}).waitFor();
+  const {silences} = await daemon.get('/api/v1/silences');
+  assert.deepEqual(silences[0].matchers.map(m => m.value), [alerts[0].rule, 'alarmed', alerts[0].layer || '']);
+  assert.ok(Math.abs(silences[0].ends - silences[0].starts - 4 * 3600) < 5);
+  await page.getByRole('button', {name: `Lift silence ${silences[0].id}`}).click();
+  await item.locator('.alert-state', {hasText: /^firing$/}).waitFor();
+  assert.deepEqual((await daemon.get('/api/v1/silences')).silences, []);
   await browser.close(page);
 });
 
