@@ -4,7 +4,7 @@
 // fixed time: `eventually` and Playwright ask again until a deadline that only a defect reaches.
 import assert from 'node:assert/strict';
 import {spawn, spawnSync} from 'node:child_process';
-import {existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {connect} from 'node:net';
 import {tmpdir} from 'node:os';
@@ -40,12 +40,13 @@ export class Daemon {
       writeFileSync(join(daemon.home, 'pyrometer.yaml'), config(daemon.home));
       args.push('--config', join(daemon.home, 'pyrometer.yaml'));
     }
-    daemon.said = '';
-    daemon.process = spawn(join(BIN, 'pyrometerd'), args, {stdio: ['ignore', 'ignore', 'pipe'], env: {...process.env, NOTIFY_SOCKET: ''}});
-    daemon.process.stderr.on('data', text => (daemon.said += text));
+    // Into a file: a pipe that nobody reads while this program waits would hold the daemon up.
+    const log = openSync(join(daemon.home, 'stderr'), 'w');
+    daemon.process = spawn(join(BIN, 'pyrometerd'), args, {stdio: ['ignore', log, log], env: {...process.env, NOTIFY_SOCKET: ''}});
+    closeSync(log);
     const endpoints = join(daemon.home, 'data', 'endpoints.json');
     await eventually(() => {
-      assert.equal(daemon.process.exitCode, null, daemon.said);
+      assert.equal(daemon.process.exitCode, null, daemon.said());
       return existsSync(endpoints) && readFileSync(endpoints, 'utf8').trim().endsWith('}');
     }, 'endpoints.json');
     const where = JSON.parse(readFileSync(endpoints, 'utf8'));
@@ -60,8 +61,13 @@ export class Daemon {
       this.process.kill('SIGTERM');
       await eventually(() => this.process.exitCode !== null || this.process.signalCode, 'the end of the daemon');
     }
+    const said = this.said();
     rmSync(this.home, {recursive: true, force: true});
-    assert.equal(this.process.exitCode, 0, this.said);
+    assert.equal(this.process.exitCode, 0, said);
+  }
+
+  said() {
+    return readFileSync(join(this.home, 'stderr'), 'utf8').slice(-2000);
   }
 
   async get(path) {
