@@ -108,6 +108,10 @@ check: ## every test, plain and under ASan+UBSan; ends with 'N passed, N failed'
 	@scripts/deps.sh
 	@scripts/web.sh test
 	@tests/run.sh
+bench-web: all ## how soon the dashboard is there, with 100 runs and one of 1,000,000 steps
+	@$(MAKE) --no-print-directory $(BIN)/loadgen
+	@scripts/web.sh test
+	@node bench/web.mjs
 check-web: all ## the dashboard's tests alone, in Chromium
 	@scripts/web.sh test
 	@node tests/web/main.mjs
@@ -147,6 +151,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps web demo check check-web unit-tests check-valgrind bench bench-peers calibrate ramps quality fuzz lint format install clean help
+.PHONY: all deps web demo check check-web bench-web unit-tests check-valgrind bench bench-peers calibrate ramps quality fuzz lint format install clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

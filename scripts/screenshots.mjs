@@ -44,7 +44,7 @@ async function shoot(browser, daemon, [name, path, theme, width, height, part, s
     const rows = [...document.querySelectorAll('tbody tr .spark')].every(canvas => canvas.width === 120);
     const heat = document.querySelector('.heat');
     const bands = !document.querySelector('.readings') || (charts[1] && charts[1].columns?.some(c => c.bounds.steps.length));
-    return rows && bands && charts.every(c => !c.data || c.plot) && (!heat || heat.heat.pages.size) && document.querySelector('h1') &&
+    return rows && bands && (!charts.length || charts[0].plot) && charts.every(c => !c.data || c.plot) && (!heat || heat.heat.pages.size) && document.querySelector('h1') &&
       document.fonts.status === 'loaded' && !!document.querySelector('tbody tr, .chart, .alert');
   };
   await eventually(() => page.evaluate(ready), `${name} is drawn`);

@@ -420,12 +420,11 @@ export class HeatMap {
   }
 }
 
-// A name that fits, with its middle left out.
+// A name that fits: its end, which tells layers apart.
 function clip(context, name, width) {
   if (context.measureText(name).width <= width) return name;
-  for (let keep = name.length - 1; keep > 2; keep--) {
-    const head = Math.ceil(keep / 2);
-    const text = `${name.slice(0, head)}…${name.slice(name.length - (keep - head))}`;
+  for (let from = 1; from < name.length; from++) {
+    const text = `…${name.slice(from)}`;
     if (context.measureText(text).width <= width) return text;
   }
   return '…';

@@ -2,6 +2,7 @@
 // it (and the start and the stop of the daemon).
 import './modules.mjs';
 import './pages.mjs';
+import './grafana.mjs';
 import {runAll} from './harness.mjs';
 
 process.exit(await runAll('dashboard, Chromium'));
