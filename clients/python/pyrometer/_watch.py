@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from ._layers import Layer
-    from ._moments import Moments
 
 OPTIMIZERS = {"SGD": "sgd", "Adam": "adam", "AdamW": "adamw"}
 LEVELS = ("economy", "full")
@@ -85,16 +84,15 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
 class ModelWatcher:
     def __init__(self, model: nn.Module, optimizer: Optimizer, layers: Sequence[Layer],
                  level: str) -> None:
-        from ._moments import Moments
+        from ._moments import grouped
 
         self._model = model
         self._optimizer = optimizer
         self._layers = layers
         self._level = level
-        self._groups: list[tuple[list[int], Moments]] = []  # a device's layers
-        for device in dict.fromkeys(layer.params[0].device for layer in layers):
-            members = [i for i, layer in enumerate(layers) if layer.params[0].device == device]
-            self._groups.append((members, Moments([layers[i].params for i in members], device)))
+        # gu_prev is what plain SGD's stability is read from; the others have their momentum.
+        self._with_previous = level == "full" or is_plain_sgd(optimizer)
+        self._groups = list(grouped([layer.params for layer in layers], self._with_previous))
         self._run: Optional[Run] = None
         self._activations: Any = None
         self._unhook: Callable[[], None] = lambda: None  # noqa: E731
@@ -179,13 +177,13 @@ class ModelWatcher:
         here = run.next_step
         kept, self._kept_at = self._kept_at, None
         logged = run.is_logged(here)
-        if not logged and not run.is_logged(here + 1):  # whose previous update this is
-            return
+        if not logged and not (self._with_previous and run.is_logged(here + 1)):
+            return  # this update is no previous one of any that is sent
         self._lr = _lr_of(self._optimizer) if logged else None
         follows = kept is not None and here - kept <= 1
         for _, moments in self._groups:
             moments.before(follows)
-        self._kept_at, self._has_previous = here, follows
+        self._kept_at, self._has_previous = here, follows and self._with_previous
 
     @shielded()
     def _after(self) -> None:
@@ -328,6 +326,11 @@ def optimizer_facts(optimizer: Any) -> dict[str, Any]:
     if group.get("nesterov") is not None:
         facts["nesterov"] = bool(group["nesterov"])
     return {key: value for key, value in facts.items() if value is not None}
+
+
+def is_plain_sgd(optimizer: Any) -> bool:
+    facts = optimizer_facts(optimizer)
+    return facts["name"] == "sgd" and not facts.get("momentum")
 
 
 def _unwrap_optimizer(optimizer: Any) -> Any:

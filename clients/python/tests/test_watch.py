@@ -8,6 +8,7 @@ import warnings
 from unittest import mock
 
 import pyrometer
+from pyrometer._watch import is_plain_sgd
 from tests.test_client import ClientTest
 
 try:
@@ -26,7 +27,7 @@ def flat(tensors):
     return torch.cat([t.detach().double().reshape(-1) for t in tensors])
 
 
-def naive(weights, gradient, update, previous):
+def naive(weights, gradient, update, previous=None):
     stats = {"w_min": weights.min(), "w_max": weights.max()}
     for letter, values in (("w", weights), ("g", gradient), ("u", update)):
         if values is not None:
@@ -79,10 +80,10 @@ class WatchTest(ClientTest):
             updates = [flat(params) - old for params, old in zip(layers, before)]
             expected.append((float(loss), [naive(*each) for each in
                                            zip(before, gradients, updates, previous)]))
-            previous = updates
+            previous = updates if is_plain_sgd(optimizer) else previous
         return expected
 
-    def compare(self, messages, expected, tolerance=1e-12):
+    def compare(self, messages, expected, tolerance=1e-12, relative=1e-9):
         self.assertEqual(len(messages), len(expected))
         for message, (loss, layers) in zip(messages, expected):
             self.assertEqual(message["loss"], loss)
@@ -91,15 +92,13 @@ class WatchTest(ClientTest):
                        if column[index] is not None}
                 self.assertEqual(set(got), set(layer), message["step"])
                 for key, value in layer.items():
-                    scale = max(abs(value), tolerance)
-                    # The previous update is kept in float32; E[x^2] - E[x]^2 cancels in float64.
-                    allowed = 1e-5 * scale if key == "gu_prev" else 1e-9 * scale
+                    allowed = relative * max(abs(value), tolerance)
                     if key.endswith("_var"):
                         allowed += 1e-15 * layer[key[:2] + "mean"] ** 2
                     self.assertAlmostEqual(got[key], value, delta=allowed,
                                            msg=f"{key} of layer {index} in step {message['step']}")
 
-    def check(self, make_optimizer, layers=None, model=None, **kwargs):
+    def check(self, make_optimizer, layers=None, model=None, relative=1e-9, **kwargs):
         daemon = self.daemon()
         model = model or mlp()
         layers = layers or [list(m.parameters()) for m in model if list(m.parameters())]
@@ -107,7 +106,7 @@ class WatchTest(ClientTest):
         run = self.watch(daemon, model, optimizer)
         expected = self.train(model, optimizer, run, 6, layers, **kwargs)
         messages = self.messages(daemon, run)
-        self.compare(messages, expected)
+        self.compare(messages, expected, relative=relative)
         return daemon.hellos[0], messages
 
 
@@ -170,11 +169,75 @@ class Statistics(WatchTest):
     def test_float64_parameters(self):
         self.check(lambda p: torch.optim.SGD(p, lr=0.1), model=mlp().double())
 
-    def test_layers_cut_by_chunks(self):
-        from pyrometer import _moments
-        for chunk in (7, 48, 50):
-            with mock.patch.object(_moments, "CHUNK_ON_CPU", chunk):
-                self.check(lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9))
+    def test_layers_measured_by_rows(self):
+        """Small ones, so that rows, chunks and layers end everywhere in each other."""
+        from pyrometer import _moments, _rows
+        for row, rows in ((1, 5), (4, 1), (7, 3), (100, 2)):
+            with self.subTest(row=row, rows=rows), mock.patch.multiple(
+                    _moments, EXACT_LAYER=0, EXACT_TOTAL=0), mock.patch.multiple(
+                    _rows, ROW=row, ROWS_ON_CPU=rows):
+                for momentum in (0, 0.9):
+                    self.check(lambda p: torch.optim.SGD(p, lr=0.1, momentum=momentum),
+                               model=mlp().double())
+
+    def test_large_layers_in_float32(self):
+        """Relative to the root of a sum's squares: sums may cancel."""
+        from pyrometer._moments import KEYS, grouped
+        torch.manual_seed(5)
+        layers = [[torch.randn(300, 700), torch.randn(300)], [torch.randn(40)],
+                  [0.5 + torch.rand(100, 1000)]]
+        for layer in layers:
+            for param in layer:
+                param.grad = torch.randn_like(param)
+        (small, _), (large, _) = groups = list(grouped(layers, True))
+        self.assertEqual((small, large), ([1], [0, 2]))
+        updates = [[0.01 * torch.randn_like(param) for param in layer] for layer in layers]
+        for _ in range(2):  # the second time there is an update before
+            before = [flat(layer) for layer in layers]
+            for _, moments in groups:
+                moments.before(True)
+            for layer, update in zip(layers, updates):
+                for param, change in zip(layer, update):
+                    param += change
+            tables = [moments.after() for _, moments in groups]
+            after = [flat(layer) for layer in layers]
+        for (members, _), table in zip(groups, tables):
+            for column, index in enumerate(members):
+                w, g = before[index], flat([param.grad for param in layers[index]])
+                u, previous = after[index] - w, flat(updates[index])
+                norms = {"gw": g.norm() * w.norm(), "gu": g.norm() * u.norm(),
+                         "gu_prev": g.norm() * previous.norm()}
+                for letter, values in (("w", w), ("u", u), ("g", g)):
+                    norms[letter + "_mean"] = values.norm() / len(values) ** 0.5
+                exact = naive(w, g, u, previous)
+                for key, got in zip(KEYS, table[:, column].tolist()):
+                    scale = float(norms.get(key, exact[key]))
+                    tolerance = 1e-5 if key == "gu_prev" else 1e-6
+                    self.assertAlmostEqual(got, exact[key], delta=tolerance * abs(scale), msg=key)
+
+    def test_every_kind_of_layer(self):
+        class Model(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.embed, self.norm = nn.Embedding(50, 32), nn.LayerNorm(32)
+                self.attention = nn.MultiheadAttention(32, 4, batch_first=True)
+                self.conv, self.batch_norm = nn.Conv1d(32, 16, 3), nn.BatchNorm1d(16)
+                self.lstm, self.head = nn.LSTM(16, 8, batch_first=True), nn.Linear(8, 2)
+
+            def forward(self, x):
+                x = self.norm(self.embed((x * 10).long().clamp(0, 49)))
+                x = self.attention(x, x, x)[0].transpose(1, 2)
+                return self.head(self.lstm(self.batch_norm(self.conv(x)).transpose(1, 2))[0])
+
+        torch.manual_seed(4)
+        model = Model()
+        layers = [list(module.parameters(recurse=False)) for module in (
+            model.embed, model.norm, model.attention, model.attention.out_proj, model.conv,
+            model.batch_norm, model.lstm, model.head)]
+        hello, _ = self.check(lambda p: torch.optim.AdamW(p, lr=0.01), layers, model)
+        self.assertEqual([layer["kind"] for layer in hello["layers"]],
+                         ["embedding", "layernorm", "attention", "linear", "conv",
+                          "batchnorm", "recurrent", "linear"])
 
     def test_equal_weights_have_no_variance(self):
         model = mlp()
@@ -186,14 +249,27 @@ class Statistics(WatchTest):
         self.assertEqual(daemon.hellos[0]["layers"][0]["init"]["distribution"], "constant")
 
     def test_small_variance_beside_a_large_mean(self):
-        from pyrometer._moments import KEYS, Moments
+        from pyrometer._moments import KEYS, Exact
         torch.manual_seed(3)
         values = 1 + 1e-4 * torch.randn(4096)
-        moments = Moments([[values]], values.device)
+        moments = Exact([[values]], False)
         moments.before(False)
         got = dict(zip(KEYS, moments.after()[:, 0].tolist()))["w_var"]
         exact = values.double().var(unbiased=False).item()
         self.assertAlmostEqual(got / exact, 1, delta=1e-7)
+
+    def test_momentum_sends_no_product_with_the_update_before_unless_full(self):
+        for level, kind, sent in (("economy", torch.optim.Adam, False),
+                                  ("full", torch.optim.Adam, True),
+                                  ("economy", torch.optim.SGD, True)):
+            daemon, model = self.daemon(), mlp()
+            optimizer = kind(model.parameters(), lr=0.1)
+            run = self.watch(daemon, model, optimizer, level=level)
+            for step in range(2):
+                self.backward(model, step)
+                optimizer.step()
+                run.step(1.0)
+            self.assertEqual("gu_prev" in self.messages(daemon, run)[1]["stats"], sent)
 
 
 class Conventions(WatchTest):
