@@ -86,6 +86,7 @@ $(BUILD)/clients/c/%.o: ALL_CFLAGS += -fPIC -fvisibility=hidden
 $(BUILD)/api/assets.c: scripts/embed.py $(WEB_FILES)
 	$(call say,WEB,$@)
 	$(Q)python3 scripts/embed.py web $@
+$(BUILD)/api/openapi.o: api/schemas.json
 $(BUILD)/api/assets.o: $(BUILD)/api/assets.c
 	$(call say,CC,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<

@@ -2,7 +2,8 @@
 # Installs the Debian packages that building, testing and running need. Does nothing, fast, when all are there.
 set -eu
 packages="gcc libc6-dev make pkg-config python3 libuv1-dev libmicrohttpd-dev libcjson-dev libsqlite3-dev
- libyaml-dev libcurl4-openssl-dev libgnutls28-dev prometheus-alertmanager zlib1g-dev check"
+ libyaml-dev libcurl4-openssl-dev libgnutls28-dev prometheus-alertmanager zlib1g-dev check
+ python3-jsonschema prometheus"
 missing=""
 for p in $packages; do
     status=$(dpkg-query -W -f='${Status}' "$p" 2>/dev/null || true)
@@ -18,3 +19,9 @@ echo "deps: installing$missing"
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
 # shellcheck disable=SC2086
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+# Tests start their own; the packages would leave services running.
+for service in prometheus prometheus-alertmanager; do
+    case "$missing " in
+    *" $service "*) [ ! -d /run/systemd/system ] || $as_root systemctl disable --quiet --now "$service" || true ;;
+    esac
+done
