@@ -12,7 +12,7 @@
 #include <strings.h>
 
 #define DETAIL_MAX 4096
-#define VARY "Accept-Encoding, Origin"
+#define VARY "Accept, Accept-Encoding, Origin"
 
 bool etag_matches(const char *if_none_match, const char *etag) {
     size_t len = strlen(etag);

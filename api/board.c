@@ -170,6 +170,7 @@ void board_set_trouble(struct board *b, const char *reason) {
     if (reason) {
         snprintf(t->reason, sizeof t->reason, "%s", reason);
     }
+    b->changes++;
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -241,6 +242,7 @@ void board_count_fired(struct board *b, const char *rule) {
         snprintf(f->rule, sizeof f->rule, "%s", rule);
     }
     f->count++;
+    b->changes++;
     pthread_mutex_unlock(&b->lock);
 }
 

@@ -20,6 +20,7 @@ struct board_figures {
     _Atomic uint64_t connections_open, connections_total, connections_refused;
     _Atomic uint64_t reads_paused; // connections whose reading is stopped now (back-pressure)
     _Atomic uint64_t queue_bytes;  // read, not yet durable
+    _Atomic uint64_t waiting_since_ns; // monotonic: the oldest of it; 0: there is none
     _Atomic uint64_t commits, commit_failures;
     _Atomic uint64_t commit_seconds_bucket[16]; // counts of commits up to board_commit_bounds_s[i]
     _Atomic uint64_t commit_nanoseconds;        // their sum

@@ -1,16 +1,23 @@
-// GET /metrics: OpenMetrics 1.0 text.
+// GET /metrics: OpenMetrics 1.0 text, or the older text format 0.0.4 for those that ask for it.
+// They differ in the names of families (a counter's ends in _total in the older one), in units
+// (comments there) and in the end mark.
 #include "api/metrics.h"
 
 #include "api/handlers.h"
+#include "base/clock.h"
 #include "base/num.h"
 #include "probes/metric.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define METRICS_BYTES_MAX ((size_t)1 << 26)
 #define METRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+#define TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 static void begin_family(struct buf *out, const char *name, const char *type, const char *unit,
                          const char *help) {
@@ -90,6 +97,12 @@ static void put_gauges(struct buf *out, struct board_figures *f, bool ready) {
               "Connections that are not read from until the disk catches up.", f->reads_paused);
     put_gauge(out, "pyrometer_queue_bytes", "bytes", "Read from jobs and not yet on disk.",
               f->queue_bytes);
+    uint64_t since = f->waiting_since_ns, now = clock_monotonic_ns();
+    begin_family(out, "pyrometer_lag_seconds", "gauge", "seconds",
+                 "How long the oldest of it has waited for the disk.");
+    buf_puts(out, "pyrometer_lag_seconds ");
+    metrics_put_number(out, since && now > since ? (double)(now - since) * 1e-9 : 0);
+    buf_putc(out, '\n');
     put_gauge(out, "pyrometer_wal_bytes", "bytes", "The write-ahead log's size.", f->wal_bytes);
     put_gauge(out, "pyrometer_alert_notices_waiting", NULL,
               "Changes of alerts that wait for a receiver.", f->notices_waiting);
@@ -240,9 +253,100 @@ void metrics_print(struct buf *out, struct board *board) {
     free(runs.at);
 }
 
-enum MHD_Result metrics_get(struct request *q) {
-    struct buf text;
+static bool begins(const char *line, size_t len, const char *with) {
+    size_t n = strlen(with);
+    return len >= n && memcmp(line, with, n) == 0;
+}
+
+void metrics_to_text(const char *open, struct buf *out) {
+    static const char type[] = "# TYPE ", help[] = "# HELP ", counter[] = " counter";
+    bool is_counter = false;
+    for (size_t len; *open; open += len + (open[len] == '\n')) {
+        len = strcspn(open, "\n");
+        if (begins(open, len, "# UNIT ") || begins(open, len, "# EOF")) {
+            continue;
+        }
+        bool is_type = begins(open, len, type), is_help = begins(open, len, help);
+        if (is_type) {
+            is_counter = len > sizeof counter && memcmp(open + len - (sizeof counter - 1), counter,
+                                                        sizeof counter - 1) == 0;
+        }
+        size_t name = is_type || is_help ? 7 + strcspn(open + 7, " ") : len;
+        buf_put(out, open, name);
+        buf_puts(out, is_counter && name < len ? "_total" : "");
+        buf_put(out, open + name, len - name);
+        buf_putc(out, '\n');
+    }
+}
+
+// The figures as they were when somebody last looked, to tell whether they have changed.
+#define FIGURES (sizeof(struct board_figures) / sizeof(_Atomic uint64_t))
+
+struct metrics_watch {
+    pthread_mutex_t lock;
+    uint64_t seen[FIGURES];
+    uint64_t changes;
+};
+
+struct metrics_watch *metrics_watch_create(void) {
+    struct metrics_watch *w = NEW(struct metrics_watch);
+    pthread_mutex_init(&w->lock, NULL);
+    return w;
+}
+
+void metrics_watch_destroy(struct metrics_watch *w) {
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+// Grows with every change of what the metrics show.
+static uint64_t version(struct api *a) {
+    struct metrics_watch *w = a->metrics;
+    const _Atomic uint64_t *figures = (const _Atomic uint64_t *)board_figures(a->board);
+    bool changed = false;
+    pthread_mutex_lock(&w->lock);
+    for (size_t i = 0; i < FIGURES; i++) {
+        uint64_t now = atomic_load_explicit(&figures[i], memory_order_relaxed);
+        changed = changed || now != w->seen[i];
+        w->seen[i] = now;
+    }
+    w->changes += changed || board_figures(a->board)->waiting_since_ns; // the lag grows by itself
+    uint64_t all = w->changes + board_version(a->board);
+    pthread_mutex_unlock(&w->lock);
+    return all;
+}
+
+// As open text, unless the older format is asked for and the newer is not.
+static bool wants_text(const struct request *q) {
+    const char *accept = request_header(q, MHD_HTTP_HEADER_ACCEPT);
+    return accept && strstr(accept, "text/plain") && !strstr(accept, "openmetrics-text");
+}
+
+static enum MHD_Result make_metrics(struct request *q) {
+    bool as_text = wants_text(q);
+    const char *key = as_text ? "/metrics text" : "/metrics";
+    enum MHD_Result rc;
+    if (request_shelved(q, key, &rc)) { // made while this request waited for a worker
+        return rc;
+    }
+    uint64_t made = version(q->api);
+    struct buf open, text;
+    buf_init(&open, METRICS_BYTES_MAX);
     buf_init(&text, METRICS_BYTES_MAX);
-    metrics_print(&text, q->api->board);
-    return answer_text(q, MHD_HTTP_OK, METRICS_TYPE, &text);
+    metrics_print(&open, q->api->board);
+    if (as_text) {
+        metrics_to_text(buf_str(&open), &text);
+    }
+    rc = answer_shelved(q, key, made, as_text ? &text : &open, as_text ? TEXT_TYPE : METRICS_TYPE);
+    buf_free(&open);
+    buf_free(&text);
+    return rc;
+}
+
+enum MHD_Result metrics_get(struct request *q) {
+    enum MHD_Result rc;
+    q->arrived = version(q->api);
+    return request_shelved(q, wants_text(q) ? "/metrics text" : "/metrics", &rc)
+               ? rc
+               : request_defer(q, make_metrics, false);
 }

@@ -3,6 +3,7 @@
 #include "api/server.h"
 
 #include "api/ingest.h"
+#include "api/metrics.h"
 #include "api/reading.h"
 #include "api/relay.h"
 #include "api/request.h"
@@ -248,6 +249,7 @@ static struct api *create(const struct api_config *config) {
     copy_origins(a);
     a->readings = reading_cache_create();
     a->shelf = shelf_create();
+    a->metrics = metrics_watch_create();
     // Streams stay open: they may not take every connection that there is.
     a->max_streams =
         config->max_connections / 2 < LIMIT_STREAMS ? config->max_connections / 2 : LIMIT_STREAMS;
@@ -260,6 +262,7 @@ static void destroy(struct api *a) {
     relay_destroy(a->relay);
     reading_cache_destroy(a->readings);
     shelf_destroy(a->shelf);
+    metrics_watch_destroy(a->metrics);
     for (size_t i = 0; i < a->config.n_origins; i++) {
         free(a->origins[i]);
     }

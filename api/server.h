@@ -11,6 +11,7 @@
 struct reading_cache;
 struct relay;
 struct shelf;
+struct metrics_watch;
 struct workers;
 
 struct api {
@@ -25,6 +26,7 @@ struct api {
     char address[300];
     struct reading_cache *readings;
     struct shelf *shelf;
+    struct metrics_watch *metrics;
     _Atomic unsigned streams; // open
     unsigned max_streams;
     // Heartbeat: a thread that waits for requests is well; one that answers one shows its progress.

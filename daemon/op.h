@@ -28,6 +28,7 @@ enum op_type {
 
 struct op {
     struct op *next;
+    uint64_t pushed_ns; // monotonic, when it was queued
     uint64_t sequence; // given by writer_push
     enum op_type type;
     int64_t run, attempt, step;

@@ -180,8 +180,9 @@ static void *grow(void *old, size_t n, size_t more, size_t size) {
     return grown;
 }
 
-// Hands the outcome to the loop and frees the ops but for the alerts, which travel on.
-static void report(struct writer *w, struct op *batch) {
+// Hands the outcome to the loop and frees the ops but for the alerts, which travel on. `rest` is
+// what comes next.
+static void report(struct writer *w, struct op *batch, const struct op *rest) {
     pthread_mutex_lock(&w->mutex);
     struct written *d = &w->done;
     if (w->n_runs) {
@@ -205,6 +206,8 @@ static void report(struct writer *w, struct op *batch) {
         }
     }
     w->figures->queue_bytes = w->queued_bytes;
+    rest = rest ? rest : w->head;
+    w->figures->waiting_since_ns = rest ? rest->pushed_ns : 0;
     pthread_mutex_unlock(&w->mutex);
     w->wake(w->context);
 }
@@ -269,7 +272,7 @@ static void *run_writer(void *argument) {
             w->figures->wal_bytes = (uint64_t)store_wal_bytes(w->store);
             struct op *rest = last->next;
             last->next = NULL;
-            report(w, batch);
+            report(w, batch, rest);
             batch = rest;
         }
     }
@@ -300,6 +303,10 @@ uint64_t writer_push(struct writer *w, struct op *op) {
     uint64_t sequence = op->sequence = ++w->pushed;
     *w->tail = op;
     w->tail = &op->next;
+    op->pushed_ns = clock_monotonic_ns();
+    if (w->queued_bytes == 0) {
+        w->figures->waiting_since_ns = op->pushed_ns;
+    }
     w->queued_bytes += op_bytes(op);
     w->figures->queue_bytes = w->queued_bytes;
     pthread_cond_signal(&w->changed);

@@ -427,6 +427,23 @@ START_TEST(test_metrics_shape) {
 }
 END_TEST
 
+START_TEST(test_metrics_as_text) {
+    struct buf out;
+    buf_init(&out, 10000);
+    metrics_to_text("# TYPE a counter\n# HELP a Of counter.\na_total{x=\"# EOF\"} 1\n# TYPE b "
+                    "gauge\n# UNIT b b\n"
+                    "# HELP b B.\nb 2\n# TYPE counter gauge\ncounter 3\n# EOF\n",
+                    &out);
+    ck_assert_str_eq(buf_str(&out),
+                     "# TYPE a_total counter\n# HELP a_total Of counter.\na_total{x=\"# EOF\"} 1\n"
+                     "# TYPE b gauge\n# HELP b B.\nb 2\n# TYPE counter gauge\ncounter 3\n");
+    buf_clear(&out);
+    metrics_to_text("", &out);
+    ck_assert_uint_eq(out.len, 0);
+    buf_free(&out);
+}
+END_TEST
+
 START_TEST(test_metrics_are_capped) {
     struct board *board = board_create();
     board_publish(board, make_snapshot("a", METRICS_SAMPLES_MAX));
@@ -522,6 +539,7 @@ int main(void) {
         test_tokens,
         test_etags,
         test_metrics_shape,
+        test_metrics_as_text,
         test_metrics_are_capped,
         test_metric_numbers,
         test_reading_json,
