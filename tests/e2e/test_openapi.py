@@ -38,6 +38,7 @@ class OpenApi(SharedDaemonCase):
             for step in range(60):
                 job.step(step, scalars={"accuracy": step / 60})
             job.send({"type": "event", "step": 59, "name": "data_refresh", "data": {"x": [1, None, "NaN"]}})
+            job.send({"type": "outputs", "step": 60, "bins": [0, 1, 2, 3], "counts": [5, 9, 7]})
             for step in range(60, 90):
                 job.step(step)
             job.wait_ack(89)
