@@ -7,6 +7,7 @@ import tempfile
 import unittest
 import urllib.parse
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from harness import Job, SharedDaemonCase, TestCase, eventually, make_step
@@ -128,6 +129,14 @@ class Prometheus(SharedDaemonCase):
         cls.prometheus = eventually(find, "Prometheus's address")[1]
 
     def ask(self, query):
+        """What Prometheus has; nothing before it is ready."""
+        try:
+            return self.result_of(query)
+        except HTTPError as e:
+            self.assertEqual(e.code, 503)
+            return []
+
+    def result_of(self, query):
         with urlopen(f"http://{self.prometheus}/api/v1/query?" + urllib.parse.urlencode({"query": query})) as answer:
             return [(r["metric"], float(r["value"][1])) for r in json.load(answer)["data"]["result"]]
 
