@@ -1,4 +1,4 @@
-#include "api/board.h"
+#include "api/board_live.h"
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -11,21 +11,6 @@
 const double board_commit_bounds_s[BOARD_COMMIT_BOUNDS] = {
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10};
 
-struct letter {
-    char *event, *data;
-};
-
-struct subscriber {
-    struct subscriber *next;
-    char *run;
-    struct subscriber_calls calls;
-    struct letter ring[BOARD_RING];
-    size_t first, n; // of the ring
-    uint64_t dropped;
-    struct snapshot *snapshot; // not yet taken
-    bool asleep, beat, ended;
-};
-
 // Live runs are few hundreds at most and looked up by requests and publications, a few hundred a
 // second: an array sorted by name is all it takes.
 struct fired {
@@ -35,10 +20,9 @@ struct fired {
 
 struct board {
     pthread_mutex_t lock;
-    struct snapshot **live;
+    struct live_entry **live;
     size_t n, cap;
-    struct subscriber *subscribers;
-    bool closed;
+    struct streams streams;
     struct board_trouble trouble; // began 0: there was none
     char *receivers;              // JSON
     struct ruleset *rules;
@@ -52,6 +36,7 @@ struct board *board_create(void) {
     struct board *b = NEW(struct board);
     CHECK(pthread_mutex_init(&b->lock, NULL) == 0);
     b->rules = ruleset_default();
+    streams_init(&b->streams);
     return b;
 }
 
@@ -59,10 +44,19 @@ void board_destroy(struct board *b) {
     if (!b) {
         return;
     }
-    CHECK(b->subscribers == NULL);
+    CHECK(b->streams.n == 0);
     for (size_t i = 0; i < b->n; i++) {
-        snapshot_unref(b->live[i]);
+        b->live[i]->is_live = false;
+        if (!b->live[i]->stirred) {
+            entry_release(b->live[i]);
+        }
     }
+    for (struct live_entry *e = b->streams.stirred, *next; e; e = next) {
+        next = e->next_stirred;
+        e->stirred = false;
+        entry_release(e);
+    }
+    streams_destroy(&b->streams);
     free(b->live);
     free(b->receivers);
     free(b->fired);
@@ -81,7 +75,7 @@ static size_t position(const struct board *b, const char *run, bool *found) {
     *found = false;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = strcmp(b->live[middle]->record.name, run);
+        int order = strcmp(b->live[middle]->snapshot->record.name, run);
         if (order == 0) {
             *found = true;
             return middle;
@@ -95,67 +89,75 @@ static size_t position(const struct board *b, const char *run, bool *found) {
     return low;
 }
 
-static void insert(struct board *b, size_t at, struct snapshot *s) {
+static struct live_entry *insert(struct board *b, size_t at) {
     if (b->n == b->cap) {
         b->cap = b->cap ? 2 * b->cap : 16;
-        struct snapshot **grown = realloc(b->live, b->cap * sizeof(struct snapshot *));
+        struct live_entry **grown = realloc(b->live, b->cap * sizeof(struct live_entry *));
         CHECK(grown != NULL);
         b->live = grown;
     }
-    memmove(&b->live[at + 1], &b->live[at], (b->n - at) * sizeof(struct snapshot *));
-    b->live[at] = s;
+    memmove(&b->live[at + 1], &b->live[at], (b->n - at) * sizeof(struct live_entry *));
     b->n++;
+    struct live_entry *e = b->live[at] = NEW(struct live_entry);
+    e->is_live = true;
+    streams_begin(&b->streams, e);
+    return e;
 }
 
-static void wake(struct subscriber *s) {
-    if (s->asleep) {
-        s->asleep = false;
-        s->calls.wake(s->calls.context);
+void entry_release(struct live_entry *e) {
+    if (e->is_live || e->stirred || e->n_subscribers) {
+        return;
     }
+    for (; e->first < e->end; e->first++) {
+        free(e->ring[e->first % BOARD_RING].event);
+        free(e->ring[e->first % BOARD_RING].data);
+    }
+    snapshot_unref(e->snapshot);
+    free(e);
+}
+
+struct live_entry *board_entry(struct board *b, const char *run) {
+    bool found;
+    size_t at = position(b, run, &found);
+    return found ? b->live[at] : NULL;
+}
+
+struct live_entry *board_entry_at(struct board *b, size_t i) {
+    return i < b->n ? b->live[i] : NULL;
+}
+
+struct streams *board_streams(struct board *b, pthread_mutex_t **lock) {
+    *lock = &b->lock;
+    return &b->streams;
 }
 
 void board_publish(struct board *b, struct snapshot *snapshot) {
-    struct snapshot *old = NULL;
     bool found;
     pthread_mutex_lock(&b->lock);
     size_t at = position(b, snapshot->record.name, &found);
-    if (found) {
-        old = b->live[at];
-        b->live[at] = snapshot;
-    } else {
-        insert(b, at, snapshot);
-    }
-    for (struct subscriber *s = b->subscribers; s; s = s->next) {
-        if (!s->ended && strcmp(s->run, snapshot->record.name) == 0) {
-            snapshot_unref(s->snapshot);
-            s->snapshot = snapshot_ref(snapshot);
-            wake(s);
-        }
-    }
+    struct live_entry *e = found ? b->live[at] : insert(b, at);
+    struct snapshot *old = e->snapshot;
+    e->snapshot = snapshot;
+    streams_stir(&b->streams, e);
     b->changes++;
     pthread_mutex_unlock(&b->lock);
     snapshot_unref(old);
 }
 
 void board_forget(struct board *b, const char *run) {
-    struct snapshot *old = NULL;
     bool found;
     pthread_mutex_lock(&b->lock);
     size_t at = position(b, run, &found);
     if (found) {
-        old = b->live[at];
+        struct live_entry *e = b->live[at];
         b->n--;
-        memmove(&b->live[at], &b->live[at + 1], (b->n - at) * sizeof(struct snapshot *));
-    }
-    for (struct subscriber *s = b->subscribers; s; s = s->next) {
-        if (strcmp(s->run, run) == 0) {
-            s->ended = true;
-            wake(s);
-        }
+        memmove(&b->live[at], &b->live[at + 1], (b->n - at) * sizeof(struct live_entry *));
+        e->is_live = false;
+        streams_stir(&b->streams, e); // its streams take what is there, and end
+        entry_release(e);
     }
     b->changes++;
     pthread_mutex_unlock(&b->lock);
-    snapshot_unref(old);
 }
 
 void board_set_trouble(struct board *b, const char *reason) {
@@ -262,7 +264,7 @@ struct snapshot *board_find(struct board *b, const char *run) {
     bool found;
     pthread_mutex_lock(&b->lock);
     size_t at = position(b, run, &found);
-    struct snapshot *s = found ? snapshot_ref(b->live[at]) : NULL;
+    struct snapshot *s = found ? snapshot_ref(b->live[at]->snapshot) : NULL;
     pthread_mutex_unlock(&b->lock);
     return s;
 }
@@ -272,126 +274,8 @@ size_t board_all(struct board *b, struct snapshot ***out) {
     size_t n = b->n;
     *out = must_alloc((n ? n : 1) * sizeof(struct snapshot *));
     for (size_t i = 0; i < n; i++) {
-        (*out)[i] = snapshot_ref(b->live[i]);
+        (*out)[i] = snapshot_ref(b->live[i]->snapshot);
     }
     pthread_mutex_unlock(&b->lock);
     return n;
-}
-
-static struct letter pop(struct subscriber *s) {
-    struct letter l = s->ring[s->first];
-    s->first = (s->first + 1) % BOARD_RING;
-    s->n--;
-    return l;
-}
-
-static void push(struct subscriber *s, const char *event, const char *data) {
-    if (s->n == BOARD_RING) {
-        struct letter oldest = pop(s);
-        free(oldest.event);
-        free(oldest.data);
-        s->dropped++;
-    }
-    struct letter l = {.event = strdup(event), .data = strdup(data)};
-    CHECK(l.event && l.data);
-    s->ring[(s->first + s->n++) % BOARD_RING] = l;
-}
-
-void board_stream(struct board *b, const char *run, const char *event, const char *data) {
-    pthread_mutex_lock(&b->lock);
-    for (struct subscriber *s = b->subscribers; s; s = s->next) {
-        if (!s->ended && strcmp(s->run, run) == 0) {
-            push(s, event, data);
-            wake(s);
-        }
-    }
-    pthread_mutex_unlock(&b->lock);
-}
-
-struct subscriber *board_subscribe(struct board *b, const char *run,
-                                   const struct subscriber_calls *calls) {
-    struct subscriber *s = NULL;
-    bool found;
-    pthread_mutex_lock(&b->lock);
-    size_t at = position(b, run, &found);
-    if (found) {
-        s = NEW(struct subscriber);
-        s->run = strdup(run);
-        CHECK(s->run != NULL);
-        s->calls = *calls;
-        s->snapshot = snapshot_ref(b->live[at]);
-        s->next = b->subscribers;
-        b->subscribers = s;
-    }
-    pthread_mutex_unlock(&b->lock);
-    return s;
-}
-
-void board_unsubscribe(struct board *b, struct subscriber *s) {
-    pthread_mutex_lock(&b->lock);
-    struct subscriber **at = &b->subscribers;
-    while (*at != s) {
-        CHECK(*at != NULL);
-        at = &(*at)->next;
-    }
-    *at = s->next;
-    pthread_mutex_unlock(&b->lock);
-    while (s->n) {
-        struct letter l = pop(s);
-        free(l.event);
-        free(l.data);
-    }
-    snapshot_unref(s->snapshot);
-    free(s->run);
-    free(s);
-}
-
-void board_take(struct board *b, struct subscriber *s, struct board_letter *out) {
-    *out = (struct board_letter){.kind = LETTER_NONE};
-    pthread_mutex_lock(&b->lock);
-    if (b->closed) {
-        out->kind = LETTER_END;
-    } else if (s->dropped) {
-        out->kind = LETTER_GAP;
-        out->dropped = s->dropped;
-        s->dropped = 0;
-    } else if (s->n) {
-        struct letter l = pop(s);
-        out->kind = LETTER_EVENT;
-        out->event = l.event;
-        out->data = l.data;
-    } else if (s->snapshot) {
-        out->kind = LETTER_SNAPSHOT;
-        out->snapshot = s->snapshot;
-        s->snapshot = NULL;
-    } else if (s->ended) {
-        out->kind = LETTER_END;
-    } else if (s->beat) {
-        out->kind = LETTER_BEAT;
-    } else {
-        s->asleep = true;
-        s->calls.sleep(s->calls.context);
-    }
-    s->beat = false;
-    pthread_mutex_unlock(&b->lock);
-}
-
-void board_beat(struct board *b) {
-    pthread_mutex_lock(&b->lock);
-    for (struct subscriber *s = b->subscribers; s; s = s->next) {
-        if (s->asleep) {
-            s->beat = true;
-            wake(s);
-        }
-    }
-    pthread_mutex_unlock(&b->lock);
-}
-
-void board_close(struct board *b) {
-    pthread_mutex_lock(&b->lock);
-    b->closed = true;
-    for (struct subscriber *s = b->subscribers; s; s = s->next) {
-        wake(s);
-    }
-    pthread_mutex_unlock(&b->lock);
 }

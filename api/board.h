@@ -18,8 +18,8 @@ struct board_figures {
     _Atomic uint64_t steps_repeated;           // acknowledged and dropped
     _Atomic uint64_t refused[WIRE_CODE_COUNT]; // errors sent, by code
     _Atomic uint64_t connections_open, connections_total, connections_refused;
-    _Atomic uint64_t reads_paused; // connections whose reading is stopped now (back-pressure)
-    _Atomic uint64_t queue_bytes;  // read, not yet durable
+    _Atomic uint64_t reads_paused;     // connections whose reading is stopped now (back-pressure)
+    _Atomic uint64_t queue_bytes;      // read, not yet durable
     _Atomic uint64_t waiting_since_ns; // monotonic: the oldest of it; 0: there is none
     _Atomic uint64_t commits, commit_failures;
     _Atomic uint64_t commit_seconds_bucket[16]; // counts of commits up to board_commit_bounds_s[i]
@@ -74,9 +74,12 @@ struct ruleset *board_rules(struct board *b);
 uint64_t board_fired(struct board *b, const char *rule);
 
 // Streams. A subscriber is one stream's letter box: what happened to its run since it last looked.
-// Of temperatures only the newest is kept; of events the newest BOARD_RING, and a count of those
-// dropped.
+// Of temperatures only the newest is kept; of events each run keeps the newest BOARD_RING, and who
+// has missed some is told. All streams together are served with new temperatures at most once in
+// BOARD_PACE_NS times their number, so that a thousand of them leave the HTTP thread time for
+// others.
 #define BOARD_RING 64
+#define BOARD_PACE_NS UINT64_C(200000)
 
 struct subscriber;
 
@@ -96,19 +99,26 @@ struct board_letter {
         LETTER_BEAT,     // nothing for a while; show that somebody is there
         LETTER_END       // the run is no longer live, or the board is closed; nothing will follow
     } kind;
-    uint64_t dropped;
+    uint64_t id;      // of the newest event that the subscriber knows
+    uint64_t dropped; // 0: it is not known how many
     char *event, *data;
     struct snapshot *snapshot;
 };
 
-// NULL when the run is not live. The first letter is its newest snapshot.
+// NULL when the run is not live. The first letter is its newest snapshot, unless the stream is
+// taken up again: then what came behind the event with the id `after` (0: it is new).
 struct subscriber *board_subscribe(struct board *b, const char *run,
-                                   const struct subscriber_calls *calls);
+                                   const struct subscriber_calls *calls, uint64_t after);
 void board_unsubscribe(struct board *b, struct subscriber *s);
 void board_take(struct board *b, struct subscriber *s, struct board_letter *out);
-// Wakes every sleeping subscriber with a LETTER_BEAT.
+// Wakes the subscribers that sleep as there is something for them, and each now and then with a
+// LETTER_BEAT: until board_close(), on a thread of its own.
+void board_herald(struct board *b);
+// One round of it, for tests.
+void board_announce(struct board *b);
+// Has the herald wake every sleeping subscriber with a LETTER_BEAT.
 void board_beat(struct board *b);
-// From now on every subscriber takes LETTER_END and none falls asleep.
+// From now on every subscriber takes LETTER_END and none falls asleep. Ends the herald.
 void board_close(struct board *b);
 
 #endif

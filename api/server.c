@@ -25,7 +25,6 @@
 
 #define CONNECTION_MEMORY (32 * 1024) // headers and address of a request
 #define CONNECTION_TIMEOUT_S 30
-#define BEAT_S 15 // between signs of life of a stream
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 __attribute__((format(printf, 2, 0))) static void take_log(void *context, const char *format,
@@ -105,46 +104,18 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     atomic_store(&a->busy, true);
     q->arrived = board_version(a->board);
     enum MHD_Result rc =
-        q->upload.failed
-            ? answer_problem(q, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than %d bytes",
-                             LIMIT_HTTP_FORM_BYTES)
-            : routes_answer(q);
+        q->upload.failed ? answer_problem(q, MHD_HTTP_CONTENT_TOO_LARGE,
+                                          "the body is larger than %d bytes", LIMIT_HTTP_FORM_BYTES)
+                         : routes_answer(q);
     atomic_store(&a->busy, false);
     atomic_fetch_add_explicit(&a->beats, 1, memory_order_relaxed);
     return rc;
 }
 
-static void *beat(void *context) {
+static void *herald(void *context) {
     struct api *a = context;
-    struct timespec due;
-    clock_gettime(CLOCK_MONOTONIC, &due);
-    pthread_mutex_lock(&a->beater_lock);
-    while (!atomic_load(&a->stopping)) {
-        due.tv_sec += BEAT_S;
-        while (!atomic_load(&a->stopping) &&
-               pthread_cond_timedwait(&a->beater_stop, &a->beater_lock, &due) != ETIMEDOUT) {
-        }
-        board_beat(a->board);
-    }
-    pthread_mutex_unlock(&a->beater_lock);
+    board_herald(a->board);
     return NULL;
-}
-
-static int start_beater(struct api *a) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_mutex_init(&a->beater_lock, NULL);
-    pthread_cond_init(&a->beater_stop, &attributes);
-    pthread_condattr_destroy(&attributes);
-    return pthread_create(&a->beater, NULL, beat, a);
-}
-
-static void stop_beater(struct api *a) {
-    pthread_mutex_lock(&a->beater_lock);
-    pthread_cond_signal(&a->beater_stop);
-    pthread_mutex_unlock(&a->beater_lock);
-    pthread_join(a->beater, NULL);
 }
 
 static int bind_to(const struct addrinfo *where) {
@@ -291,7 +262,7 @@ int api_start(struct api **out, const struct api_config *config, struct buf *err
         buf_printf(error, "cannot find out the address of %s: %s", config->listen, strerror(errno));
         goto fail_relay;
     }
-    if (start_beater(a)) {
+    if (pthread_create(&a->herald, NULL, herald, a)) {
         buf_puts(error, "cannot start a thread for HTTP");
         goto fail_relay;
     }
@@ -301,7 +272,8 @@ int api_start(struct api **out, const struct api_config *config, struct buf *err
                    config->tls_cert_pem ? ": are http.tls.cert and http.tls.key a pair in PEM?"
                                         : "");
         atomic_store(&a->stopping, true);
-        stop_beater(a);
+        board_close(a->board);
+        pthread_join(a->herald, NULL);
         goto fail_relay;
     }
     *out = a;
@@ -339,11 +311,9 @@ void api_stop(struct api *a) {
     }
     atomic_store(&a->stopping, true);
     board_close(a->board); // wakes the streams: none may be suspended when the daemon stops
-    stop_beater(a);
+    pthread_join(a->herald, NULL);
     workers_stop(a->workers); // likewise those that wait for them
     relay_stop(a->relay);
     MHD_stop_daemon(a->daemon);
-    pthread_mutex_destroy(&a->beater_lock);
-    pthread_cond_destroy(&a->beater_stop);
     destroy(a);
 }

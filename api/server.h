@@ -33,10 +33,7 @@ struct api {
     _Atomic uint64_t beats;
     uint64_t seen_beats, heartbeat;
     atomic_bool busy, stopping;
-    // Makes streams show a sign of life.
-    pthread_t beater;
-    pthread_mutex_t beater_lock;
-    pthread_cond_t beater_stop;
+    pthread_t herald; // wakes the streams
 };
 
 // Long work calls it now and then, on its thread. False when it should break off, for the daemon

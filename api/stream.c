@@ -1,10 +1,12 @@
 // GET /api/v1/runs/{run}/stream: server-sent events.
 //
 // The content reader takes one letter after the other from the stream's box on the board and
-// suspends the connection when there is none; what publishes to the board resumes it. Both happen
-// under the board's lock, so that a resume never meets a connection that is not suspended. While it
-// is suspended the library sees neither a timeout nor a closed peer: the beat every 15 s finds
-// those.
+// suspends the connection when there is none; the board's herald resumes it. Both happen under the
+// board's lock, so that a resume never meets a connection that is not suspended. While it is
+// suspended the library sees neither a timeout nor a closed peer: the beat every 15 s finds those.
+//
+// A reading's bytes are sent from the body that all who ask share, between a head and two line
+// ends.
 #include "api/emit.h"
 #include "api/find.h"
 #include "api/handlers.h"
@@ -13,16 +15,18 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define STREAM_BYTES_MAX ((size_t)1 << 29)
-#define STREAM_BYTES_KEPT ((size_t)1 << 20)
+#define STREAM_BYTES_MAX ((size_t)1 << 20) // of what stands around a reading
 
 struct stream {
     struct api *api;
     struct MHD_Connection *connection;
-    struct subscriber *subscriber; // NULL: the run is not live, what is in `out` is all
-    int64_t seen_step; // the first reading is left out when it is of this step; -1: none is
-    struct buf out;
-    size_t sent;
+    struct subscriber *subscriber; // NULL: the run is not live, what is there is all
+    int64_t seen_step;     // the first reading is left out when it is of this step; -1: none is
+    int64_t step;          // of the newest reading that was sent, -1 before
+    uint64_t letter;       // id of the newest event, 0: there was none
+    struct buf head, tail; // around the body
+    struct body *body;     // NULL: there is none
+    size_t sent;           // of all three
 };
 
 static void sleep_connection(void *context) {
@@ -35,23 +39,32 @@ static void wake_connection(void *context) {
     MHD_resume_connection(s->connection);
 }
 
-static void print_event(struct buf *out, int64_t id, const char *event, const char *data,
-                        size_t len) {
-    if (id >= 0) {
-        buf_printf(out, "id: %" PRId64 "\n", id);
+// "STEP-EVENT": of the newest reading and the newest event that the client then knows.
+static void print_head(struct stream *s, const char *event) {
+    if (s->step >= 0 && s->letter) {
+        buf_printf(&s->head, "id: %" PRId64 "-%" PRIu64 "\n", s->step, s->letter);
+    } else if (s->step >= 0) {
+        buf_printf(&s->head, "id: %" PRId64 "\n", s->step);
     }
-    buf_printf(out, "event: %s\ndata: ", event);
-    buf_put(out, data, len);
-    buf_puts(out, "\n\n");
+    buf_printf(&s->head, "event: %s\ndata: ", event);
+}
+
+static void print_event(struct stream *s, const char *event, const char *data) {
+    print_head(s, event);
+    buf_puts(&s->head, data);
+    buf_puts(&s->head, "\n\n");
 }
 
 static void print_snapshot(struct stream *s, struct snapshot *snapshot) {
     bool seen = s->seen_step >= 0 && snapshot->step == s->seen_step;
     s->seen_step = -1;
-    struct body *body = seen ? NULL : reading_body(snapshot);
-    if (body) {
-        print_event(&s->out, snapshot->step, "temperature", body->plain.data, body->plain.len);
-        body_unref(body);
+    s->step = snapshot->step;
+    s->body = seen ? NULL : reading_body(snapshot);
+    if (s->body) {
+        print_head(s, "temperature");
+        buf_puts(&s->tail, "\n\n");
+    } else {
+        buf_puts(&s->head, ": nothing newer\n\n");
     }
 }
 
@@ -64,37 +77,37 @@ static void print_status(struct buf *out, const struct run_record *run) {
     emit_text(&e, "status", run_status_name(run->progress.status));
     emit_step(&e, "step", run->progress.last_step);
     emit_end(&e);
-    print_event(out, -1, "status", buf_str(&json), json.len);
+    buf_printf(out, "event: status\ndata: %s\n\n", buf_str(&json));
     buf_free(&json);
 }
 
-// Puts the next letters into s->out. False at the stream's end; nothing in s->out: it sleeps.
+// Prepares the next letter. False at the stream's end; nothing prepared: it sleeps.
 static bool take_letter(struct stream *s) {
     struct board_letter letter;
     board_take(s->api->board, s->subscriber, &letter);
+    s->letter = letter.id;
     switch (letter.kind) {
     case LETTER_NONE:
         return true;
     case LETTER_GAP: {
-        char data[64];
-        int len = snprintf(data, sizeof data, "{\"dropped\":%" PRIu64 "}", letter.dropped);
-        print_event(&s->out, -1, "gap", data, (size_t)len);
+        char data[64] = "{\"dropped\":null}";
+        if (letter.dropped) {
+            snprintf(data, sizeof data, "{\"dropped\":%" PRIu64 "}", letter.dropped);
+        }
+        print_event(s, "gap", data);
         return true;
     }
     case LETTER_EVENT:
-        print_event(&s->out, -1, letter.event, letter.data, strlen(letter.data));
+        print_event(s, letter.event, letter.data);
         free(letter.event);
         free(letter.data);
         return true;
     case LETTER_SNAPSHOT:
         print_snapshot(s, letter.snapshot);
-        if (s->out.len == 0) {
-            buf_puts(&s->out, ": nothing newer\n\n");
-        }
         snapshot_unref(letter.snapshot);
         return true;
     case LETTER_BEAT:
-        buf_puts(&s->out, ": still here\n\n");
+        buf_puts(&s->head, ": still here\n\n");
         return true;
     case LETTER_END:
         break;
@@ -102,23 +115,46 @@ static bool take_letter(struct stream *s) {
     return false;
 }
 
+static void clear(struct stream *s) {
+    s->sent = 0;
+    buf_clear(&s->head);
+    buf_clear(&s->tail);
+    body_unref(s->body);
+    s->body = NULL;
+}
+
+// Copies on from where the last call stopped in one of the three parts; *from is where it begins.
+static size_t copy_part(struct stream *s, const char *part, size_t len, size_t *from, char *to,
+                        size_t max) {
+    size_t begin = s->sent > *from ? s->sent - *from : 0;
+    *from += len;
+    if (begin >= len) {
+        return 0;
+    }
+    size_t n = len - begin < max ? len - begin : max;
+    memcpy(to, part + begin, n);
+    s->sent += n;
+    return n;
+}
+
+static size_t copy_parts(struct stream *s, char *to, size_t max) {
+    size_t from = 0, n = copy_part(s, buf_str(&s->head), s->head.len, &from, to, max);
+    if (s->body) {
+        n += copy_part(s, s->body->plain.data, s->body->plain.len, &from, to + n, max - n);
+    }
+    return n + copy_part(s, buf_str(&s->tail), s->tail.len, &from, to + n, max - n);
+}
+
 static ssize_t read_stream(void *context, uint64_t position, char *to, size_t max) {
     (void)position;
     struct stream *s = context;
-    if (s->sent == s->out.len) {
-        s->sent = 0;
-        if (s->out.cap > STREAM_BYTES_KEPT) {
-            buf_free(&s->out);
-        }
-        buf_clear(&s->out);
-        if (!s->subscriber || !take_letter(s) || s->out.failed) {
+    size_t n = copy_parts(s, to, max);
+    if (n == 0) {
+        clear(s);
+        if (!s->subscriber || !take_letter(s) || s->head.failed) {
             return MHD_CONTENT_READER_END_OF_STREAM;
         }
-    }
-    size_t n = s->out.len - s->sent < max ? s->out.len - s->sent : max;
-    if (n) {
-        memcpy(to, s->out.data + s->sent, n);
-        s->sent += n;
+        n = copy_parts(s, to, max);
     }
     return (ssize_t)n;
 }
@@ -129,23 +165,29 @@ static void free_stream(void *context) {
         board_unsubscribe(s->api->board, s->subscriber);
     }
     s->api->streams--;
-    buf_free(&s->out);
+    clear(s);
+    buf_free(&s->head);
+    buf_free(&s->tail);
     free(s);
 }
 
-static int64_t last_event_id(const struct request *q) {
+static void read_last_event_id(const struct request *q, struct stream *s) {
     const char *text = request_header(q, "Last-Event-ID");
-    size_t len = text ? strlen(text) : 0;
-    bool is_step = len > 0 && len < 18 && strspn(text, "0123456789") == len;
-    return is_step ? strtoll(text, NULL, 10) : -1;
+    char *end;
+    if (text && *text >= '0' && *text <= '9' && strlen(text) < 40) {
+        s->seen_step = strtoll(text, &end, 10);
+        s->letter = *end == '-' ? strtoull(end + 1, NULL, 10) : 0;
+    }
 }
 
 static struct stream *create(struct request *q) {
     struct stream *s = NEW(struct stream);
     s->api = q->api;
     s->connection = q->connection;
-    s->seen_step = last_event_id(q);
-    buf_init(&s->out, STREAM_BYTES_MAX);
+    s->seen_step = s->step = -1;
+    read_last_event_id(q, s);
+    buf_init(&s->head, STREAM_BYTES_MAX);
+    buf_init(&s->tail, STREAM_BYTES_MAX);
     q->api->streams++;
     return s;
 }
@@ -155,7 +197,7 @@ static bool print_final(struct request *q, struct stream *s, const struct found 
     struct snapshot *snapshot = reading_snapshot(q, run);
     if (snapshot) {
         print_snapshot(s, snapshot);
-        print_status(&s->out, run->record);
+        print_status(s->body ? &s->tail : &s->head, run->record);
         snapshot_unref(snapshot);
     }
     return snapshot != NULL;
@@ -167,7 +209,7 @@ static enum MHD_Result answer_stream(struct request *q, const struct found *run)
         .sleep = sleep_connection, .wake = wake_connection, .context = s};
     bool is_head = strcmp(q->method, "HEAD") == 0; // its content is never read
     if (!is_head && run->live) {
-        s->subscriber = board_subscribe(q->api->board, run->record->name, &calls);
+        s->subscriber = board_subscribe(q->api->board, run->record->name, &calls, s->letter);
     }
     if (!is_head && !s->subscriber && !print_final(q, s, run)) {
         free_stream(s);

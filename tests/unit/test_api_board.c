@@ -160,12 +160,13 @@ START_TEST(test_letters) {
     struct sleeper me = {0};
     struct subscriber_calls calls = calls_of(&me);
     struct board_letter letter;
-    ck_assert_ptr_null(board_subscribe(b, "a", &calls));
+    ck_assert_ptr_null(board_subscribe(b, "a", &calls, 0));
     board_publish(b, make("a", 1));
-    struct subscriber *s = board_subscribe(b, "a", &calls);
+    struct subscriber *s = board_subscribe(b, "a", &calls, 0);
     board_publish(b, make("a", 2));
     board_publish(b, make("a", 3));
     board_publish(b, make("b", 9));
+    board_announce(b);
     board_take(b, s, &letter);
     ck_assert_int_eq(letter.kind, LETTER_SNAPSHOT);
     ck_assert_int_eq(letter.snapshot->step, 3); // only the newest
@@ -173,9 +174,11 @@ START_TEST(test_letters) {
     ck_assert_int_eq(take_kind(b, s), LETTER_NONE);
     ck_assert_int_eq(me.slept, 1);
     board_stream(b, "b", "alert", "{}");
+    board_announce(b);
     ck_assert_int_eq(me.woken, 0);
     board_stream(b, "a", "alert", "{\"x\":1}");
     board_stream(b, "a", "status", "{}");
+    board_announce(b);
     ck_assert_int_eq(me.woken, 1);
     board_take(b, s, &letter);
     ck_assert_int_eq(letter.kind, LETTER_EVENT);
@@ -185,8 +188,10 @@ START_TEST(test_letters) {
     free(letter.data);
     ck_assert_int_eq(take_kind(b, s), LETTER_EVENT);
     board_beat(b); // awake: no beat for it
+    board_announce(b);
     ck_assert_int_eq(take_kind(b, s), LETTER_NONE);
     board_beat(b);
+    board_announce(b);
     ck_assert_int_eq(take_kind(b, s), LETTER_BEAT);
     ck_assert_int_eq(take_kind(b, s), LETTER_NONE);
     board_publish(b, make("a", 4));
@@ -205,7 +210,7 @@ START_TEST(test_gap) {
     struct subscriber_calls calls = calls_of(&me);
     struct board_letter letter;
     board_publish(b, make("a", 1));
-    struct subscriber *s = board_subscribe(b, "a", &calls);
+    struct subscriber *s = board_subscribe(b, "a", &calls, 0);
     for (int i = 0; i < BOARD_RING + 5; i++) {
         char data[20];
         snprintf(data, sizeof data, "%d", i);
@@ -226,6 +231,44 @@ START_TEST(test_gap) {
     board_close(b);
     ck_assert_int_eq(me.woken, 1);
     ck_assert_int_eq(take_kind(b, s), LETTER_END);
+    board_unsubscribe(b, s);
+    board_destroy(b);
+}
+END_TEST
+
+START_TEST(test_take_up_again) {
+    struct board *b = board_create();
+    struct sleeper me = {0};
+    struct subscriber_calls calls = calls_of(&me);
+    struct board_letter letter;
+    board_publish(b, make("a", 1));
+    struct subscriber *s = board_subscribe(b, "a", &calls, 0);
+    board_stream(b, "a", "alert", "1");
+    board_stream(b, "b", "alert", "other");
+    board_stream(b, "a", "alert", "2");
+    ck_assert_int_eq(take_kind(b, s), LETTER_EVENT);
+    ck_assert_int_eq(take_kind(b, s), LETTER_EVENT);
+    board_take(b, s, &letter);
+    ck_assert_int_eq(letter.kind, LETTER_SNAPSHOT);
+    snapshot_unref(letter.snapshot);
+    uint64_t known = letter.id;
+    board_unsubscribe(b, s);
+    board_stream(b, "a", "alert", "3");
+    s = board_subscribe(b, "a", &calls, known);
+    board_take(b, s, &letter);
+    ck_assert_int_eq(letter.kind, LETTER_EVENT);
+    ck_assert_str_eq(letter.data, "3");
+    free(letter.event);
+    free(letter.data);
+    ck_assert_int_eq(take_kind(b, s), LETTER_SNAPSHOT);
+    board_unsubscribe(b, s);
+    s = board_subscribe(b, "a", &calls, 1); // of a life long ago
+    board_take(b, s, &letter);
+    ck_assert_int_eq(letter.kind, LETTER_GAP);
+    ck_assert_uint_eq(letter.dropped, 0);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(take_kind(b, s), LETTER_EVENT);
+    }
     board_unsubscribe(b, s);
     board_destroy(b);
 }
@@ -285,7 +328,7 @@ static void *subscribe(void *context) {
     struct reader_thread *t = context;
     struct bell bell = {.lock = PTHREAD_MUTEX_INITIALIZER, .rung = PTHREAD_COND_INITIALIZER};
     struct subscriber_calls calls = {.sleep = bell_sleep, .wake = bell_wake, .context = &bell};
-    struct subscriber *s = board_subscribe(t->board, "a", &calls);
+    struct subscriber *s = board_subscribe(t->board, "a", &calls, 0);
     while (t->last < STEPS) {
         struct board_letter letter;
         board_take(t->board, s, &letter);
@@ -301,8 +344,15 @@ static void *subscribe(void *context) {
     return NULL;
 }
 
+static void *herald(void *context) {
+    board_herald(context);
+    return NULL;
+}
+
 START_TEST(test_threads) {
     struct board *b = board_create();
+    pthread_t herald_thread;
+    ck_assert_int_eq(pthread_create(&herald_thread, NULL, herald, b), 0);
     struct reader_thread threads[6];
     board_publish(b, make("a", 0));
     for (size_t i = 0; i < 6; i++) {
@@ -318,6 +368,8 @@ START_TEST(test_threads) {
         ck_assert(threads[i].in_order);
         ck_assert_int_eq(threads[i].last, STEPS);
     }
+    board_close(b);
+    pthread_join(herald_thread, NULL);
     board_destroy(b);
 }
 END_TEST
@@ -333,6 +385,7 @@ int main(void) {
     tcase_add_test(cases, test_fired);
     tcase_add_test(cases, test_letters);
     tcase_add_test(cases, test_gap);
+    tcase_add_test(cases, test_take_up_again);
     tcase_add_test(cases, test_threads);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

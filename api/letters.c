@@ -1,0 +1,349 @@
+// The streams' letter boxes. A run's newest letters are kept once, in a ring; a subscriber is a
+// place in it. Publishing costs the loop nothing but a mark: a thread of its own, the herald, wakes
+// the subscribers that sleep, a few at a time so that nobody waits long for the board, and no more
+// often than the streams can be served together.
+#include "api/board_live.h"
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define WAKE_AT_ONCE 32
+#define BEAT_NS UINT64_C(15000000000) // between signs of life of a stream
+#define NEVER UINT64_MAX
+
+struct subscriber {
+    struct subscriber *next, **previous; // among the sleeping or those awake
+    struct live_entry *entry;
+    struct subscriber_calls calls;
+    uint64_t next_letter;
+    uint64_t seen_version; // of the snapshot taken last
+    uint64_t last_id;      // of the letter taken last, or the newest when it came
+    bool asleep, beat, lost;
+};
+
+void streams_init(struct streams *s) {
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    CHECK(pthread_cond_init(&s->stir, &monotonic) == 0);
+    pthread_condattr_destroy(&monotonic);
+    s->last_id = (uint64_t)(clock_wall_s() * 1e6); // above every id of the daemon's lives before
+    s->beaten_ns = clock_monotonic_ns();
+}
+
+void streams_destroy(struct streams *s) {
+    pthread_cond_destroy(&s->stir);
+}
+
+void streams_begin(struct streams *s, struct live_entry *e) {
+    e->lost = s->last_id;
+}
+
+void streams_stir(struct streams *s, struct live_entry *e) {
+    if (!e->stirred && e->n_subscribers) {
+        e->stirred = true;
+        e->next_stirred = s->stirred;
+        s->stirred = e;
+    }
+    if (e->stirred) {
+        s->rung = true;
+        pthread_cond_signal(&s->stir);
+    }
+}
+
+static void unlink_subscriber(struct subscriber *s) {
+    *s->previous = s->next;
+    if (s->next) {
+        s->next->previous = s->previous;
+    }
+}
+
+static void link_subscriber(struct subscriber **list, struct subscriber *s) {
+    s->next = *list;
+    s->previous = list;
+    if (s->next) {
+        s->next->previous = &s->next;
+    }
+    *list = s;
+}
+
+static void wake(struct subscriber *s) {
+    unlink_subscriber(s);
+    link_subscriber(&s->entry->awake, s);
+    s->asleep = false;
+    s->calls.wake(s->calls.context);
+}
+
+static void drop_oldest(struct live_entry *e) {
+    struct letter *oldest = &e->ring[e->first++ % BOARD_RING];
+    e->lost = oldest->id;
+    free(oldest->event);
+    free(oldest->data);
+    *oldest = (struct letter){0};
+}
+
+void board_stream(struct board *b, const char *run, const char *event, const char *data) {
+    pthread_mutex_t *lock;
+    struct streams *s = board_streams(b, &lock);
+    pthread_mutex_lock(lock);
+    struct live_entry *e = board_entry(b, run);
+    if (e) {
+        if (e->end - e->first == BOARD_RING) {
+            drop_oldest(e);
+        }
+        struct letter *l = &e->ring[e->end++ % BOARD_RING];
+        *l = (struct letter){.id = ++s->last_id, .event = strdup(event), .data = strdup(data)};
+        CHECK(l->event && l->data);
+        e->has_mail = true;
+        streams_stir(s, e);
+    }
+    pthread_mutex_unlock(lock);
+}
+
+// A stream that is taken up again goes on behind the letter that it saw last.
+static void take_up(struct subscriber *s, uint64_t after) {
+    struct live_entry *e = s->entry;
+    s->lost = after < e->lost;
+    s->next_letter = e->first;
+    s->last_id = after;
+    while (s->next_letter < e->end && e->ring[s->next_letter % BOARD_RING].id <= after) {
+        s->next_letter++;
+    }
+}
+
+struct subscriber *board_subscribe(struct board *b, const char *run,
+                                   const struct subscriber_calls *calls, uint64_t after) {
+    struct subscriber *s = NULL;
+    pthread_mutex_t *lock;
+    struct streams *streams = board_streams(b, &lock);
+    pthread_mutex_lock(lock);
+    struct live_entry *e = board_entry(b, run);
+    if (e) {
+        s = NEW(struct subscriber);
+        s->entry = e;
+        s->calls = *calls;
+        s->next_letter = e->end;
+        s->last_id = streams->last_id;
+        if (after) {
+            take_up(s, after);
+        }
+        link_subscriber(&e->awake, s);
+        e->n_subscribers++;
+        streams->n++;
+    }
+    pthread_mutex_unlock(lock);
+    return s;
+}
+
+void board_unsubscribe(struct board *b, struct subscriber *s) {
+    pthread_mutex_t *lock;
+    struct streams *streams = board_streams(b, &lock);
+    pthread_mutex_lock(lock);
+    unlink_subscriber(s);
+    s->entry->n_subscribers--;
+    streams->n--;
+    entry_release(s->entry);
+    pthread_mutex_unlock(lock);
+    free(s);
+}
+
+static void take_event(struct subscriber *s, struct board_letter *out) {
+    const struct letter *l = &s->entry->ring[s->next_letter++ % BOARD_RING];
+    out->kind = LETTER_EVENT;
+    out->event = strdup(l->event);
+    out->data = strdup(l->data);
+    CHECK(out->event && out->data);
+    s->last_id = l->id;
+}
+
+static void take_gap(struct subscriber *s, struct board_letter *out) {
+    struct live_entry *e = s->entry;
+    out->kind = LETTER_GAP;
+    out->dropped = s->lost ? 0 : e->first - s->next_letter;
+    s->next_letter = s->next_letter < e->first ? e->first : s->next_letter;
+    s->last_id = s->last_id < e->lost ? e->lost : s->last_id;
+    s->lost = false;
+}
+
+// The first reading at once; later ones once they are announced, or when nothing will follow.
+static bool has_reading(const struct subscriber *s) {
+    const struct live_entry *e = s->entry;
+    uint64_t newest = e->is_live ? e->announced : e->snapshot->version;
+    return s->seen_version == 0 || s->seen_version < newest;
+}
+
+static void fall_asleep(struct subscriber *s) {
+    unlink_subscriber(s);
+    link_subscriber(&s->entry->sleeping, s);
+    s->asleep = true;
+    s->calls.sleep(s->calls.context);
+}
+
+void board_take(struct board *b, struct subscriber *s, struct board_letter *out) {
+    pthread_mutex_t *lock;
+    struct streams *streams = board_streams(b, &lock);
+    *out = (struct board_letter){.kind = LETTER_NONE};
+    pthread_mutex_lock(lock);
+    const struct live_entry *e = s->entry;
+    if (streams->closed) {
+        out->kind = LETTER_END;
+    } else if (s->lost || s->next_letter < e->first) {
+        take_gap(s, out);
+    } else if (s->next_letter < e->end) {
+        take_event(s, out);
+    } else if (has_reading(s)) {
+        out->kind = LETTER_SNAPSHOT;
+        out->snapshot = snapshot_ref(e->snapshot);
+        s->seen_version = e->snapshot->version;
+    } else if (!e->is_live) {
+        out->kind = LETTER_END;
+    } else if (s->beat) {
+        out->kind = LETTER_BEAT;
+    } else {
+        fall_asleep(s);
+    }
+    out->id = s->last_id;
+    s->beat = false;
+    pthread_mutex_unlock(lock);
+}
+
+// How long the streams of all runs take to be served once, at most so much of a thread.
+static uint64_t pace_ns(const struct streams *s) {
+    return s->n * BOARD_PACE_NS;
+}
+
+// Whether the sleeping have something that may not wait for the pace; *due: when else they are to
+// be woken.
+static bool is_due(const struct streams *s, struct live_entry *e, uint64_t now, uint64_t *due) {
+    bool at_once = e->has_mail || !e->is_live;
+    uint64_t next = e->announced_ns + pace_ns(s);
+    e->has_mail = false;
+    if (e->announced == e->snapshot->version) {
+        return at_once;
+    }
+    if (now >= next) {
+        e->announced = e->snapshot->version;
+        e->announced_ns = now;
+        return true;
+    }
+    *due = next < *due ? next : *due;
+    return at_once;
+}
+
+// Wakes those that sleep now, a few at a time: the lock is given up in between.
+static void wake_all(struct live_entry *e, bool beat, pthread_mutex_t *lock) {
+    e->n_subscribers++; // keeps the entry
+    e->waking = e->sleeping;
+    e->sleeping = NULL;
+    if (e->waking) {
+        e->waking->previous = &e->waking;
+    }
+    while (e->waking) {
+        for (int i = 0; i < WAKE_AT_ONCE && e->waking; i++) {
+            e->waking->beat = beat;
+            wake(e->waking);
+        }
+        pthread_mutex_unlock(lock);
+        pthread_mutex_lock(lock);
+    }
+    e->n_subscribers--;
+}
+
+// One round over what has stirred. Returns when the next is due, NEVER for when something stirs.
+static uint64_t announce(struct streams *s, pthread_mutex_t *lock) {
+    uint64_t due = NEVER, now = clock_monotonic_ns();
+    struct live_entry *list = s->stirred;
+    s->stirred = NULL;
+    while (list) {
+        struct live_entry *e = list;
+        list = e->next_stirred;
+        if (is_due(s, e, now, &due)) {
+            wake_all(e, false, lock);
+        }
+        e->stirred = e->n_subscribers && e->announced < e->snapshot->version;
+        if (e->stirred) { // its pace does not allow it yet, or a newer one came meanwhile
+            due = e->announced_ns + pace_ns(s) < due ? e->announced_ns + pace_ns(s) : due;
+            e->next_stirred = s->stirred;
+            s->stirred = e;
+        }
+        entry_release(e);
+    }
+    return due;
+}
+
+static void beat(struct board *b, struct streams *s, pthread_mutex_t *lock) {
+    s->beaten_ns = clock_monotonic_ns();
+    s->beat_wanted = false;
+    struct live_entry *e;
+    for (size_t i = 0; (e = board_entry_at(b, i)); i++) {
+        wake_all(e, true, lock);
+    }
+}
+
+static uint64_t attend(struct board *b, struct streams *s, pthread_mutex_t *lock) {
+    s->rung = false;
+    uint64_t due = announce(s, lock), next_beat = s->beaten_ns + BEAT_NS;
+    if (s->beat_wanted || clock_monotonic_ns() >= next_beat) {
+        beat(b, s, lock);
+    }
+    return due < next_beat ? due : next_beat;
+}
+
+void board_announce(struct board *b) {
+    pthread_mutex_t *lock;
+    struct streams *s = board_streams(b, &lock);
+    pthread_mutex_lock(lock);
+    attend(b, s, lock);
+    pthread_mutex_unlock(lock);
+}
+
+void board_herald(struct board *b) {
+    pthread_mutex_t *lock;
+    struct streams *s = board_streams(b, &lock);
+    pthread_mutex_lock(lock);
+    while (!s->closed) {
+        uint64_t due = attend(b, s, lock);
+        struct timespec until = {.tv_sec = (time_t)(due / 1000000000),
+                                 .tv_nsec = (long)(due % 1000000000)};
+        while (!s->rung && !s->closed && clock_monotonic_ns() < due) {
+            pthread_cond_timedwait(&s->stir, lock, &until);
+        }
+    }
+    pthread_mutex_unlock(lock);
+}
+
+void board_beat(struct board *b) {
+    pthread_mutex_t *lock;
+    struct streams *s = board_streams(b, &lock);
+    pthread_mutex_lock(lock);
+    s->beat_wanted = s->rung = true;
+    pthread_cond_signal(&s->stir);
+    pthread_mutex_unlock(lock);
+}
+
+static void wake_now(struct live_entry *e) {
+    while (e->waking) {
+        wake(e->waking);
+    }
+    while (e->sleeping) {
+        wake(e->sleeping);
+    }
+}
+
+void board_close(struct board *b) {
+    pthread_mutex_t *lock;
+    struct streams *s = board_streams(b, &lock);
+    struct live_entry *e;
+    pthread_mutex_lock(lock);
+    s->closed = true;
+    for (size_t i = 0; (e = board_entry_at(b, i)); i++) {
+        wake_now(e);
+    }
+    for (e = s->stirred; e; e = e->next_stirred) { // those that are no longer live
+        wake_now(e);
+    }
+    pthread_cond_signal(&s->stir);
+    pthread_mutex_unlock(lock);
+}
