@@ -153,6 +153,7 @@ void board_forget(struct board *b, const char *run) {
         b->n--;
         memmove(&b->live[at], &b->live[at + 1], (b->n - at) * sizeof(struct live_entry *));
         e->is_live = false;
+        e->has_mail = true;
         streams_stir(&b->streams, e); // its streams take what is there, and end
         entry_release(e);
     }

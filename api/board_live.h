@@ -24,7 +24,7 @@ struct live_entry {
     size_t n_subscribers;
     uint64_t announced;    // version of the newest snapshot that the sleeping were woken for
     uint64_t announced_ns; // when
-    bool has_mail;         // a letter came since they were woken
+    bool has_mail;         // a letter came, or the end, since they were woken
     bool stirred;          // something new for them; then in the list of those
     struct live_entry *next_stirred;
 };

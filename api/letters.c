@@ -217,7 +217,7 @@ static uint64_t pace_ns(const struct streams *s) {
 // Whether the sleeping have something that may not wait for the pace; *due: when else they are to
 // be woken.
 static bool is_due(const struct streams *s, struct live_entry *e, uint64_t now, uint64_t *due) {
-    bool at_once = e->has_mail || !e->is_live;
+    bool at_once = e->has_mail;
     uint64_t next = e->announced_ns + pace_ns(s);
     e->has_mail = false;
     if (e->announced == e->snapshot->version) {
@@ -262,8 +262,10 @@ static uint64_t announce(struct streams *s, pthread_mutex_t *lock) {
         if (is_due(s, e, now, &due)) {
             wake_all(e, false, lock);
         }
-        e->stirred = e->n_subscribers && e->announced < e->snapshot->version;
-        if (e->stirred) { // its pace does not allow it yet, or a newer one came meanwhile
+        // Its pace does not allow it yet, or more came while the lock was given up.
+        bool more = e->has_mail || e->announced < e->snapshot->version;
+        e->stirred = e->n_subscribers && more;
+        if (e->stirred) {
             due = e->announced_ns + pace_ns(s) < due ? e->announced_ns + pace_ns(s) : due;
             e->next_stirred = s->stirred;
             s->stirred = e;
