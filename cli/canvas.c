@@ -55,15 +55,22 @@ void canvas_printf(struct canvas *canvas, enum canvas_style style, const char *f
     canvas_text(canvas, style, text);
 }
 
-void canvas_heat(struct canvas *canvas, double heat, const char *text) {
+static void put_coloured(struct canvas *canvas, struct colour c, const char *text) {
     char code[32] = "";
-    struct colour c = ramp_colour(heat);
     if (canvas->colour && canvas->true_colour) {
         snprintf(code, sizeof code, "\033[38;2;%d;%d;%dm", c.red, c.green, c.blue);
     } else if (canvas->colour) {
         snprintf(code, sizeof code, "\033[38;5;%dm", ramp_terminal_index(c));
     }
     put_clipped(canvas, code, text);
+}
+
+void canvas_heat(struct canvas *canvas, double heat, const char *text) {
+    put_coloured(canvas, ramp_colour(heat), text);
+}
+
+void canvas_thermal(struct canvas *canvas, double heat) {
+    put_coloured(canvas, ramp_thermal(heat), "█");
 }
 
 void canvas_skip_to(struct canvas *canvas, int column) {

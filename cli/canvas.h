@@ -28,6 +28,8 @@ void canvas_text(struct canvas *canvas, enum canvas_style style, const char *tex
 void canvas_printf(struct canvas *canvas, enum canvas_style style, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void canvas_heat(struct canvas *canvas, double heat, const char *text);
+// One place of a thermal picture.
+void canvas_thermal(struct canvas *canvas, double heat);
 // Spaces up to a column; nothing when it is already past.
 void canvas_skip_to(struct canvas *canvas, int column);
 void canvas_newline(struct canvas *canvas);

@@ -30,6 +30,24 @@ struct colour ramp_colour(double heat) {
     };
 }
 
+struct colour ramp_thermal(double heat) {
+    // Sixteen places along the dashboard's path (web/colour.js); between them straight lines do.
+    static const struct colour places[] = {
+        {11, 10, 31},   {29, 15, 57},   {48, 19, 85},    {71, 25, 103},
+        {100, 32, 104}, {131, 35, 105}, {157, 46, 98},   {181, 58, 84},
+        {207, 69, 64},  {222, 96, 58},  {236, 122, 49},  {245, 149, 53},
+        {248, 178, 71}, {249, 205, 97}, {251, 226, 156}, {252, 246, 207}};
+    double at = (isnan(heat) ? 0 : fmin(1, fmax(0, heat))) * 15;
+    int i = at < 14 ? (int)at : 14;
+    double part = at - i;
+    const struct colour *a = &places[i], *b = &places[i + 1];
+    return (struct colour){
+        .red = (unsigned char)lround(a->red + part * (b->red - a->red)),
+        .green = (unsigned char)lround(a->green + part * (b->green - a->green)),
+        .blue = (unsigned char)lround(a->blue + part * (b->blue - a->blue)),
+    };
+}
+
 // The cube's levels are 0, 95, 135, 175, 215, 255.
 static int cube_level(int x) {
     return x < 48 ? 0 : x < 115 ? 1 : (x - 35) / 40;

@@ -10,5 +10,7 @@ struct colour {
 struct colour ramp_colour(double heat);
 // The nearest of the 216 colours of a terminal's cube (16 to 231).
 int ramp_terminal_index(struct colour colour);
+// From night over crimson to white heat, growing lighter all the way: for areas, not for text.
+struct colour ramp_thermal(double heat);
 
 #endif

@@ -1,5 +1,7 @@
 #include "cli/thermometer.h"
 
+#include <math.h>
+
 #include <stdio.h>
 
 #include "base/num.h"
@@ -37,4 +39,12 @@ struct text thermometer_interval(struct thermometer_reading reading) {
                  text_number(reading.high).s);
     }
     return t;
+}
+
+enum canvas_style thermometer_stability_style(double stability) {
+    static const double warning = 0.15, critical = 0.3;
+    if (isnan(stability)) {
+        return CANVAS_DIM;
+    }
+    return stability < warning ? CANVAS_GOOD : stability < critical ? CANVAS_WARN : CANVAS_BAD;
 }

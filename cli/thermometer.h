@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cli/canvas.h"
 #include "cli/text.h"
 
 struct thermometer {
@@ -26,6 +27,8 @@ struct thermometer_reading {
 
 // Of `owner`'s member `name`; the owner is a reading's "global" or one of its "layers".
 struct thermometer_reading thermometer_read(const cJSON *owner, const char *name);
+// Good, warning, bad: the levels of the stability fraction at which the daemon's rules speak.
+enum canvas_style thermometer_stability_style(double stability);
 // "1.9e-04 to 2.3e-04", or an en dash.
 struct text thermometer_interval(struct thermometer_reading reading);
 

@@ -15,19 +15,11 @@
 enum {
     ALERTS_SHOWN = 5,
     ALERTS_SHOWN_TIGHT = 2,
-    NAME_COLUMNS_MIN = 8,
-    NAME_COLUMNS_MAX = 28,
-    VALUE_COLUMNS = 11,
-    STABILITY_COLUMNS = 11,
     LABEL_COLUMNS = 16,
     ROOMY_ROWS = 30,    // from here on the loss gets four rows and alerts five
     ROOMY_COLUMNS = 96, // from here on there is room for the intervals
     PAIR_COLUMNS = 64,  // from here on two thermometers stand side by side
 };
-
-// The levels of the stability fraction at which the daemon's rules warn and alarm.
-static const double stability_warning = 0.15;
-static const double stability_critical = 0.3;
 
 static enum canvas_style status_style(const char *status) {
     if (strcmp(status, "running") == 0 || strcmp(status, "completed") == 0) {
@@ -135,16 +127,6 @@ static void draw_thermometers(const struct view *view, struct canvas *canvas) {
     }
 }
 
-static enum canvas_style stability_style(double stability) {
-    if (isnan(stability)) {
-        return CANVAS_DIM;
-    }
-    if (stability < stability_warning) {
-        return CANVAS_GOOD;
-    }
-    return stability < stability_critical ? CANVAS_WARN : CANVAS_BAD;
-}
-
 static void draw_stability(const struct view *view, struct canvas *canvas) {
     double stability = tree_figure(view->reading, "stability");
     int width = canvas->columns / 3;
@@ -157,7 +139,7 @@ static void draw_stability(const struct view *view, struct canvas *canvas) {
     }
     canvas_text(canvas, CANVAS_DIM, "stability");
     canvas_skip_to(canvas, LABEL_COLUMNS);
-    canvas_text(canvas, stability_style(stability), buf_str(&full));
+    canvas_text(canvas, thermometer_stability_style(stability), buf_str(&full));
     canvas_text(canvas, CANVAS_DIM, buf_str(&empty));
     canvas_printf(canvas, CANVAS_PLAIN, " %s of the way to instability", text_number(stability).s);
     canvas_newline(canvas);
@@ -174,105 +156,6 @@ static void draw_figures(const struct view *view, struct canvas *canvas) {
                       text_number(tree_figure(view->reading, figures[i])).s);
     }
     canvas_newline(canvas);
-}
-
-// The decades that hold every layer's kinetic temperature, as powers of ten.
-struct scale {
-    double low, high; // exponents
-};
-
-static struct scale find_scale(const cJSON *layers) {
-    double low = (double)NAN;
-    double high = (double)NAN;
-    const cJSON *layer;
-    cJSON_ArrayForEach(layer, layers) {
-        double value = thermometer_read(layer, "kinetic").value;
-        if (isfinite(value) && value > 0) {
-            low = fmin(low, log10(value));
-            high = fmax(high, log10(value));
-        }
-    }
-    low = floor(low);
-    high = ceil(high);
-    return (struct scale){.low = low, .high = high > low ? high : low + 1};
-}
-
-static int name_columns(const cJSON *layers) {
-    size_t columns = NAME_COLUMNS_MIN;
-    const cJSON *layer;
-    cJSON_ArrayForEach(layer, layers) {
-        size_t n = text_columns(tree_text(layer, "name", "?"));
-        columns = n > columns ? n : columns;
-    }
-    return columns < NAME_COLUMNS_MAX ? (int)columns : NAME_COLUMNS_MAX;
-}
-
-// Text that ends before a column, and space up to it.
-static void draw_until(struct canvas *canvas, int column, enum canvas_style style,
-                       const char *text) {
-    struct buf clipped;
-    buf_init(&clipped, (size_t)1 << 16);
-    if (column - 1 > canvas->column) {
-        text_put(&clipped, text, (size_t)(column - 1 - canvas->column));
-        canvas_text(canvas, style, buf_str(&clipped));
-    }
-    canvas_skip_to(canvas, column);
-    buf_free(&clipped);
-}
-
-static void draw_layer(struct canvas *canvas, const cJSON *layer, struct scale scale, int names) {
-    struct thermometer_reading t = thermometer_read(layer, "kinetic");
-    double stability = tree_figure(layer, "stability");
-    int bar_columns = canvas->columns - names - 1 - VALUE_COLUMNS - STABILITY_COLUMNS;
-    int value_column = canvas->columns - VALUE_COLUMNS - STABILITY_COLUMNS + 1;
-    draw_until(canvas, names + 1, CANVAS_PLAIN, tree_text(layer, "name", "?"));
-    if (t.reason) {
-        draw_until(canvas, value_column, CANVAS_DIM, t.reason);
-    } else if (isfinite(t.value) && t.value > 0 && bar_columns > 0) {
-        // The coldest keeps a stump: an empty row means zero.
-        double heat = (log10(t.value) - scale.low) / (scale.high - scale.low);
-        struct buf bar;
-        buf_init(&bar, (size_t)1 << 16);
-        canvas_bar(&bar, fmax(heat, 0.5 / bar_columns), bar_columns);
-        canvas_heat(canvas, heat, buf_str(&bar));
-        buf_free(&bar);
-    }
-    canvas_skip_to(canvas, value_column);
-    canvas_text(canvas, isfinite(t.value) || t.reason ? CANVAS_BOLD : CANVAS_BAD,
-                text_number(t.value).s);
-    canvas_skip_to(canvas, canvas->columns - STABILITY_COLUMNS + 1);
-    canvas_text(canvas, stability_style(stability), text_number(stability).s);
-    canvas_newline(canvas);
-}
-
-static void draw_layers(const struct view *view, struct canvas *canvas, int room) {
-    const cJSON *layers = tree_member(view->reading, "layers");
-    struct scale scale = find_scale(layers);
-    int names = name_columns(layers);
-    int count = cJSON_GetArraySize(layers);
-    int shown = count <= room - 1 ? count : room - 2;
-    char title[96] = "kinetic temperature";
-    if (isfinite(scale.low)) {
-        snprintf(title, sizeof title, "kinetic temperature, 1e%.0f to 1e%.0f, logarithmic",
-                 scale.low, scale.high);
-    }
-    draw_until(canvas, names + 1, CANVAS_DIM, "layer");
-    draw_until(canvas, canvas->columns - STABILITY_COLUMNS + 1, CANVAS_DIM, title);
-    canvas_text(canvas, CANVAS_DIM, "stability");
-    canvas_newline(canvas);
-    const cJSON *layer;
-    int i = 0;
-    cJSON_ArrayForEach(layer, layers) {
-        if (i++ >= shown) {
-            break;
-        }
-        draw_layer(canvas, layer, scale, names);
-    }
-    if (shown < count) {
-        canvas_printf(canvas, CANVAS_DIM, "... and %d more layers",
-                      count - (shown > 0 ? shown : 0));
-        canvas_newline(canvas);
-    }
 }
 
 static void draw_alert(struct canvas *canvas, const cJSON *alert) {
@@ -319,7 +202,7 @@ static int alert_rows(const struct view *view, const struct canvas *canvas) {
     return 1 + (count < shown ? count : shown);
 }
 
-void view_draw(const struct view *view, struct canvas *canvas) {
+void view_draw(struct view *view, struct canvas *canvas) {
     int foot = alert_rows(view, canvas) + (canvas->screen ? 1 : 0);
     draw_head(view, canvas);
     draw_loss(view, canvas);
@@ -327,7 +210,7 @@ void view_draw(const struct view *view, struct canvas *canvas) {
         draw_thermometers(view, canvas);
         draw_stability(view, canvas);
         draw_figures(view, canvas);
-        draw_layers(view, canvas, canvas_rows_left(canvas) - foot);
+        layers_draw(&view->layers, view->reading, canvas, canvas_rows_left(canvas) - foot);
     } else {
         canvas_text(canvas, CANVAS_DIM, "no temperatures yet");
         canvas_newline(canvas);
@@ -336,7 +219,8 @@ void view_draw(const struct view *view, struct canvas *canvas) {
     if (view->note[0]) {
         canvas_text(canvas, CANVAS_WARN, view->note);
     } else if (canvas->screen) {
-        canvas_text(canvas, CANVAS_DIM, "q quits");
+        canvas_text(canvas, CANVAS_DIM,
+                    "q quits  arrows scroll  m metric  s largest first  p picture over steps");
     }
     if (view->note[0] || canvas->screen) {
         canvas_newline(canvas);

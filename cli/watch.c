@@ -45,6 +45,7 @@ struct watch {
     int signals;
     bool keys; // standard input is a terminal
     bool stale, dirty, quit;
+    bool chose; // other layers or another metric: the picture's series are not those drawn
     uint64_t asked_ns, refreshed_ns, drawn_ns, stream_tried_ns;
 };
 
@@ -145,6 +146,20 @@ static bool ask_run(struct watch *watch) {
     return true;
 }
 
+static void refresh_picture(struct watch *watch) {
+    struct buf path;
+    if (!watch->view.layers.picture || !watch->view.layers.shown) {
+        return;
+    }
+    put_run_path(watch, &path, "");
+    layers_put_query(&watch->view.layers, watch->view.reading, term_size().columns, &path);
+    cJSON *history = tree_get(watch->cli, buf_str(&path), &watch->answer);
+    buf_free(&path);
+    if (history) {
+        replace(&watch->view.layers.history, history);
+    }
+}
+
 // The loss curve and the alerts are the screen's alone. When they cannot be had the old ones stay.
 static void refresh(struct watch *watch) {
     struct buf path;
@@ -162,6 +177,7 @@ static void refresh(struct watch *watch) {
         replace(&watch->view.loss, loss);
     }
     struct alert_filter filter = {.run = watch->name, .state = "firing"};
+    refresh_picture(watch);
     cJSON *alerts = alerts_get(watch->cli, &filter, &watch->answer);
     if (alerts) {
         replace(&watch->view.alerts, alerts);
@@ -272,12 +288,52 @@ static void take_signal(struct watch *watch) {
     watch->dirty = watch->stale = true;
 }
 
+// What a terminal sends, longest first: a letter may be the start of nothing.
+static const struct {
+    const char *bytes;
+    enum layers_key key;
+} layer_keys[] = {
+    {"\033[5~", LAYERS_PAGE_UP},
+    {"\033[6~", LAYERS_PAGE_DOWN},
+    {"\033[A", LAYERS_UP},
+    {"\033[B", LAYERS_DOWN},
+    {"\033OA", LAYERS_UP},
+    {"\033OB", LAYERS_DOWN},
+    {"\033[H", LAYERS_FIRST},
+    {"\033[F", LAYERS_LAST},
+    {"\033[1~", LAYERS_FIRST},
+    {"\033[4~", LAYERS_LAST},
+    {"k", LAYERS_UP},
+    {"j", LAYERS_DOWN},
+    {" ", LAYERS_PAGE_DOWN},
+    {"b", LAYERS_PAGE_UP},
+    {"g", LAYERS_FIRST},
+    {"G", LAYERS_LAST},
+    {"m", LAYERS_METRIC},
+    {"s", LAYERS_ORDER},
+    {"p", LAYERS_PICTURE},
+};
+
+// How many bytes the key took.
+static size_t take_key(struct watch *watch, const char *keys) {
+    for (size_t i = 0; i < sizeof layer_keys / sizeof layer_keys[0]; i++) {
+        size_t n = strlen(layer_keys[i].bytes);
+        if (strncmp(keys, layer_keys[i].bytes, n) == 0) {
+            layers_take_key(&watch->view.layers, layer_keys[i].key);
+            watch->dirty = watch->chose = true;
+            return n;
+        }
+    }
+    watch->quit = watch->quit || *keys == 'q' || *keys == 'Q';
+    return 1;
+}
+
 static void take_keys(struct watch *watch) {
-    char keys[64];
-    ssize_t n = read(STDIN_FILENO, keys, sizeof keys);
+    char keys[65] = "";
+    ssize_t n = read(STDIN_FILENO, keys, sizeof keys - 1);
     watch->keys = n > 0;
-    if (n > 0 && (memchr(keys, 'q', (size_t)n) || memchr(keys, 'Q', (size_t)n))) {
-        watch->quit = true;
+    for (ssize_t i = 0; i < n;) {
+        i += (ssize_t)take_key(watch, keys + i);
     }
 }
 
@@ -319,6 +375,11 @@ static int follow(struct watch *watch) {
         }
         if (watch->mode == MODE_SCREEN && watch->dirty && is_past(watch->drawn_ns, DRAW_MS)) {
             draw(watch, true);
+        }
+        if (watch->chose && !watch->dirty) {
+            watch->chose = false;
+            refresh_picture(watch);
+            watch->dirty = true;
         }
         if (!has_ended(watch)) {
             wait_for_something(watch);
@@ -394,6 +455,7 @@ int command_watch(const struct cli *cli, int count, char **words) {
     cJSON_Delete(watch->view.reading);
     cJSON_Delete(watch->view.alerts);
     cJSON_Delete(watch->view.loss);
+    cJSON_Delete(watch->view.layers.history);
     sse_free(&watch->sse);
     http_answer_free(&watch->answer);
     free(watch);
