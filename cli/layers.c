@@ -321,8 +321,8 @@ void layers_draw(struct layers *layers, const cJSON *reading, struct canvas *can
     for (int i = 0; i < shown; i++) {
         draw_layer(layers, canvas, &items[layers->top + i], &scale, names);
     }
-    if (!all) {
-        canvas_printf(canvas, CANVAS_DIM, "layers %d to %d of %d", layers->top + (shown > 0),
+    if (!all && shown) {
+        canvas_printf(canvas, CANVAS_DIM, "layers %d to %d of %d", layers->top + 1,
                       layers->top + shown, count);
         canvas_newline(canvas);
     }

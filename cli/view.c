@@ -16,6 +16,7 @@ enum {
     ALERTS_SHOWN = 5,
     ALERTS_SHOWN_TIGHT = 2,
     LABEL_COLUMNS = 16,
+    TIGHT_ROWS = 20,    // below, the layers are worth more than the run's own figures
     ROOMY_ROWS = 30,    // from here on the loss gets four rows and alerts five
     ROOMY_COLUMNS = 96, // from here on there is room for the intervals
     PAIR_COLUMNS = 64,  // from here on two thermometers stand side by side
@@ -207,9 +208,13 @@ void view_draw(struct view *view, struct canvas *canvas) {
     draw_head(view, canvas);
     draw_loss(view, canvas);
     if (view->reading) {
-        draw_thermometers(view, canvas);
+        if (canvas->rows >= TIGHT_ROWS) {
+            draw_thermometers(view, canvas);
+        }
         draw_stability(view, canvas);
-        draw_figures(view, canvas);
+        if (canvas->rows >= TIGHT_ROWS) {
+            draw_figures(view, canvas);
+        }
         layers_draw(&view->layers, view->reading, canvas, canvas_rows_left(canvas) - foot);
     } else {
         canvas_text(canvas, CANVAS_DIM, "no temperatures yet");
