@@ -3,6 +3,8 @@
 #ifndef BASE_CHECK_H
 #define BASE_CHECK_H
 
+#include "base/memory.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,16 +15,6 @@
             abort();                                                                               \
         }                                                                                          \
     } while (0)
-
-// Small fixed-size allocations may end the process when memory is gone; anything whose size a peer
-// chooses is bounded first and allocated with plain malloc, whose failure is handled.
-static inline void *must_alloc(size_t size) {
-    void *p = calloc(1, size);
-    CHECK(p != NULL);
-    return p;
-}
-
-#define NEW(type) ((type *)must_alloc(sizeof(type)))
 
 #define WARN_UNUSED __attribute__((warn_unused_result))
 

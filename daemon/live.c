@@ -456,9 +456,7 @@ struct names {
 
 static bool keep_name(void *context, const struct run_record *run) {
     struct names *names = context;
-    char **grown = realloc(names->list, (names->n + 1) * sizeof *grown);
-    CHECK(grown != NULL);
-    names->list = grown;
+    names->list = must_grow(names->list, (names->n + 1) * sizeof *names->list);
     names->list[names->n++] = op_text(run->name);
     return true;
 }

@@ -91,7 +91,5 @@ size_t op_bytes(const struct op *op) {
 }
 
 char *op_text(const char *text) {
-    char *copy = text ? strdup(text) : NULL;
-    CHECK(copy || !text);
-    return copy;
+    return must_copy(text);
 }

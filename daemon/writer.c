@@ -51,9 +51,8 @@ static void note_progress(struct writer *w, const struct op *op) {
     if (i == 0) {
         if (w->n_runs == w->cap_runs) {
             w->cap_runs = w->cap_runs ? 2 * w->cap_runs : 64;
-            w->runs = realloc(w->runs, w->cap_runs * sizeof *w->runs);
-            w->progress = realloc(w->progress, w->cap_runs * sizeof *w->progress);
-            CHECK(w->runs && w->progress);
+            w->runs = must_grow(w->runs, w->cap_runs * sizeof *w->runs);
+            w->progress = must_grow(w->progress, w->cap_runs * sizeof *w->progress);
         }
         i = ++w->n_runs;
     }
@@ -175,9 +174,7 @@ static struct op *take_batch(struct writer *w) {
 }
 
 static void *grow(void *old, size_t n, size_t more, size_t size) {
-    void *grown = realloc(old, (n + more) * size);
-    CHECK(grown != NULL);
-    return grown;
+    return must_grow(old, (n + more) * size);
 }
 
 // Hands the outcome to the loop and frees the ops but for the alerts, which travel on. `rest` is

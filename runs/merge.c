@@ -117,9 +117,7 @@ static struct column *column_of(struct merge *m, const struct step_column *like)
     }
     if (m->n_columns == m->cap_columns) {
         m->cap_columns = m->cap_columns ? 2 * m->cap_columns : 32;
-        struct column *grown = realloc(m->columns, m->cap_columns * sizeof *grown);
-        CHECK(grown != NULL);
-        m->columns = grown;
+        m->columns = must_grow(m->columns, m->cap_columns * sizeof *m->columns);
     }
     if (m->n_columns == STAT_COUNT - 1 + LIMIT_CUSTOM_STATS) {
         m->overflowed = true;

@@ -9,9 +9,7 @@
 #define PACE_LEAP 10 // times the usual; what takes longer counts as this
 
 static char *copy(const char *text) {
-    char *s = strdup(text);
-    CHECK(s != NULL);
-    return s;
+    return must_copy(text);
 }
 
 static void find_activations(struct run *r) {

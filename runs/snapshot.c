@@ -7,9 +7,7 @@
 static _Atomic uint64_t versions;
 
 static char *copy(const char *text) {
-    char *s = strdup(text ? text : "");
-    CHECK(s != NULL);
-    return s;
+    return must_copy(text ? text : "");
 }
 
 static void take_engines(struct snapshot *s, const struct run *r) {

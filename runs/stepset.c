@@ -28,9 +28,7 @@ void stepset_add(struct stepset *s, int64_t step) {
     }
     if (s->n == s->cap) {
         s->cap = s->cap ? 2 * s->cap : 4;
-        struct step_range *grown = realloc(s->ranges, s->cap * sizeof *grown);
-        CHECK(grown != NULL);
-        s->ranges = grown;
+        s->ranges = must_grow(s->ranges, s->cap * sizeof *s->ranges);
     }
     s->ranges[s->n++] = (struct step_range){step, step, 0};
 }
@@ -110,8 +108,7 @@ size_t stepset_load(struct stepset *s, const void *bytes, size_t size) {
     }
     struct stepset loaded = {.n = (size_t)n, .cap = (size_t)n};
     if (n) {
-        loaded.ranges = malloc(n * sizeof *loaded.ranges);
-        CHECK(loaded.ranges != NULL);
+        loaded.ranges = must_alloc(n * sizeof *loaded.ranges);
         memcpy(loaded.ranges, (const char *)bytes + sizeof n, n * sizeof *loaded.ranges);
     }
     if (!ranges_are_sound(&loaded)) {

@@ -25,15 +25,12 @@ static bool keep_event(void *context, const struct event_record *event) {
     struct walk *w = context;
     if ((w->n_events & (w->n_events - 1)) == 0) {
         size_t cap = w->n_events ? 2 * w->n_events : 1;
-        struct event_record *grown = realloc(w->events, cap * sizeof *grown);
-        CHECK(grown != NULL);
-        w->events = grown;
+        w->events = must_grow(w->events, cap * sizeof *w->events);
     }
     struct event_record *kept = &w->events[w->n_events++];
     *kept = *event;
-    kept->name = strdup(event->name);
-    kept->data = event->data ? strdup(event->data) : NULL;
-    CHECK(kept->name && (kept->data || !event->data));
+    kept->name = must_copy(event->name);
+    kept->data = must_copy(event->data);
     return true;
 }
 

@@ -175,9 +175,7 @@ int reader_attempts(struct reader *r, int64_t run, struct attempt_record **out, 
     while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
         if (*n == cap) {
             cap = cap ? 2 * cap : 4;
-            struct attempt_record *grown = realloc(*out, cap * sizeof *grown);
-            CHECK(grown != NULL);
-            *out = grown;
+            *out = must_grow(*out, cap * sizeof **out);
         }
         (*out)[(*n)++] = (struct attempt_record){.id = sqlite3_column_int64(q, 0),
                                                  .run = sqlite3_column_int64(q, 1),
@@ -303,8 +301,7 @@ int reader_checkpoint(struct reader *r, int64_t run, int64_t *attempt, int64_t *
         *attempt = sqlite3_column_int64(q, 0);
         *step = sqlite3_column_int64(q, 1);
         *size = (size_t)sqlite3_column_bytes(q, 2);
-        *bytes = malloc(*size + 1);
-        CHECK(*bytes != NULL);
+        *bytes = must_alloc(*size + 1);
         if (*size) {
             memcpy(*bytes, sqlite3_column_blob(q, 2), *size);
         }

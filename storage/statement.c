@@ -85,7 +85,6 @@ char *column_copy(sqlite3_stmt *q, int at) {
     if (!text) {
         return NULL;
     }
-    char *copy = strdup(text);
-    CHECK(copy != NULL);
+    char *copy = must_copy(text);
     return copy;
 }

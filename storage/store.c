@@ -72,8 +72,7 @@ struct store {
 };
 
 static int make_directory(const char *path, struct buf *error) {
-    char *partial = strdup(path);
-    CHECK(partial != NULL);
+    char *partial = must_copy(path);
     int rc = 0;
     for (char *p = partial + 1; rc == 0; p++) {
         if (*p != '/' && *p != '\0') {
@@ -129,7 +128,7 @@ int store_open(struct store **out, const char *directory, bool durable, struct b
         return -1;
     }
     buf_puts(&path, "-wal");
-    s->wal_path = strdup(buf_str(&path));
+    s->wal_path = must_copy(buf_str(&path));
     buf_free(&path);
     *out = s;
     return 0;

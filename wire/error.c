@@ -40,3 +40,9 @@ int wire_fail(struct wire_error *error, enum wire_code code, const char *format,
     va_end(args);
     return -1;
 }
+
+int wire_no_memory(struct wire_error *error) {
+    return wire_fail(error, WIRE_OVERLOADED,
+                     "the daemon has no memory for this message; the connection closes, connect "
+                     "again and send what is not acknowledged");
+}

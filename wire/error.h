@@ -33,6 +33,9 @@ const char *wire_code_name(enum wire_code code);
 // A fatal error closes the connection; after any other only the offending message is dropped.
 bool wire_code_is_fatal(enum wire_code code);
 
+// There is no memory for the message: overloaded, and fatal, so that the job comes again with what
+// is not acknowledged. Returns -1.
+int wire_no_memory(struct wire_error *error);
 // Fills the error and returns -1, for `return wire_fail(...)`.
 int wire_fail(struct wire_error *error, enum wire_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

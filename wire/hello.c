@@ -10,9 +10,7 @@
 #include <string.h>
 
 static char *copy(const char *text) {
-    char *s = strdup(text ? text : "");
-    CHECK(s != NULL);
-    return s;
+    return must_copy(text ? text : "");
 }
 
 static const char *text_of(const cJSON *object, const char *key) {
@@ -161,8 +159,7 @@ static int by_name(const void *a, const void *b) {
 }
 
 static int refuse_twins(const struct hello *h, struct wire_error *error) {
-    const char **names = malloc(h->n_layers * sizeof *names);
-    CHECK(names != NULL);
+    const char **names = must_alloc(h->n_layers * sizeof *names);
     for (size_t i = 0; i < h->n_layers; i++) {
         names[i] = h->layers[i].name;
     }

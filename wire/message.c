@@ -70,8 +70,7 @@ static int event_name(struct slice raw, char **name, struct wire_error *error) {
     bool ok = json_unescape(raw, &plain) && plain.len > 0 && plain.len <= LIMIT_EVENT_NAME;
     if (ok) {
         free(*name);
-        *name = strdup(buf_str(&plain));
-        CHECK(*name != NULL);
+        *name = must_copy(buf_str(&plain));
     }
     buf_free(&plain);
     return ok ? 0
@@ -100,8 +99,7 @@ static int event_data(struct slice value, char **data, struct wire_error *error)
     buf_init(&text, value.len + value.len / 2 + 16);
     json_quote_nonfinite(value.text, value.len, &text);
     free(*data);
-    *data = strdup(buf_str(&text));
-    CHECK(*data != NULL);
+    *data = must_copy(buf_str(&text));
     buf_free(&text);
     return 0;
 }

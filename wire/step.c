@@ -32,14 +32,14 @@ void step_clear(struct step *s, size_t n_layers) {
     if (!s->columns) {
         s->columns = must_alloc(COLUMNS_MAX * sizeof *s->columns);
         s->scalars = must_alloc(LIMIT_SCALARS * sizeof *s->scalars);
-        CHECK(buf_reserve(&s->names, NAMES_BYTES) != NULL);
     }
+    s->no_memory = !buf_reserve(&s->names, NAMES_BYTES);
+    buf_clear(&s->names);
     s->n_layers = n_layers;
     s->n_columns = s->n_scalars = 0;
     s->step = -1;
     s->time = 0;
     s->loss = s->lr = s->batch_size = s->loss_after = s->val_loss = num_missing();
-    buf_clear(&s->names);
 }
 
 // A block of columns' values. Growing it moves the earlier columns, whose pointers are set anew.
@@ -51,6 +51,7 @@ static bool reserve_values(struct step *s) {
     size_t cap = need < 16 * s->n_layers ? 16 * s->n_layers : need * 2;
     double *values = realloc(s->values, cap * sizeof *values);
     if (!values) {
+        s->no_memory = true;
         return false;
     }
     s->values = values;

@@ -38,6 +38,7 @@ struct step {
     size_t n_columns, n_scalars;
     struct step_column *columns;
     struct step_scalar *scalars;
+    bool no_memory;
     // Memory behind the above.
     size_t values_cap;
     double *values;
@@ -49,7 +50,8 @@ void step_free(struct step *s);
 // Empties the step for n_layers layers; keeps the memory.
 void step_clear(struct step *s, size_t n_layers);
 // Appends a column (its values uninitialised) or a scalar. NULL / false when the limits of
-// config/limits.h or memory do not allow it. Pointers into the step stay valid until step_clear.
+// config/limits.h or memory do not allow it (no_memory then says so). Pointers into the step stay
+// valid until step_clear.
 double *step_add_column(struct step *s, enum statistic stat, const char *name, size_t name_len);
 bool step_add_scalar(struct step *s, const char *name, size_t name_len, double value);
 // The values of a known statistic, or NULL.
