@@ -72,7 +72,7 @@ $(BIN)/loadgen: $(call objects,bench base wire config)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 # Loaded into a daemon by tests: never with a sanitizer of its own.
-$(BIN)/faultfs.so: tests/e2e/faultfs.c
+$(BIN)/fault%.so: tests/e2e/fault%.c
 	$(call say,LINK,$@)
 	$(Q)$(CC) -std=gnu11 $(WARNINGS) $(WERROR) -O1 -fPIC -shared -o $@ $< -ldl
 $(BIN)/calibrate: $(call objects,tests/calibrate) $(BIN)/libpyrometer.a
@@ -116,7 +116,7 @@ bench-web: all ## how soon the dashboard is there, with 100 runs and one of 1,00
 check-web: all ## the dashboard's tests alone, in Chromium
 	@scripts/web.sh test
 	@node tests/web/main.mjs
-unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen $(BIN)/faultfs.so
+unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen $(BIN)/faultfs.so $(BIN)/faultmem.so
 check-valgrind: ## the C unit tests and one whole daemon run under valgrind
 	@scripts/deps.sh
 	@tests/run.sh valgrind
@@ -152,6 +152,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps web demo check check-web bench-web unit-tests check-valgrind bench bench-peers calibrate ramps quality fuzz lint format install clean help
+.PHONY: all deps web demo check check-web torture bench-web unit-tests check-valgrind bench bench-peers calibrate ramps quality fuzz lint format install clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

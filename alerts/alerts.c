@@ -29,7 +29,7 @@ static void watch_clear(struct watch *w) {
 }
 
 static char *copy(const char *text) {
-    char *s = text ? strdup(text) : NULL;
+    char *s = must_copy(text);
     CHECK(s != NULL || text == NULL);
     return s;
 }
@@ -39,10 +39,9 @@ struct alerts *alerts_create(struct ruleset *rules, const struct alerts_facts *f
     size_t n = a->n_layers = facts->n_layers;
     a->run = copy(facts->run);
     a->project = copy(facts->project);
-    a->names = calloc(n + 1, sizeof *a->names);
-    a->scopes = calloc(n + 1, sizeof *a->scopes);
-    a->findings = calloc(n + 1, sizeof *a->findings);
-    CHECK(a->names != NULL && a->scopes != NULL && a->findings != NULL);
+    a->names = must_alloc((n + 1) * sizeof *a->names);
+    a->scopes = must_alloc((n + 1) * sizeof *a->scopes);
+    a->findings = must_alloc((n + 1) * sizeof *a->findings);
     for (size_t i = 0; i < n; i++) {
         a->names[i] = copy(facts->layer_names[i]);
     }

@@ -88,6 +88,7 @@ void alerts_begin_segment(struct alerts *a);
 // alerts_load takes bytes that were saved under other rules, too. False when they are not of this
 // version or of other layers; the state is then as it was.
 size_t alerts_saved_size(const struct alerts *a);
+size_t alerts_bytes(size_t n_layers); // in memory, about
 void alerts_save(const struct alerts *a, void *bytes);
 bool alerts_load(struct alerts *a, const void *bytes, size_t n);
 

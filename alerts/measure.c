@@ -45,7 +45,7 @@ static void measure_jumps(struct scope *s, const struct thermo_step *step, size_
 }
 
 static void measure_growth(struct scope *s, double weight_rms, double lr_share) {
-    double growth = log(weight_rms / s->weight_rms);
+    double growth = s->weight_rms > 0 ? log(weight_rms / s->weight_rms) : num_missing();
     level_observe(&s->growth, &of_growth, growth / lr_share);
     s->shrinks = growth < -SHRINKS;
     s->weight_rms = weight_rms;

@@ -114,9 +114,8 @@ unsigned own_used(const struct watch *w) {
 
 void make_room(struct alerts *a, unsigned n_own) {
     size_t places = a->n_layers + 1;
-    a->pick = realloc(a->pick, (RULE_COUNT + n_own) * places * sizeof *a->pick);
-    a->own = realloc(a->own, (n_own + 1) * places * sizeof *a->own);
-    CHECK(a->pick != NULL && a->own != NULL);
+    a->pick = must_grow(a->pick, (RULE_COUNT + n_own) * places * sizeof *a->pick);
+    a->own = must_grow(a->own, (n_own + 1) * places * sizeof *a->own);
     if (n_own > a->n_own) {
         memset(&a->own[a->n_own * places], 0, (n_own - a->n_own) * places * sizeof *a->own);
     }

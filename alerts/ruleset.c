@@ -22,11 +22,9 @@ static const char *keep(struct ruleset *r, const char *text) {
     }
     if (r->n_texts == r->texts_cap) {
         r->texts_cap = r->texts_cap ? 2 * r->texts_cap : 32;
-        r->texts = realloc(r->texts, r->texts_cap * sizeof *r->texts);
-        CHECK(r->texts != NULL);
+        r->texts = must_grow(r->texts, r->texts_cap * sizeof *r->texts);
     }
-    char *copy = strdup(text);
-    CHECK(copy != NULL);
+    char *copy = must_copy(text);
     r->texts[r->n_texts++] = copy;
     return copy;
 }
@@ -39,8 +37,7 @@ static void keep_words(struct ruleset *r, struct rule_word words[RULE_WORDS_MAX]
 }
 
 struct ruleset *ruleset_create(const struct rule *rules, size_t n) {
-    struct ruleset *r = calloc(1, sizeof *r + n * sizeof *rules);
-    CHECK(r != NULL);
+    struct ruleset *r = must_alloc(sizeof *r + n * sizeof *rules);
     atomic_init(&r->holders, 1);
     r->n = n;
     for (size_t i = 0; i < n; i++) {

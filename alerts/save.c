@@ -52,6 +52,10 @@ size_t alerts_saved_size(const struct alerts *a) {
     return sizeof(struct header) + sizeof a->watch + scopes_size(a) + own_size(a, a->n_own);
 }
 
+size_t alerts_bytes(size_t n_layers) {
+    return sizeof(struct alerts) + (n_layers + 1) * (sizeof(struct scope) + sizeof(void *));
+}
+
 void alerts_save(const struct alerts *a, void *bytes) {
     unsigned char *out = (unsigned char *)bytes + sizeof(struct header), *at = out;
     memcpy(at, &a->watch, sizeof a->watch);

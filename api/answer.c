@@ -58,7 +58,11 @@ const char *request_origin(const struct request *q) {
 }
 
 void answer_header(struct MHD_Response *response, const char *name, const char *value) {
-    CHECK(MHD_add_response_header(response, name, value) == MHD_YES);
+    enum MHD_Result added;
+    do {
+        added = MHD_add_response_header(response, name, value);
+    } while (added != MHD_YES && memory_let_go());
+    CHECK(added == MHD_YES);
 }
 
 static enum MHD_Result send_or_keep(struct request *q, unsigned status,
@@ -206,7 +210,10 @@ enum MHD_Result answer_text(struct request *q, unsigned status, const char *type
 
 static struct MHD_Response *empty_response(void) {
     static char nothing[1];
-    struct MHD_Response *r = MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *r;
+    do {
+        r = MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
+    } while (!r && memory_let_go());
     CHECK(r != NULL);
     return r;
 }

@@ -92,8 +92,7 @@ static size_t position(const struct board *b, const char *run, bool *found) {
 static struct live_entry *insert(struct board *b, size_t at) {
     if (b->n == b->cap) {
         b->cap = b->cap ? 2 * b->cap : 16;
-        struct live_entry **grown = realloc(b->live, b->cap * sizeof(struct live_entry *));
-        CHECK(grown != NULL);
+        struct live_entry **grown = must_grow(b->live, b->cap * sizeof(struct live_entry *));
         b->live = grown;
     }
     memmove(&b->live[at + 1], &b->live[at], (b->n - at) * sizeof(struct live_entry *));
@@ -178,8 +177,7 @@ void board_set_trouble(struct board *b, const char *reason) {
 }
 
 void board_set_receivers(struct board *b, const char *json) {
-    char *copy = strdup(json);
-    CHECK(copy != NULL);
+    char *copy = must_copy(json);
     pthread_mutex_lock(&b->lock);
     free(b->receivers);
     b->receivers = copy;
@@ -188,9 +186,8 @@ void board_set_receivers(struct board *b, const char *json) {
 
 char *board_receivers(struct board *b) {
     pthread_mutex_lock(&b->lock);
-    char *copy = strdup(b->receivers ? b->receivers : "{\"receivers\":[]}");
+    char *copy = must_copy(b->receivers ? b->receivers : "{\"receivers\":[]}");
     pthread_mutex_unlock(&b->lock);
-    CHECK(copy != NULL);
     return copy;
 }
 
@@ -238,8 +235,7 @@ void board_count_fired(struct board *b, const char *rule) {
     pthread_mutex_lock(&b->lock);
     struct fired *f = find_fired(b, rule);
     if (!f) {
-        b->fired = realloc(b->fired, (b->n_fired + 1) * sizeof *b->fired);
-        CHECK(b->fired != NULL);
+        b->fired = must_grow(b->fired, (b->n_fired + 1) * sizeof *b->fired);
         f = &b->fired[b->n_fired++];
         f->count = 0;
         snprintf(f->rule, sizeof f->rule, "%s", rule);

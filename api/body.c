@@ -20,7 +20,7 @@ static struct body_form take_buffer(struct buf *b) {
     if (!form.data) {
         form.data = must_alloc(1);
     } else if (b->len < b->cap / 2) {
-        char *fitting = realloc(form.data, b->len + 1);
+        char *fitting = try_grow(form.data, b->len + 1);
         form.data = fitting ? fitting : form.data;
     }
     *b = (struct buf){.max = b->max};
@@ -87,8 +87,10 @@ struct MHD_Response *body_response(struct body *b, struct body_form *form,
                                    body_header_fn *add_headers) {
     pthread_mutex_lock(&b->lock);
     if (!form->response) {
-        form->response = MHD_create_response_from_buffer_with_free_callback_cls(
-            form->len, form->data, free, form->data);
+        do {
+            form->response = MHD_create_response_from_buffer_with_free_callback_cls(
+                form->len, form->data, free, form->data);
+        } while (!form->response && memory_let_go());
         CHECK(form->response != NULL);
         add_headers(form->response, b, form == &b->gzip);
     }
@@ -101,8 +103,12 @@ static void release_body(void *body) {
 }
 
 struct MHD_Response *body_own_response(struct body *b, const struct body_form *form) {
-    struct MHD_Response *r = MHD_create_response_from_buffer_with_free_callback_cls(
-        form->len, form->data, release_body, body_ref(b));
+    struct MHD_Response *r;
+    body_ref(b);
+    do {
+        r = MHD_create_response_from_buffer_with_free_callback_cls(form->len, form->data,
+                                                                   release_body, b);
+    } while (!r && memory_let_go());
     CHECK(r != NULL);
     return r;
 }

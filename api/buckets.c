@@ -50,7 +50,7 @@ static bool append(struct buckets *b, const struct bucket *one) {
     if (b->n == b->cap) {
         size_t cap = b->cap ? 2 * b->cap : 16;
         cap = cap < b->points ? cap : b->points;
-        struct bucket *grown = realloc(b->at, cap * sizeof *grown);
+        struct bucket *grown = try_grow(b->at, cap * sizeof *grown);
         if (!grown) {
             return false;
         }

@@ -77,8 +77,7 @@ static void print_attempt(struct export *x, const struct attempt_record *a) {
     }
     hello_print(a->facts, a->is_rewind ? a->rewind_step : HELLO_NO_REWIND, &x->batch);
     free(x->facts);
-    x->facts = strdup(a->facts);
-    CHECK(x->facts != NULL);
+    x->facts = must_copy(a->facts);
     x->attempt = a->id;
     x->step = -1;
 }
@@ -228,8 +227,7 @@ static struct export *create(struct request *q, const struct run_record *run) {
     struct export *x = NEW(struct export);
     x->api = q->api;
     x->connection = q->connection;
-    x->run = strdup(run->name);
-    CHECK(x->run != NULL);
+    x->run = must_copy(run->name);
     x->id = run->id;
     x->step = -1;
     buf_init(&x->batch, BATCH_BYTES_MAX);
@@ -247,8 +245,11 @@ enum MHD_Result export_get(struct request *q) {
     }
     struct export *x = create(q, run.record);
     found_release(&run);
-    struct MHD_Response *r =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64 * 1024, read_export, x, free_export);
+    struct MHD_Response *r;
+    do {
+        r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64 * 1024, read_export, x,
+                                              free_export);
+    } while (!r && memory_let_go());
     CHECK(r != NULL);
     answer_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
     answer_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");

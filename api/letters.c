@@ -94,8 +94,8 @@ void board_stream(struct board *b, const char *run, const char *event, const cha
             drop_oldest(e);
         }
         struct letter *l = &e->ring[e->end++ % BOARD_RING];
-        *l = (struct letter){.id = ++s->last_id, .event = strdup(event), .data = strdup(data)};
-        CHECK(l->event && l->data);
+        *l =
+            (struct letter){.id = ++s->last_id, .event = must_copy(event), .data = must_copy(data)};
         e->has_mail = true;
         streams_stir(s, e);
     }
@@ -152,9 +152,8 @@ void board_unsubscribe(struct board *b, struct subscriber *s) {
 static void take_event(struct subscriber *s, struct board_letter *out) {
     const struct letter *l = &s->entry->ring[s->next_letter++ % BOARD_RING];
     out->kind = LETTER_EVENT;
-    out->event = strdup(l->event);
-    out->data = strdup(l->data);
-    CHECK(out->event && out->data);
+    out->event = must_copy(l->event);
+    out->data = must_copy(l->data);
     s->last_id = l->id;
 }
 

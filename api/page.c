@@ -33,9 +33,11 @@ static enum MHD_Result answer_asset(struct request *q, const struct asset *asset
     }
     bool packed = asset->gzip && takes_gzip(q);
     const unsigned char *bytes = packed ? asset->gzip : asset->bytes;
-    struct MHD_Response *r =
-        MHD_create_response_from_buffer(packed ? asset->gzip_len : asset->len,
-                                        (void *)(uintptr_t)bytes, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *r;
+    do {
+        r = MHD_create_response_from_buffer(packed ? asset->gzip_len : asset->len,
+                                            (void *)(uintptr_t)bytes, MHD_RESPMEM_PERSISTENT);
+    } while (!r && memory_let_go());
     CHECK(r != NULL);
     answer_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, asset->type);
     answer_header(r, MHD_HTTP_HEADER_ETAG, asset->etag);

@@ -31,8 +31,7 @@ const char *problem_title(unsigned status) {
 }
 
 static void emit_readable(struct emit *e, const char *key, const char *text) {
-    char *copy = strdup(text);
-    CHECK(copy != NULL);
+    char *copy = must_copy(text);
     size_t len = strlen(copy), bad;
     while (!utf8_valid(copy, len, &bad)) {
         copy[bad] = '?';

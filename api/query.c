@@ -152,15 +152,13 @@ static int fail_name(const struct parameter *parameters, const char *name, struc
 }
 
 static int add(struct query *q, const struct parameter *p, const char *text, struct buf *problem) {
-    struct argument *grown = realloc(q->arguments, (q->n + 1) * sizeof *grown);
-    CHECK(grown != NULL); // as many as fit into an address, whose length is bounded
-    q->arguments = grown;
+    // As many as fit into an address, whose length is bounded.
+    q->arguments = must_grow(q->arguments, (q->n + 1) * sizeof *q->arguments);
     struct argument a = {.parameter = p};
     if (!read_value(p, text, &a.number)) {
         return fail_value(p, text, problem);
     }
-    a.text = strdup(text);
-    CHECK(a.text != NULL);
+    a.text = must_copy(text);
     q->arguments[q->n++] = a;
     return 0;
 }
@@ -206,8 +204,7 @@ static int read_pair(struct query *q, char *pair, const struct parameter *parame
 int query_read(struct query *q, const char *text, const struct parameter *parameters,
                struct buf *problem) {
     *q = (struct query){0};
-    char *copy = strdup(text ? text : "");
-    CHECK(copy != NULL);
+    char *copy = must_copy(text ? text : "");
     char *rest = copy, *pair;
     int rc = 0;
     while (rc == 0 && (pair = strsep(&rest, "&"))) {

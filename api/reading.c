@@ -2,6 +2,7 @@
 
 #include "api/engine.h"
 #include "api/outputs.h"
+#include "base/memory.h"
 #include "probes/metric.h"
 #include "runs/run.h"
 

@@ -70,8 +70,7 @@ static void take_error(struct upload_outcome *o, const char *line, size_t len) {
         copy_slice(o->fatal_code, sizeof o->fatal_code,
                    (struct slice){code.text + 1, code.len - 2});
         free(o->fatal);
-        o->fatal = strndup(message.text, message.len);
-        CHECK(o->fatal != NULL);
+        o->fatal = must_copy_n(message.text, message.len);
     }
 }
 

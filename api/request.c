@@ -1,5 +1,6 @@
 #include "api/request.h"
 
+#include "base/memory.h"
 #include "config/limits.h"
 
 #include <stddef.h>
@@ -10,8 +11,7 @@ struct request *request_create(struct api *api, const char *address) {
     struct request *q = NEW(struct request);
     q->api = api;
     buf_init(&q->upload, LIMIT_HTTP_FORM_BYTES);
-    q->address = strdup(address);
-    CHECK(q->address != NULL);
+    q->address = must_copy(address);
     const char *query = strchr(q->address, '?');
     q->query_text = query ? query + 1 : NULL;
     return q;

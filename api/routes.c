@@ -1,6 +1,7 @@
 #include "api/routes.h"
 
 #include "api/ingest.h"
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,8 +73,7 @@ static void free_parts(char *part[REQUEST_PARTS]) {
 
 // An open part: not empty, decodable.
 static bool take_part(const char *text, size_t len, char **part) {
-    *part = strndup(text, len);
-    CHECK(*part != NULL);
+    *part = must_copy_n(text, len);
     return len > 0 && percent_decode(*part, false);
 }
 
@@ -222,8 +222,7 @@ enum MHD_Result routes_begin(struct request *q) {
 
 enum MHD_Result routes_answer(struct request *q) {
     size_t len = strcspn(q->address, "?");
-    char *path = strndup(q->address, len);
-    CHECK(path != NULL);
+    char *path = must_copy_n(q->address, len);
     enum MHD_Result rc;
     bool is_open = false;
     for (size_t i = 0; i < routes_count && !is_open; i++) {

@@ -3,6 +3,7 @@
 #include "api/find.h"
 #include "api/handlers.h"
 #include "api/reading.h"
+#include "base/memory.h"
 #include "config/limits.h"
 #include "wire/json.h"
 
@@ -58,9 +59,8 @@ static bool keep_run(void *context, const struct run_record *run) {
     struct page *page = context;
     struct run_record *kept = &page->runs[page->n++];
     *kept = (struct run_record){.id = run->id, .started = run->started, .progress = run->progress};
-    kept->name = strdup(run->name);
-    kept->project = run->project ? strdup(run->project) : NULL;
-    CHECK(kept->name && (kept->project || !run->project));
+    kept->name = must_copy(run->name);
+    kept->project = must_copy(run->project);
     return page->n <= page->limit;
 }
 

@@ -1,6 +1,7 @@
 #include "api/select.h"
 
 #include "api/outputs.h"
+#include "base/memory.h"
 #include "base/num.h"
 #include "base/stat.h"
 #include "config/limits.h"
@@ -125,8 +126,7 @@ static void read_layers(struct selection *s, const struct query *q, const struct
     for (size_t i = 0; i < hello->n_layers; i++) {
         if (is_selected(q, hello->layers[i].name)) {
             struct select_layer *l = &s->layers[s->n_layers++];
-            *l = (struct select_layer){.name = strdup(hello->layers[i].name), .index = i};
-            CHECK(l->name != NULL);
+            *l = (struct select_layer){.name = must_copy(hello->layers[i].name), .index = i};
         }
     }
 }

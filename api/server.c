@@ -195,15 +195,13 @@ static struct MHD_Daemon *start_daemon(struct api *a, int fd) {
 static void copy_origins(struct api *a) {
     a->origins = must_alloc((a->config.n_origins + 1) * sizeof(char *));
     for (size_t i = 0; i < a->config.n_origins; i++) {
-        a->origins[i] = strdup(a->config.origins[i]);
-        CHECK(a->origins[i] != NULL);
+        a->origins[i] = must_copy(a->config.origins[i]);
     }
     a->config.origins = a->origins;
 }
 
 void api_set_token(struct api *a, const char *token) {
-    char *copy = token ? strdup(token) : NULL;
-    CHECK(copy || !token);
+    char *copy = must_copy(token);
     pthread_mutex_lock(&a->token_lock);
     free(a->token);
     a->token = copy;

@@ -55,8 +55,7 @@ void shelf_keep(struct shelf *s, const char *key, struct body *body) {
     if (i == PLACES) {
         i = s->next++ % PLACES;
         free(s->at[i].key);
-        s->at[i].key = strdup(key);
-        CHECK(s->at[i].key != NULL);
+        s->at[i].key = must_copy(key);
         old = s->at[i].body;
         s->at[i].body = NULL;
     }

@@ -6,6 +6,7 @@
 #include "api/handlers.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "config/limits.h"
 
 #include <stdlib.h>
@@ -80,8 +81,7 @@ static enum MHD_Result put(struct request *q, const struct silence *s, double no
     char message[256] = "";
     buf_init(&matchers, 1 << 16);
     silence_print_matchers(s, &matchers);
-    char *text = strdup(buf_str(&matchers));
-    CHECK(text != NULL);
+    char *text = must_copy(buf_str(&matchers));
     struct silence_record record = {.starts = s->starts,
                                     .ends = s->ends,
                                     .created = now,

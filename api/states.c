@@ -1,12 +1,13 @@
 // GET /api/v1/runs/{run}/states: the run as a course of states (theory 1.1, 1.3).
 //
 // State I begins with the initialisation, a state II with each data_refresh. Within a state the job
-// trains: the weights move on fixed data, so that the energy changes by heat. A refresh moves the levels
-// under fixed weights: what the loss jumps by from the last step before to the first step behind is work.
-// Reading the paper's heat and work so is ours ([D]).
+// trains: the weights move on fixed data, so that the energy changes by heat. A refresh moves the
+// levels under fixed weights: what the loss jumps by from the last step before to the first step
+// behind is work. Reading the paper's heat and work so is ours ([D]).
 #include "api/handlers.h"
 #include "api/reading.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/num.h"
 #include "probes/metric.h"
 #include "runs/history.h"
@@ -20,11 +21,11 @@
 
 struct state {
     unsigned number;
-    int64_t from, to;                          // steps; -1 while it has none
-    double energy_start, energy_end;           // the losses there
-    double entropy_start, entropy_end;         // nats
-    double heat;                               // sum of -g.dw over all layers; missing when unknown
-    struct reading temperature, quadrant;      // of the transition from its start to its end
+    int64_t from, to;                     // steps; -1 while it has none
+    double energy_start, energy_end;      // the losses there
+    double entropy_start, entropy_end;    // nats
+    double heat;                          // sum of -g.dw over all layers; missing when unknown
+    struct reading temperature, quadrant; // of the transition from its start to its end
 };
 
 struct course {
@@ -62,14 +63,14 @@ static void close_state(void *context, const struct thermo *t) {
     s->heat = heat_of(t);
 }
 
-static struct state *begin_state(struct course *c, const struct step *step, const struct thermo *t) {
+static struct state *begin_state(struct course *c, const struct step *step,
+                                 const struct thermo *t) {
     if (c->n == STATES_MAX) {
         c->truncated = true;
         return NULL;
     }
     if ((c->n & (c->n - 1)) == 0) {
-        c->states = realloc(c->states, (c->n ? 2 * c->n : 1) * sizeof *c->states);
-        CHECK(c->states != NULL);
+        c->states = must_grow(c->states, (c->n ? 2 * c->n : 1) * sizeof *c->states);
     }
     struct state *s = &c->states[c->n++];
     *s = (struct state){.number = thermo_state(t),

@@ -11,6 +11,7 @@
 #include "api/find.h"
 #include "api/handlers.h"
 #include "api/reading.h"
+#include "base/memory.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -215,8 +216,11 @@ static enum MHD_Result answer_stream(struct request *q, const struct found *run)
         free_stream(s);
         return answer_store_problem(q);
     }
-    struct MHD_Response *r =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024, read_stream, s, free_stream);
+    struct MHD_Response *r;
+    do {
+        r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024, read_stream, s,
+                                              free_stream);
+    } while (!r && memory_let_go());
     CHECK(r != NULL);
     answer_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
     answer_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");

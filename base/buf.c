@@ -1,5 +1,7 @@
 #include "base/buf.h"
 
+#include "base/memory.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +33,7 @@ char *buf_reserve(struct buf *b, size_t n) {
         while (cap < need) {
             cap *= 2;
         }
-        char *data = realloc(b->data, cap);
+        char *data = cap <= MEMORY_SMALL ? must_grow(b->data, cap) : try_grow(b->data, cap);
         if (!data) {
             b->failed = true;
             return NULL;

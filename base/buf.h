@@ -1,6 +1,6 @@
 // A growable byte buffer with a hard maximum. Once an append would pass the maximum (or memory is
 // gone) the buffer is marked failed and ignores further appends, so that a writer can append many
-// pieces and look once, at the end.
+// pieces and look once, at the end. Only large ones can be without memory (base/memory.h).
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 

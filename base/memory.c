@@ -13,7 +13,7 @@ static _Atomic(void *) reserve;
 static _Atomic bool is_short;
 
 void memory_reserve(void) {
-    if (atomic_load(&reserve)) {
+    if (atomic_load_explicit(&reserve, memory_order_relaxed)) {
         return;
     }
     void *bytes = malloc(RESERVE_BYTES), *none = NULL;
@@ -23,56 +23,81 @@ void memory_reserve(void) {
     if (!atomic_compare_exchange_strong(&reserve, &none, bytes)) {
         free(bytes);
     } else if (atomic_exchange(&is_short, false)) {
-        log_info("memory is there again; jobs are read on");
+        log_info("there is memory again");
     }
 }
 
 bool memory_is_short(void) {
-    return atomic_load(&is_short);
+    return atomic_load_explicit(&is_short, memory_order_relaxed);
 }
 
 void memory_release(void) {
     free(atomic_exchange(&reserve, NULL));
 }
 
-// False when there was nothing left to let go.
-static bool let_go(size_t size) {
+bool memory_let_go(void) {
     void *bytes = atomic_exchange(&reserve, NULL);
     if (!bytes) {
         return false;
     }
     free(bytes);
     if (!atomic_exchange(&is_short, true)) {
-        log_error("the system has no memory for %zu bytes more; jobs are not read until it has",
-                  size);
+        log_error("the system gives no more memory; jobs are not read from until it does");
     }
     return true;
 }
 
+bool memory_is_there(size_t size) {
+    void *p = malloc(size);
+    free(p);
+    return p != NULL;
+}
+
+static bool again(size_t size) {
+    return size > 0 && size <= MEMORY_SMALL && memory_let_go();
+}
+
+void *try_alloc(size_t size) {
+    void *p = malloc(size);
+    return p || !again(size) ? p : malloc(size);
+}
+
+void *try_calloc(size_t n, size_t size) {
+    void *p = calloc(n, size);
+    return p || (size && n > MEMORY_SMALL / size) || !again(n * size) ? p : calloc(n, size);
+}
+
+void *try_grow(void *old, size_t size) {
+    void *p = realloc(old, size);
+    return p || !again(size) ? p : realloc(old, size);
+}
+
 void *must_alloc(size_t size) {
-    void *p = calloc(1, size);
-    if (!p && let_go(size)) {
-        p = calloc(1, size);
-    }
+    void *p;
+    do {
+        p = calloc(1, size ? size : 1);
+    } while (!p && memory_let_go());
     CHECK(p != NULL);
     return p;
 }
 
 void *must_grow(void *old, size_t size) {
-    void *p = realloc(old, size);
-    if (!p && let_go(size)) {
-        p = realloc(old, size);
-    }
+    void *p;
+    do {
+        p = realloc(old, size ? size : 1);
+    } while (!p && memory_let_go());
     CHECK(p != NULL);
     return p;
 }
 
-char *must_copy(const char *text) {
-    if (!text) {
-        return NULL;
-    }
-    size_t n = strlen(text) + 1;
-    char *copy = must_alloc(n);
-    memcpy(copy, text, n);
+char *must_copy_n(const char *text, size_t n) {
+    size_t len = strnlen(text, n);
+    char *copy = must_grow(NULL, len + 1);
+    memcpy(copy, text, len);
+    copy[len] = '\0';
     return copy;
+}
+
+char *must_copy(const char *text) {
+    return text ? must_copy_n(text, strlen(text)) : NULL;
 }

@@ -1,9 +1,11 @@
-// Memory that the daemon cannot do without, for anything small. What a peer can make large is had by
-// plain malloc instead, and its failure is handled: the message is refused.
+// Memory. A reserve is kept for the moment at which the system gives nothing more: it is let go and
+// the allocation tried again, so that one that fails is seen by nobody, the loop finishes what it
+// is at, stops reading from jobs and goes on when the reserve could be had again.
 //
-// A reserve is kept for the moment at which the system gives nothing more: it is let go and the
-// allocation tried again, so that the loop can finish what it is at, stop reading and recover.
-// When that does not help either the process ends; what was acknowledged is on disk. Any thread.
+// When even that does not help: must_*() end the process (what was acknowledged is on disk; they
+// are for what is small), try_*() return NULL and the message or request is refused (they are for
+// what a peer can make large, and for libraries that handle it), and that does not touch the
+// reserve where it is large. Any thread.
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
 
@@ -14,14 +16,26 @@
 void *must_alloc(size_t size);
 // A copy of the text; NULL stays NULL.
 char *must_copy(const char *text);
+char *must_copy_n(const char *text, size_t n); // of its first n bytes at most
 // realloc() that does not fail.
 void *must_grow(void *old, size_t size);
 
 #define NEW(type) ((type *)must_alloc(sizeof(type)))
 
-// Puts the reserve aside; without it a first failure is the last. Again whenever it was used.
+// malloc(), calloc() and realloc(); up to MEMORY_SMALL bytes tried again from the reserve.
+#define MEMORY_SMALL ((size_t)64 << 10)
+void *try_alloc(size_t size);
+void *try_calloc(size_t n, size_t size);
+void *try_grow(void *old, size_t size);
+
+// What a library made of malloc() itself failed: lets the reserve go. True: try again.
+bool memory_let_go(void);
+// Whether so many bytes more can be had at this moment; asked before much is begun.
+bool memory_is_there(size_t size);
+
+// Puts the reserve aside, anew when it was used; cheap when it is there.
 void memory_reserve(void);
-// The reserve was used and could not be had again: take nothing on.
+// The reserve was used and could not be had again yet: nothing should be taken on.
 bool memory_is_short(void);
 // At the end of the process.
 void memory_release(void);

@@ -1,5 +1,7 @@
 #include "base/num.h"
 
+#include "base/memory.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,10 +88,7 @@ static double parse_slowly(const char *text, size_t n) {
         local[n] = '\0';
         return strtod(local, NULL);
     }
-    char *heap = malloc(n + 1);
-    if (!heap) {
-        return (double)NAN;
-    }
+    char *heap = must_alloc(n + 1); // as long as one message at most
     memcpy(heap, text, n);
     heap[n] = '\0';
     double x = strtod(heap, NULL);

@@ -126,8 +126,7 @@ static void read_words_into(struct reader *r, const struct setting *s, char **fi
         buf_printf(&lines, "%s=%s\n", word, text);
     }
     s->type->reset(field);
-    *field = strdup(buf_str(&lines));
-    CHECK(*field);
+    *field = must_copy(buf_str(&lines));
     buf_free(&lines);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "daemon/conn.h"
 #include "daemon/live.h"
 #include "daemon/ranks.h"

@@ -14,6 +14,9 @@
 // A job that does not take its replies is not read from beyond this.
 #define OUT_BYTES_PAUSE (256u * 1024)
 #define OUT_BYTES_MAX (4u << 20) // a pause and the replies to one line more, with room to spare
+// A message of more than this is taken only while so many times its bytes can be had.
+#define LARGE_BYTES (64u * 1024)
+#define MEMORY_SHARE 8
 // How long a job that was sent a fatal error may take to read it and hang up.
 #define LINGER_MS 2000
 
@@ -178,7 +181,9 @@ static void take_line(struct conn *c, const char *line, size_t len) {
 // What cannot be cut ends the connection: where the next message begins is not known.
 static void refuse_message(struct conn *c, enum cut cut) {
     struct wire_error error;
-    if (cut == CUT_TOO_LARGE) {
+    if (cut == CUT_NO_MEMORY) {
+        wire_no_memory(&error);
+    } else if (cut == CUT_TOO_LARGE) {
         wire_fail(&error, WIRE_TOO_LARGE,
                   "the message has over %llu bytes, the most this daemon takes "
                   "(ingest.max_message); the connection closes",
@@ -193,6 +198,9 @@ static void refuse_message(struct conn *c, enum cut cut) {
 
 static void take_message(struct conn *c, enum cut cut, struct slice message) {
     c->messages++;
+    if (message.len > LARGE_BYTES && !memory_is_there(MEMORY_SHARE * message.len)) {
+        cut = CUT_NO_MEMORY;
+    }
     if (cut == CUT_LINE) {
         take_line(c, message.text, message.len);
     } else if (cut == CUT_FRAME) {
@@ -203,10 +211,10 @@ static void take_message(struct conn *c, enum cut cut, struct slice message) {
     }
 }
 
-// Whether nothing more may be taken from the job before it has read its replies, or before other
-// ranks have caught up.
+// Whether nothing more may be taken from the job before it has read its replies, before other
+// ranks have caught up, or before there is memory.
 static bool must_wait(const struct conn *c) {
-    return c->out.len > OUT_BYTES_PAUSE || ranks_is_ahead(c);
+    return c->out.len > OUT_BYTES_PAUSE || ranks_is_ahead(c) || memory_is_short();
 }
 
 // Cuts what was read into messages, in place where they are whole. What must wait is kept.
@@ -215,6 +223,9 @@ static void take_bytes(struct conn *c, const char *bytes, size_t n) {
     while (left.len && !c->ending && !uv_is_closing(&c->handle)) {
         if (must_wait(c)) {
             buf_put(&c->rest, left.text, left.len);
+            if (c->rest.failed) {
+                refuse_message(c, CUT_NO_MEMORY);
+            }
             return;
         }
         enum cut cut = cutter_next(&c->cutter, &left, &message);
@@ -349,14 +360,14 @@ void conn_apply_pressure(struct app *app) {
     }
     size_t queued = writer_queued_bytes(app->writer), most = app->config.ingest.queue_bytes;
     app->figures->reads_paused = app->paused ? app->n_conns : 0;
-    if (!app->paused && queued > most) {
+    if (!app->paused && (queued > most || memory_is_short())) {
         app->paused = true;
         for (struct conn *c = app->conns; c; c = c->next) {
             if (!c->ending) {
                 stop_reading(c);
             }
         }
-    } else if (app->paused && queued <= most / 2) {
+    } else if (app->paused && queued <= most / 2 && !memory_is_short()) {
         app->paused = false;
         for (struct conn *c = app->conns; c; c = c->next) {
             resume_reading(c);

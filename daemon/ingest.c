@@ -1,6 +1,7 @@
 #include "daemon/ingest.h"
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "config/units.h"
 #include "daemon/conn.h"
 #include "wire/json.h"

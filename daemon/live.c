@@ -3,6 +3,7 @@
 #include "api/alerts.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "daemon/alarm.h"
 #include "runs/snapshot.h"
 #include "storage/blob.h"
@@ -123,7 +124,8 @@ static void push_checkpoint(struct live_run *l) {
     buf_init(&bytes, CHECKPOINT_BYTES_MAX);
     run_save(l->run, &bytes);
     if (bytes.failed) {
-        log_warning("no checkpoint of run=%s: its state is over %u bytes; a restart replays it",
+        log_warning("no checkpoint of run=%s: its state is over %u bytes, or memory is short; a "
+                    "restart replays it",
                     l->run->record.name, CHECKPOINT_BYTES_MAX);
     } else {
         push(l, op_create(OP_CHECKPOINT, l->run->record.id, l->run->attempt,
@@ -230,13 +232,12 @@ void live_resume(struct live_run *l) {
     }
 }
 
-// The step or message as a blob in the app's scratch. NULL when it is beyond every bound.
+// The step or message as a blob. NULL when there is no memory for it.
 static struct op *blob_op(struct live_run *l, enum op_type type, const struct step *step) {
     struct buf *blob = &l->app->blob;
     buf_clear(blob);
     if (!blob_encode(step, blob)) {
-        log_error("step %lld of run=%s cannot be encoded and is not stored", (long long)step->step,
-                  l->run->record.name);
+        log_error("no memory for step %lld of run=%s", (long long)step->step, l->run->record.name);
         return NULL;
     }
     return op_create(type, l->run->record.id, l->run->attempt, step->step, blob->data, blob->len);
@@ -294,8 +295,7 @@ void live_outputs(struct live_run *l, const struct outputs *outputs) {
                                           .step = outputs->step,
                                           .after_step = stepset_last(&r->steps),
                                           .after_events = after_events,
-                                          .line = strndup(line.data, line.len - 1)};
-    CHECK(op->outputs.line != NULL);
+                                          .line = must_copy_n(line.data, line.len - 1)};
     buf_free(&line);
     add_phases(l, op, outputs->time);
     push(l, op);
@@ -303,10 +303,10 @@ void live_outputs(struct live_run *l, const struct outputs *outputs) {
     l->dirty = true;
 }
 
-void live_step(struct live_run *l, const struct step *step) {
+bool live_step(struct live_run *l, const struct step *step) {
     struct op *op = blob_op(l, OP_STEP, step);
     if (!op) {
-        return;
+        return false;
     }
     live_resume(l);
     run_observe(l->run, step, push_alert, l);
@@ -322,13 +322,15 @@ void live_step(struct live_run *l, const struct step *step) {
         l->checkpoint_bytes >= CHECKPOINT_SHARE * state_bytes) {
         push_checkpoint(l);
     }
+    return true;
 }
 
-void live_scalars(struct live_run *l, const struct step *message) {
+bool live_scalars(struct live_run *l, const struct step *message) {
     struct op *op = blob_op(l, OP_SCALARS, message);
     if (op) {
         push(l, op);
     }
+    return op != NULL;
 }
 
 void live_event(struct live_run *l, const struct event *event) {

@@ -36,9 +36,10 @@ void live_begin_attempt(struct live_run *l, struct hello *hello, int64_t rewind_
                         bool is_rewind);
 // An ended or silent run is heard of again.
 void live_resume(struct live_run *l);
-// A step that is new: observes and stores it. step->time has been set.
-void live_step(struct live_run *l, const struct step *step);
-void live_scalars(struct live_run *l, const struct step *message);
+// A step that is new: observes and stores it. step->time has been set. False: there is no memory
+// for it, and nothing was done.
+bool live_step(struct live_run *l, const struct step *step) WARN_UNUSED;
+bool live_scalars(struct live_run *l, const struct step *message) WARN_UNUSED;
 void live_event(struct live_run *l, const struct event *event);
 // A histogram of outputs; its time has been set. A repeat is dropped.
 void live_outputs(struct live_run *l, const struct outputs *outputs);

@@ -1,5 +1,6 @@
 #include "daemon/local.h"
 
+#include "base/memory.h"
 #include "daemon/conn.h"
 
 #include <errno.h>

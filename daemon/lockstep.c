@@ -1,6 +1,7 @@
 // When a step of several ranks is whole, and what then happens.
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "daemon/conn.h"
 #include "daemon/live.h"
 #include "daemon/rank_group.h"
@@ -130,7 +131,8 @@ static void carry_out(struct rank_group *g, struct rank *r) {
     for (struct rank_item *item; (item = r->queue.first) && item->type != RANK_STEP;) {
         if (item->type == RANK_SCALARS) {
             rank_queue_read(&r->queue, &app->step);
-            live_scalars(g->run, &app->step);
+            bool stored = live_scalars(g->run, &app->step);
+            CHECK(stored); // its rank would have to send it again: a restart makes them all do so
         } else if (item->type == RANK_EVENT) {
             if (is_news(g, &item->event)) {
                 live_event(g->run, &item->event);
@@ -226,7 +228,9 @@ static void merge_step(struct rank_group *g, int64_t step) {
                     "a step may carry; the rest is left out",
                     (long long)step, g->run->run->record.name);
     }
-    live_step(g->run, &app->step);
+    CHECK(!app->step.no_memory);
+    bool stored = live_step(g->run, &app->step);
+    CHECK(stored); // likewise
     g->moved_ns = clock_monotonic_ns();
     lockstep_forget_events(g);
 }

@@ -14,6 +14,7 @@
 #include "daemon/trouble.h"
 #include "runs/rules.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -70,6 +71,8 @@ static void on_command(uv_async_t *async) {
 
 static void on_publish(uv_timer_t *timer) {
     struct app *app = timer->data;
+    memory_reserve();
+    conn_apply_pressure(app);
     ranks_tick(app);
     conn_resume_ranks(app);
     live_publish_due(app);
@@ -419,6 +422,14 @@ static void release(struct app *app) {
     free(app);
 }
 
+// What libraries allocate for us is tried again from the reserve, like our own.
+static void share_memory(void) {
+    cJSON_Hooks hooks = {.malloc_fn = try_alloc, .free_fn = free};
+    cJSON_InitHooks(&hooks);
+    CHECK(uv_replace_allocator(try_alloc, try_grow, try_calloc, free) == 0);
+    memory_reserve();
+}
+
 static int run(struct app *app) {
     struct buf error;
     buf_init(&error, MESSAGE_BYTES);
@@ -442,6 +453,7 @@ static int run(struct app *app) {
         code = 1;
     }
     release(app);
+    memory_release();
     buf_free(&error);
     log_info("stopped");
     return code;
@@ -472,6 +484,7 @@ int main(int argc, char **argv) {
     raise_file_limit();
     umask(077); // losses and layers are nobody else's business
     log_set_level(options.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    share_memory();
     struct app *app = NEW(struct app);
     step_init(&app->step);
     buf_init(&app->blob, STEP_BLOB_BYTES_MAX);

@@ -7,8 +7,7 @@
 
 struct op *op_create(enum op_type type, int64_t run, int64_t attempt, int64_t step,
                      const void *blob, size_t blob_size) {
-    struct op *op = malloc(sizeof *op + blob_size);
-    CHECK(op != NULL); // blob_size is bounded by the largest message
+    struct op *op = must_grow(NULL, sizeof *op + blob_size); // bounded by the largest message
     *op = (struct op){
         .type = type, .run = run, .attempt = attempt, .step = step, .blob_size = blob_size};
     if (blob_size) {

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "daemon/app.h"
 #include "storage/blob.h"
 
@@ -31,7 +32,7 @@ bool rank_queue_step(struct rank_queue *q, struct app *app, enum rank_item_type 
     struct buf *blob = &app->blob;
     buf_clear(blob);
     if (!blob_encode(step, blob)) {
-        log_error("step %lld of a rank cannot be encoded and is dropped", (long long)step->step);
+        log_error("no memory for step %lld of a rank", (long long)step->step);
         return false;
     }
     struct rank_item *item = must_alloc(sizeof *item + blob->len);

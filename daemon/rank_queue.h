@@ -30,7 +30,7 @@ struct rank_queue {
     size_t n;
 };
 
-// Appends; its bytes are counted in app->rank_bytes. False when the step is beyond every bound.
+// Appends; its bytes are counted in app->rank_bytes. False: there is no memory for the step.
 bool rank_queue_step(struct rank_queue *q, struct app *app, enum rank_item_type type,
                      const struct step *step);
 // Takes over the event's strings.

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/num.h"
 #include "daemon/live.h"
 #include "daemon/rank_group.h"
@@ -380,7 +381,9 @@ int ranks_step(struct conn *c, const struct step *step, struct wire_error *error
     if (place == RUN_STEP_REPEATED || step->step == r->newest) {
         c->app->figures->steps_repeated++;
         c->ack_due |= place == RUN_STEP_REPEATED;
-    } else if (rank_queue_step(&r->queue, c->app, RANK_STEP, step)) {
+    } else if (!rank_queue_step(&r->queue, c->app, RANK_STEP, step)) {
+        return wire_no_memory(error);
+    } else {
         r->newest = step->step;
     }
     c->sent_step = step->step > c->sent_step ? step->step : c->sent_step;
@@ -388,9 +391,12 @@ int ranks_step(struct conn *c, const struct step *step, struct wire_error *error
     return 0;
 }
 
-void ranks_scalars(struct conn *c, const struct step *message) {
-    rank_queue_step(&c->rank->queue, c->app, RANK_SCALARS, message);
+int ranks_scalars(struct conn *c, const struct step *message, struct wire_error *error) {
+    if (!rank_queue_step(&c->rank->queue, c->app, RANK_SCALARS, message)) {
+        return wire_no_memory(error);
+    }
     lockstep_advance(c->rank->group);
+    return 0;
 }
 
 void ranks_event(struct conn *c, struct event *event) {

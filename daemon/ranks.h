@@ -24,7 +24,7 @@ int ranks_check_plain(struct app *app, const struct hello *h, struct wire_error 
 // A rank's messages, c->rank being set. Each waits until the steps that the rank sent before it
 // are merged.
 int ranks_step(struct conn *c, const struct step *step, struct wire_error *error);
-void ranks_scalars(struct conn *c, const struct step *message);
+int ranks_scalars(struct conn *c, const struct step *message, struct wire_error *error);
 void ranks_event(struct conn *c, struct event *event);       // takes over the strings
 void ranks_outputs(struct conn *c, struct outputs *outputs); // takes over its memory
 void ranks_end(struct conn *c, const char *status);

@@ -10,6 +10,10 @@
 
 #include <string.h>
 
+// A run is begun only while its state can be had so many times: what is published of it and its
+// checkpoints are likewise large.
+#define RUN_COPIES 3
+
 // Constant in time for one length, so that an answer's delay tells nothing about the token.
 static bool same_secret(const char *expected, const char *given) {
     size_t n = strlen(expected), m = strlen(given);
@@ -59,6 +63,9 @@ static int join_or_create(struct conn *c, struct hello *h, struct wire_error *er
         return -1;
     }
     if (!l) {
+        if (!memory_is_there(RUN_COPIES * run_bytes(h->n_layers))) {
+            return wire_no_memory(error);
+        }
         l = live_create(c->app, h);
     } else if (session_join(l, h, error)) {
         return -1;
@@ -131,7 +138,9 @@ static int take_step(struct conn *c, struct step *s, struct wire_error *error) {
         return session_misplaced(s->step, stepset_last(&l->run->steps), error);
     }
     if (place == RUN_STEP_NEW) {
-        live_step(l, s);
+        if (!live_step(l, s)) {
+            return wire_no_memory(error);
+        }
     } else {
         c->app->figures->steps_repeated++;
         c->ack_due = true;
@@ -172,9 +181,9 @@ static int scalars(struct conn *c, const char *line, size_t len, struct wire_err
     }
     s->time = s->time > 0 ? s->time : clock_wall_s();
     if (c->rank) {
-        ranks_scalars(c, s);
+        return ranks_scalars(c, s, error);
     } else {
-        live_scalars(c->run, s);
+        return live_scalars(c->run, s) ? 0 : wire_no_memory(error);
     }
     return 0;
 }

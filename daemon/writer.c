@@ -291,7 +291,11 @@ struct writer *writer_start(struct store *store, uint64_t group_ms, struct board
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&w->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    CHECK(pthread_create(&w->thread, NULL, run_writer, w) == 0);
+    int rc;
+    do {
+        rc = pthread_create(&w->thread, NULL, run_writer, w);
+    } while (rc && memory_let_go());
+    CHECK(rc == 0);
     return w;
 }
 

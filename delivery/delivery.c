@@ -5,6 +5,7 @@
 #include "api/silences.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "delivery/active.h"
 #include "delivery/payload.h"
 #include "delivery/receiver.h"
@@ -59,7 +60,7 @@ char *delivery_receivers(const struct delivery *d, const struct alert_record *a)
             }
         }
     }
-    char *text = names.len ? strdup(buf_str(&names)) : NULL;
+    char *text = names.len ? must_copy(buf_str(&names)) : NULL;
     buf_free(&names);
     return text;
 }
@@ -239,8 +240,7 @@ static char *variable(const char *name, const char *value) {
     struct buf text;
     buf_init(&text, 8192);
     buf_printf(&text, "PYROMETER_%s=%s", name, value ? value : "");
-    char *copy = strdup(buf_str(&text));
-    CHECK(copy != NULL);
+    char *copy = must_copy(buf_str(&text));
     buf_free(&text);
     return copy;
 }
@@ -565,8 +565,7 @@ int delivery_configure(struct delivery *d, const struct config *config, const ch
         url.data[--url.len] = '\0';
     }
     free(d->external_url);
-    d->external_url = strdup(buf_str(&url));
-    CHECK(d->external_url != NULL);
+    d->external_url = must_copy(buf_str(&url));
     buf_free(&url);
     d->receivers = new;
     retire(d, old);

@@ -193,7 +193,11 @@ void payload_signature(const char *secret, double now, const struct buf *body, c
     gnutls_hmac_hd_t hmac;
     char time[24];
     snprintf(time, sizeof time, "%lld", (long long)now);
-    CHECK(gnutls_hmac_init(&hmac, GNUTLS_MAC_SHA256, secret, strlen(secret)) == 0);
+    int rc;
+    do {
+        rc = gnutls_hmac_init(&hmac, GNUTLS_MAC_SHA256, secret, strlen(secret));
+    } while (rc && memory_let_go());
+    CHECK(rc == 0);
     gnutls_hmac(hmac, time, strlen(time));
     gnutls_hmac(hmac, ".", 1);
     gnutls_hmac(hmac, body->data, body->len);

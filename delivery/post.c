@@ -144,7 +144,8 @@ static int on_timeout(CURLM *multi, long timeout_ms, void *context) {
 }
 
 struct poster *poster_create(uv_loop_t *loop) {
-    CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == 0);
+    CHECK(curl_global_init_mem(CURL_GLOBAL_DEFAULT, try_alloc, free, try_grow, must_copy,
+                               try_calloc) == 0);
     struct poster *p = NEW(struct poster);
     p->loop = loop;
     p->multi = curl_multi_init();

@@ -1,6 +1,7 @@
 #include "delivery/receiver.h"
 
 #include "alerts/alerts.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,7 @@ const char *receiver_kind_name(enum receiver_kind kind) {
 }
 
 static char *copy(const char *text) {
-    char *c = text ? strdup(text) : NULL;
-    CHECK(c || !text);
+    char *c = must_copy(text);
     return c;
 }
 

@@ -84,7 +84,7 @@ static void copy_scaled(double *rows, const struct linear_data *data) {
 
 static bool choose_vertex(struct simplex *s) {
     size_t n = s->data->rows, d = s->data->columns;
-    double *rows = calloc(n * d, sizeof *rows), direction[MAX_D];
+    double *rows = try_calloc(n * d, sizeof *rows), direction[MAX_D];
     if (!rows) {
         return false;
     }
@@ -276,10 +276,10 @@ static void set_targets(struct simplex *s, double shift) {
 static bool simplex_create(struct simplex *s, const struct linear_data *data) {
     size_t n = data->rows;
     s->data = data;
-    s->y = calloc(n, sizeof *s->y);
-    s->residual = calloc(n, sizeof *s->residual);
-    s->fitted = calloc(n, sizeof *s->fitted);
-    s->crossings = calloc(n, sizeof *s->crossings);
+    s->y = try_calloc(n, sizeof *s->y);
+    s->residual = try_calloc(n, sizeof *s->residual);
+    s->fitted = try_calloc(n, sizeof *s->fitted);
+    s->crossings = try_calloc(n, sizeof *s->crossings);
     return s->y && s->residual && s->fitted && s->crossings && choose_vertex(s);
 }
 

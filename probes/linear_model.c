@@ -36,7 +36,7 @@ struct qr {
 static bool qr_create(struct qr *q, const struct linear_data *data) {
     q->n = data->rows;
     q->d = data->columns;
-    q->a = calloc(q->n * (q->d + 1), sizeof *q->a);
+    q->a = try_calloc(q->n * (q->d + 1), sizeof *q->a);
     return q->a != NULL;
 }
 

@@ -45,8 +45,7 @@ static bool same_bins(const struct output_probe *p, const double *bins, size_t n
 }
 
 static void keep(double **list, const double *from, size_t n) {
-    *list = realloc(*list, n * sizeof **list);
-    CHECK(*list != NULL); // bounded by LIMIT_OUTPUT_BINS
+    *list = must_grow(*list, n * sizeof **list); // bounded by LIMIT_OUTPUT_BINS
     memcpy(*list, from, n * sizeof **list);
 }
 

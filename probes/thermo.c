@@ -51,13 +51,11 @@ static void begin_state(struct run *run) {
 
 struct thermo *thermo_create(const struct thermo_facts *facts, size_t n_layers,
                              const double *layer_sizes) {
-    struct thermo *t = calloc(1, sizeof *t);
-    CHECK(t != NULL);
+    struct thermo *t = NEW(struct thermo);
     t->n_layers = n_layers;
-    t->sizes = calloc(n_layers + 1, sizeof *t->sizes);
-    t->bodies = calloc(n_layers + 1, sizeof *t->bodies);
-    t->engines = calloc(n_layers + 1, sizeof *t->engines);
-    CHECK(t->sizes != NULL && t->bodies != NULL && t->engines != NULL);
+    t->sizes = must_alloc((n_layers + 1) * sizeof *t->sizes);
+    t->bodies = must_alloc((n_layers + 1) * sizeof *t->bodies);
+    t->engines = must_alloc((n_layers + 1) * sizeof *t->engines);
     for (size_t i = 0; i < n_layers; i++) {
         t->sizes[i] = layer_sizes[i] >= 1 && layer_sizes[i] <= LOSS_MAX ? layer_sizes[i] : 1;
         t->sizes[n_layers] += t->sizes[i];

@@ -79,6 +79,7 @@ double thermo_value(const struct thermo *t, size_t layer, enum metric m);
 // The state as bytes. thermo_load returns false when the bytes are not of this version or of
 // another shape, and leaves t as it was; the caller then replays the run's steps from the start.
 size_t thermo_saved_size(const struct thermo *t);
+size_t thermo_bytes(size_t n_layers); // in memory, about
 void thermo_save(const struct thermo *t, void *bytes);
 bool thermo_load(struct thermo *t, const void *bytes, size_t n);
 

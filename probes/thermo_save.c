@@ -61,6 +61,11 @@ size_t thermo_saved_size(const struct thermo *t) {
     return sizeof(struct header) + sizeof t->run + bodies_size(t) + engines_size(t);
 }
 
+size_t thermo_bytes(size_t n_layers) {
+    return sizeof(struct thermo) +
+           (n_layers + 1) * (sizeof(struct body) + sizeof(struct engine) + sizeof(double));
+}
+
 void thermo_save(const struct thermo *t, void *bytes) {
     unsigned char *out = bytes;
     unsigned char *run = out + sizeof(struct header), *bodies = run + sizeof t->run;

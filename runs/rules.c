@@ -111,7 +111,7 @@ static void change(struct rule *r, const struct config_rule *c) {
 }
 
 static char *copy(const char *text) {
-    char *s = text ? strdup(text) : NULL;
+    char *s = must_copy(text);
     CHECK(s != NULL || text == NULL);
     return s;
 }

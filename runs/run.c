@@ -1,5 +1,6 @@
 #include "runs/run.h"
 
+#include "base/memory.h"
 #include "base/num.h"
 
 #include <stdlib.h>
@@ -64,6 +65,10 @@ struct run *run_create(int64_t id, int64_t attempt, struct hello *hello, double 
     balance_begin(&r->balance);
     output_probe_begin(&r->outputs);
     return r;
+}
+
+size_t run_bytes(size_t n_layers) {
+    return thermo_bytes(n_layers) + alerts_bytes(n_layers);
 }
 
 void run_destroy(struct run *r) {

@@ -75,6 +75,8 @@ void run_phase_json(const struct phase_change *p, struct buf *out);
 // An annotation; `data_refresh` begins a state of type II.
 void run_event(struct run *r, const char *name);
 
+// About what a live run of so many layers holds in memory.
+size_t run_bytes(size_t n_layers);
 // The state behind the newest step as bytes for store_put_checkpoint(), and back. False: not of
 // this version; the run is then rebuilt from its steps.
 void run_save(const struct run *r, struct buf *out);

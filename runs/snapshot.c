@@ -1,5 +1,7 @@
 #include "runs/snapshot.h"
 
+#include "base/memory.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>

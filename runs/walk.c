@@ -1,5 +1,7 @@
 #include "runs/walk.h"
 
+#include "base/memory.h"
+
 #include <stdlib.h>
 #include <string.h>
 

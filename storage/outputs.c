@@ -1,5 +1,6 @@
 #include "storage/outputs.h"
 
+#include "base/memory.h"
 #include "storage/reader_internal.h"
 
 #include <stdlib.h>

@@ -1,13 +1,38 @@
 #include "storage/statement.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BUSY_TIMEOUT_MS 5000
 
+static sqlite3_mem_methods plain;
+
+static void *take(int size) {
+    void *p = plain.xMalloc(size);
+    return p || !memory_let_go() ? p : plain.xMalloc(size);
+}
+
+static void *resize(void *old, int size) {
+    void *p = plain.xRealloc(old, size);
+    return p || !memory_let_go() ? p : plain.xRealloc(old, size);
+}
+
+// SQLite's allocations are tried again from the reserve, like our own.
+static void share_memory(void) {
+    if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &plain) == SQLITE_OK) {
+        sqlite3_mem_methods ours = plain;
+        ours.xMalloc = take;
+        ours.xRealloc = resize;
+        sqlite3_config(SQLITE_CONFIG_MALLOC, &ours);
+    }
+}
+
 int connection_open(struct connection *c, const char *path, int flags, const char *const *sql,
                     size_t n, struct buf *error) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, share_memory);
     *c = (struct connection){.sql = sql, .n = n};
     int rc =
         sqlite3_open_v2(path, &c->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
@@ -85,6 +110,5 @@ char *column_copy(sqlite3_stmt *q, int at) {
     if (!text) {
         return NULL;
     }
-    char *copy = must_copy(text);
-    return copy;
+    return must_copy(text);
 }

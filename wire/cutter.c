@@ -23,9 +23,10 @@ static void take(struct slice *bytes, size_t n) {
 
 // Moves n bytes to the torn message.
 static enum cut keep(struct cutter *c, struct slice *bytes, size_t n) {
+    bool fits = n <= c->partial.max - c->partial.len;
     buf_put(&c->partial, bytes->text, n);
     take(bytes, n);
-    return c->partial.failed ? CUT_TOO_LARGE : CUT_MORE;
+    return !c->partial.failed ? CUT_MORE : fits ? CUT_NO_MEMORY : CUT_TOO_LARGE;
 }
 
 static void hand_out(struct cutter *c, struct slice *message) {
@@ -40,8 +41,9 @@ static enum cut next_line(struct cutter *c, struct slice *bytes, struct slice *m
     }
     size_t n = (size_t)(newline - bytes->text);
     if (c->partial.len) {
-        if (keep(c, bytes, n) == CUT_TOO_LARGE) {
-            return CUT_TOO_LARGE;
+        enum cut kept = keep(c, bytes, n);
+        if (kept != CUT_MORE) {
+            return kept;
         }
         take(bytes, 1);
         hand_out(c, message);
@@ -59,11 +61,11 @@ static enum cut judge_header(const struct cutter *c, const char *header) {
                                                  : CUT_FRAME;
 }
 
-// Fills the torn message up to n bytes in all. Whether it has them now.
-static bool fill(struct cutter *c, struct slice *bytes, size_t n) {
+// Fills the torn message up to n bytes in all: CUT_FRAME when it has them now.
+static enum cut fill(struct cutter *c, struct slice *bytes, size_t n) {
     size_t lacking = c->partial.len < n ? n - c->partial.len : 0;
-    keep(c, bytes, lacking < bytes->len ? lacking : bytes->len);
-    return c->partial.len >= n;
+    enum cut kept = keep(c, bytes, lacking < bytes->len ? lacking : bytes->len);
+    return kept == CUT_MORE && c->partial.len >= n ? CUT_FRAME : kept;
 }
 
 static enum cut next_frame(struct cutter *c, struct slice *bytes, struct slice *message) {
@@ -79,18 +81,13 @@ static enum cut next_frame(struct cutter *c, struct slice *bytes, struct slice *
             return CUT_FRAME;
         }
     }
-    if (!fill(c, bytes, FRAME_HEADER_BYTES)) {
-        return CUT_MORE;
+    enum cut verdict = fill(c, bytes, FRAME_HEADER_BYTES);
+    verdict = verdict == CUT_FRAME ? judge_header(c, c->partial.data) : verdict;
+    verdict = verdict == CUT_FRAME ? fill(c, bytes, frame_size(c->partial.data)) : verdict;
+    if (verdict == CUT_FRAME) {
+        hand_out(c, message);
     }
-    enum cut verdict = judge_header(c, c->partial.data);
-    if (verdict != CUT_FRAME) {
-        return verdict;
-    }
-    if (!fill(c, bytes, frame_size(c->partial.data))) {
-        return CUT_MORE;
-    }
-    hand_out(c, message);
-    return CUT_FRAME;
+    return verdict;
 }
 
 enum cut cutter_next(struct cutter *c, struct slice *bytes, struct slice *message) {

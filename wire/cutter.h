@@ -10,11 +10,12 @@
 #include <stddef.h>
 
 enum cut {
-    CUT_MORE,         // nothing is whole; all bytes were taken
-    CUT_LINE,         // without its line end
-    CUT_FRAME,        // whole, with its header
-    CUT_TOO_LARGE,    // longer than a message may be. Nothing behind it can be cut
-    CUT_UNKNOWN_FRAME // of a version whose length is not known here. Likewise
+    CUT_MORE,          // nothing is whole; all bytes were taken
+    CUT_LINE,          // without its line end
+    CUT_FRAME,         // whole, with its header
+    CUT_TOO_LARGE,     // longer than a message may be. Nothing behind it can be cut
+    CUT_UNKNOWN_FRAME, // of a version whose length is not known here. Likewise
+    CUT_NO_MEMORY      // for a torn message. Likewise
 };
 
 struct cutter {

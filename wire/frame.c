@@ -84,7 +84,12 @@ static struct step_column *add_column(struct step *s, unsigned id, struct wire_e
             return NULL;
         }
     }
-    if (!step_add_column(s, stat, own, (size_t)n)) {
+    double *values = step_add_column(s, stat, own, (size_t)n);
+    if (!values && s->no_memory) {
+        wire_no_memory(error);
+        return NULL;
+    }
+    if (!values) {
         wire_fail(error, WIRE_BAD_VALUE,
                   "too many statistics with ids that this daemon does not know (to id %u); the "
                   "step was dropped",

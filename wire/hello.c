@@ -326,7 +326,9 @@ int hello_parse(struct hello *out, const char *line, size_t len, struct wire_err
     const char *text = buf_str(&strict);
     cJSON *root = cJSON_ParseWithLength(text, strict.len);
     int rc;
-    if (strict.failed || !cJSON_IsObject(root)) {
+    if (strict.failed || (!root && memory_is_short())) {
+        rc = wire_no_memory(error);
+    } else if (!cJSON_IsObject(root)) {
         rc = wire_fail(error, WIRE_BAD_JSON, "the hello cannot be read as a JSON object");
     } else if (has_nul_escape(text, strict.len)) {
         rc = wire_fail(error, WIRE_BAD_HELLO, "a string with \\u0000 in it");

@@ -87,8 +87,7 @@ static int read_matcher(struct silence_matcher *m, const cJSON *json, struct buf
         m->is_regex = false;
         return -1;
     }
-    m->value = strdup(value->valuestring);
-    CHECK(m->value != NULL);
+    m->value = must_copy(value->valuestring);
     return m->is_regex ? compile(m, error) : 0;
 }
 
@@ -116,8 +115,7 @@ static int read_text(const cJSON *item, const char *what, char **text, struct bu
         buf_printf(error, "%s is a text of at most %d bytes", what, LIMIT_SILENCE_TEXT);
         return -1;
     }
-    *text = strdup(value);
-    CHECK(*text != NULL);
+    *text = must_copy(value);
     return 0;
 }
 

@@ -33,8 +33,9 @@ void step_clear(struct step *s, size_t n_layers) {
         s->columns = must_alloc(COLUMNS_MAX * sizeof *s->columns);
         s->scalars = must_alloc(LIMIT_SCALARS * sizeof *s->scalars);
     }
-    s->no_memory = !buf_reserve(&s->names, NAMES_BYTES);
     buf_clear(&s->names);
+    buf_reserve(&s->names, NAMES_BYTES);
+    s->no_memory = false;
     s->n_layers = n_layers;
     s->n_columns = s->n_scalars = 0;
     s->step = -1;
@@ -49,7 +50,7 @@ static bool reserve_values(struct step *s) {
         return true;
     }
     size_t cap = need < 16 * s->n_layers ? 16 * s->n_layers : need * 2;
-    double *values = realloc(s->values, cap * sizeof *values);
+    double *values = try_grow(s->values, cap * sizeof *values);
     if (!values) {
         s->no_memory = true;
         return false;
@@ -224,6 +225,9 @@ static int scan_column(struct json *j, struct step *s, struct slice key, struct 
         return json_skip(j, NULL) ? 0 : bad_json(j, error);
     }
     double *values = step_add_column(s, stat, name, len);
+    if (!values && s->no_memory) {
+        return wire_no_memory(error);
+    }
     if (!values) {
         return wire_fail(error, WIRE_BAD_VALUE,
                          "too many statistics: a step takes %d of the job's own; it was dropped",
