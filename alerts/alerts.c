@@ -42,6 +42,7 @@ struct alerts *alerts_create(struct ruleset *rules, const struct alerts_facts *f
     a->names = must_alloc((n + 1) * sizeof *a->names);
     a->scopes = must_alloc((n + 1) * sizeof *a->scopes);
     a->findings = must_alloc((n + 1) * sizeof *a->findings);
+    a->open = must_alloc((n + 1) * sizeof *a->open);
     for (size_t i = 0; i < n; i++) {
         a->names[i] = copy(facts->layer_names[i]);
     }
@@ -65,6 +66,7 @@ void alerts_destroy(struct alerts *a) {
     free(a->scopes);
     free(a->own);
     free(a->findings);
+    free(a->open);
     free(a);
 }
 
@@ -154,7 +156,9 @@ static void judge_layers(const struct teller *to, struct look *look, unsigned ru
     for (size_t i = 0; i < a->n_layers; i++) {
         struct finding *f = &a->findings[i];
         f->fire = f->fire && !is_whole;
-        tell_finding(to, rule, i, f);
+        if (f->fire || a->open[i]) { // else there is nothing to begin and nothing to end
+            tell_finding(to, rule, i, f);
+        }
     }
 }
 
@@ -208,11 +212,21 @@ static bool nonfinite_is_idle(struct alerts *a) {
     return !l || l->phase == LIFE_IDLE;
 }
 
+static void find_open(struct alerts *a) {
+    for (size_t i = 0; i < a->n_layers; i++) {
+        a->open[i] = false;
+        for (size_t k = 0; k < SCOPE_LIVES; k++) {
+            a->open[i] |= a->scopes[i].lives[k].phase != LIFE_IDLE;
+        }
+    }
+}
+
 static void judge_step(const struct teller *to, const struct thermo *t,
                        const struct alerts_input *in) {
     struct alerts *a = to->a;
     struct look look = {.a = a, .layer = THERMO_GLOBAL, .thermo = t, .in = in};
     measure_layers(a, in->step);
+    find_open(a);
     for (unsigned rule = 0; rule < RULE_COUNT; rule++) {
         if (builtins[rule].reach == REACH_RUN) {
             judge_run(to, &look, rule);

@@ -148,6 +148,7 @@ struct alerts {
     struct own *own;          // [own rule][layer, then the whole run]
     unsigned n_own;           // rows of it
     struct finding *findings; // scratch, of the layers
+    bool *open;               // likewise: at the step's beginning it had an alert that is open
 };
 
 // The rule of that number that is in force for a layer (n_layers: the whole run), or NULL.

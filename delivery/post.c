@@ -144,23 +144,30 @@ static int on_timeout(CURLM *multi, long timeout_ms, void *context) {
 }
 
 struct poster *poster_create(uv_loop_t *loop) {
-    CHECK(curl_global_init_mem(CURL_GLOBAL_DEFAULT, try_alloc, free, try_grow, must_copy,
-                               try_calloc) == 0);
     struct poster *p = NEW(struct poster);
     p->loop = loop;
-    p->multi = curl_multi_init();
-    CHECK(p->multi != NULL);
     uv_timer_init(loop, &p->timer);
     uv_unref((uv_handle_t *)&p->timer);
     p->timer.data = p;
+    return p;
+}
+
+// libcurl and what it is made of are some megabytes: only for a daemon that has something to send.
+static void begin(struct poster *p) {
+    CHECK(curl_global_init_mem(CURL_GLOBAL_DEFAULT, try_alloc, free, try_grow, must_copy,
+                               try_calloc) == 0);
+    p->multi = curl_multi_init();
+    CHECK(p->multi != NULL);
     curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p);
     curl_multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
     curl_multi_setopt(p->multi, CURLMOPT_TIMERDATA, p);
-    return p;
 }
 
 void poster_send(struct poster *p, const struct post *post, post_done_fn *done, void *context) {
+    if (!p->multi) {
+        begin(p);
+    }
     struct transfer *t = NEW(struct transfer);
     *t = (struct transfer){.next = p->transfers, .poster = p, .done = done, .context = context};
     p->transfers = t;
@@ -187,8 +194,11 @@ void poster_send(struct poster *p, const struct post *post, post_done_fn *done, 
 }
 
 static void free_poster(uv_handle_t *handle) {
-    free(handle->data);
-    curl_global_cleanup();
+    struct poster *p = handle->data;
+    if (p->multi) {
+        curl_global_cleanup();
+    }
+    free(p);
 }
 
 void poster_close(struct poster *p) {
@@ -198,7 +208,9 @@ void poster_close(struct poster *p) {
         p->transfers = t->next;
         free_transfer(t);
     }
-    curl_multi_cleanup(p->multi);
+    if (p->multi) {
+        curl_multi_cleanup(p->multi);
+    }
     uv_timer_stop(&p->timer);
     uv_close((uv_handle_t *)&p->timer, free_poster);
 }
