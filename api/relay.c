@@ -15,15 +15,13 @@
 #define REPLY_BYTES_MAX 65536 // one reply of a session
 #define ERROR_BYTES_MAX ((size_t)1 << 20)
 
+enum upload_state { RUNNING, WAITS_FOR_ROOM, WAITS_FOR_END }; // the latter two: suspended
+
 struct upload {
     struct upload *next, **previous;
     struct MHD_Connection *connection;
     int fd;
-    enum {
-        RUNNING,
-        WAITS_FOR_ROOM,
-        WAITS_FOR_END
-    } state;          // the latter two: the connection is suspended
+    enum upload_state state;
     bool deaf;        // the session takes nothing any more
     bool shut;        // it was told that nothing more comes
     bool ended;       // its last reply was read
@@ -259,7 +257,7 @@ void relay_close(struct relay *r, struct upload *u) {
 }
 
 // The lock is held.
-static void wait_for(struct relay *r, struct upload *u, int state) {
+static void wait_for(struct relay *r, struct upload *u, enum upload_state state) {
     u->state = state;
     MHD_suspend_connection(u->connection);
     ring(r);

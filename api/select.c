@@ -26,8 +26,7 @@ static bool find_field(const char *name, unsigned *id) {
     return false;
 }
 
-// False when there can be no such metric.
-static bool read_metric(const char *name, struct select_metric *out) {
+bool select_read_metric(const char *name, struct select_metric *out) {
     enum metric m;
     *out = (struct select_metric){.name = name};
     if (find_field(name, &out->id)) {
@@ -89,7 +88,7 @@ static unsigned read_metrics(struct selection *s, const struct query *q, struct 
     s->metrics = must_alloc((q->n + 1) * sizeof *s->metrics);
     while ((name = query_next(q, "metric", &at))) {
         struct select_metric *m = &s->metrics[s->n_metrics++];
-        if (!read_metric(name, m)) {
+        if (!select_read_metric(name, m)) {
             return fail_metric(name, problem);
         }
         s->has_scalars = s->has_scalars || m->kind == SELECT_SCALAR;
@@ -250,8 +249,15 @@ static double field_value(const struct step *step, enum select_field field) {
     return num_missing();
 }
 
-static double value_of(const struct select_metric *m, size_t layer, const struct step *step,
-                       const struct thermo *thermo) {
+void select_look(struct select_metric *m, const struct step *step) {
+    if (m->kind == SELECT_STATISTIC) {
+        m->values = find_column(step, m);
+        m->seen = m->seen || m->values;
+    }
+}
+
+double select_value(const struct select_metric *m, size_t layer, const struct step *step,
+                    const struct thermo *thermo) {
     switch (m->kind) {
     case SELECT_FIELD:
         return field_value(step, (enum select_field)m->id);
@@ -270,11 +276,7 @@ bool select_add_step(struct selection *s, const struct step *step, const struct 
                      const struct hello *hello) {
     index_layers(s, hello);
     for (size_t i = 0; i < s->n_metrics; i++) {
-        struct select_metric *m = &s->metrics[i];
-        if (m->kind == SELECT_STATISTIC) {
-            m->values = find_column(step, m);
-            m->seen = m->seen || m->values;
-        }
+        select_look(&s->metrics[i], step);
     }
     for (size_t i = 0; i < s->n_series; i++) {
         struct select_series *one = &s->series[i];
@@ -283,7 +285,7 @@ bool select_add_step(struct selection *s, const struct step *step, const struct 
         if (one->layer != SIZE_MAX && layer == SIZE_MAX) {
             continue; // the attempt had no such layer
         }
-        if (!buckets_add(&one->buckets, step->step, value_of(m, layer, step, thermo))) {
+        if (!buckets_add(&one->buckets, step->step, select_value(m, layer, step, thermo))) {
             return false;
         }
     }

@@ -53,6 +53,12 @@ struct selection {
 unsigned select_open(struct selection *s, const struct query *q, const struct hello *hello,
                      size_t points, struct buf *problem) WARN_UNUSED;
 void select_free(struct selection *s);
+// One metric by its name. False when there can be no such metric.
+bool select_read_metric(const char *name, struct select_metric *out);
+// Finds the metric's column in a step; then its value there. Not for scalars and outputs.
+void select_look(struct select_metric *m, const struct step *step);
+double select_value(const struct select_metric *m, size_t layer, const struct step *step,
+                    const struct thermo *thermo);
 // Adds a step, or a message of scalars alone, to the series. False when memory is gone.
 bool select_add_step(struct selection *s, const struct step *step, const struct thermo *thermo,
                      const struct hello *hello) WARN_UNUSED;

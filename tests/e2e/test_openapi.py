@@ -9,6 +9,10 @@ import jsonschema
 
 from harness import Job, SharedDaemonCase, TESTS, eventually, hello, line, make_step, recording, replay
 
+# Parameters without which there is no answer.
+WANTED = {"v1/series": "?match[]=pyrometer_loss", "/series": "?metric=loss", "query": "?query=1&time=1",
+          "query_range": "?query=1&start=1&end=2&step=1"}
+PROM_VALUES = {"query": "1", "time": "1", "start": "1", "end": "2", "step": "1s", "match[]": "pyrometer_loss"}
 METHODS = {"get", "post", "delete"}
 ROUTES = re.compile(r'\{"(GET|POST|DELETE)",\s*"([^"]+)"')
 
@@ -150,6 +154,12 @@ class OpenApi(SharedDaemonCase):
                   ("delete", "/api/v1/silences/{id}", "/api/v1/silences/1", None),
                   ("post", "/api/v1/ingest", "/api/v1/ingest", line(hello("posted")) + line(make_step(0)) + b"x\n"),
                   ("post", "/api/v1/ingest", "/api/v1/ingest", b"x\n")]
+        prom = "/prometheus/api/v1/"
+        for tail, query in (("query", "query=pyrometer_loss&time=1.7e9"), ("query", "query=1"), ("labels", ""),
+                            ("query_range", "query=pyrometer_loss&start=1.7e9&end=1.7001e9&step=1m"),
+                            ("series", "match[]=pyrometer_loss")):
+            calls += [("get", prom + tail, f"{prom}{tail}?{query}", None), ("post", prom + tail, prom + tail, query)]
+        calls.append(("get", prom + "label/{name}/values", prom + "label/run/values", None))
         root = "/api/v1/runs/{run}"
         for run in ("nan-gradient", "lr-ramp", "live", "empty", "nobody"):
             for tail in ("", "/temperature", "/engine", "/states", "/events", "/export"):
@@ -169,7 +179,8 @@ class OpenApi(SharedDaemonCase):
     def test_not_modified(self):
         for path, method, operation in self.operations():
             if method == "get" and "304" in operation["responses"]:
-                path = path.format(run="lr-ramp", id=self.alert) + ("?metric=loss" if path.endswith("series") else "")
+                wanted = next((query for end, query in WANTED.items() if path.endswith(end)), "")
+                path = path.format(run="lr-ramp", id=self.alert, name="run") + wanted
                 with self.subTest(path):
                     tag = self.shared.get(path)[0].get("etag")
                     self.assertTrue(tag)
@@ -180,8 +191,13 @@ class OpenApi(SharedDaemonCase):
         values = {"integer": lambda s: s["minimum"], "string": lambda s: s.get("enum", ["x"])[0], "array": lambda s: "loss"}
         for path, method, operation in self.operations():
             if method == "get":
-                path = path.format(run="lr-ramp", id=self.alert, file=self.script().rsplit("/", 1)[1])
+                path = path.format(run="lr-ramp", id=self.alert, file=self.script().rsplit("/", 1)[1], name="run")
                 self.shared.get_json(path + "?nothing_of_that_name=1", expect=400)
+                if path.startswith("/prometheus/"):  # whose parameters need one another
+                    query = "&".join(f"{p['name']}={PROM_VALUES.get(p['name'], 'x')}" for p in operation["parameters"]
+                                     if p["in"] == "query")
+                    self.shared.get(f"{path}?{query}")
+                    continue
                 for p in operation["parameters"]:
                     if p["in"] == "query" and p["name"] != "cursor":
                         value = "*" if p["name"] == "layer" else values[p["schema"]["type"]](p["schema"])
