@@ -126,6 +126,15 @@ class Run:
         size = 100 + len(repr(data))
         self._sender.put(lambda: message, size, None)
 
+    @shielded()
+    def outputs(self, bins: Sequence[float], counts: Sequence[float]) -> None:
+        """A histogram of what the model puts out now: the bins' edges, or a value a bin; counts."""
+        if self._sender is None:
+            return
+        message = {"type": "outputs", "step": self._next_step,
+                   "bins": [float(one) for one in bins], "counts": [float(one) for one in counts]}
+        self._sender.put(lambda: message, 100 + VALUE_BYTES * (len(bins) + len(counts)), None)
+
     def refresh(self) -> None:
         """The training data changed: a new Type II state begins with the coming step."""
         self.event("data_refresh")
@@ -211,8 +220,8 @@ def _known(stats: Stats, loss: Any) -> Measured:
 def _facts(lr: Any, batch_size: Optional[int], val_loss: Any,
            scalars: Optional[Mapping[str, Any]]) -> dict[str, Any]:
     """What stands beside the loss; absent where the job did not say."""
-    facts = {"lr": number(lr), "val_loss": number(val_loss),
-             "batch_size": None if batch_size is None else int(batch_size)}
+    facts: dict[str, Any] = {"lr": number(lr), "val_loss": number(val_loss),
+                             "batch_size": None if batch_size is None else int(batch_size)}
     if scalars:
         facts["scalars"] = {str(key): number(value) for key, value in scalars.items()}
     return {key: value for key, value in facts.items() if value is not None}

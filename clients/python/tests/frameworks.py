@@ -1,0 +1,224 @@
+"""Stand-ins for frameworks that a bare machine does not have: the callback interfaces, and trainers that call them in the
+documented order with the documented arguments. No code of the frameworks themselves takes part.
+
+Written from the documentation of Lightning 2, transformers 4, Keras 3 and JAX 0.4.
+"""
+from __future__ import annotations
+
+import sys
+import types
+from collections import namedtuple
+from types import SimpleNamespace
+from unittest import mock
+
+import numpy as np
+
+
+def module(name, **content):
+    made = types.ModuleType(name)
+    made.__dict__.update(content)
+    return made
+
+
+class installed:
+    """with installed(transformers(), "pyrometer.integrations.huggingface"): the framework is there."""
+
+    def __init__(self, modules, *forget):
+        self._patch = mock.patch.dict(sys.modules, {made.__name__: made for made in modules})
+        self._forget = forget
+
+    def __enter__(self):
+        self._patch.start()
+        for name in self._forget:
+            sys.modules.pop(name, None)
+        return self
+
+    def __exit__(self, *_):
+        self._patch.stop()
+
+
+def hooks(*names):
+    """A base class whose hooks do nothing, as the frameworks' are."""
+    return {name: lambda self, *args, **kwargs: None for name in names}
+
+
+# transformers: TrainerCallback, and Trainer's loop.
+
+TrainerCallback = type("TrainerCallback", (), hooks(
+    "on_init_end", "on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end", "on_step_begin", "on_substep_end",
+    "on_step_end", "on_evaluate", "on_predict", "on_save", "on_log", "on_prediction_step"))
+
+
+def transformers():
+    return [module("transformers", TrainerCallback=TrainerCallback)]
+
+
+def train_transformers(callback, model, optimizer, batches, accumulate=1, first_step=0, rank_zero=True):
+    """Trainer.train: `batches` are micro-batches; returns the losses that the model put out."""
+    args = SimpleNamespace(train_batch_size=4, gradient_accumulation_steps=accumulate, world_size=1, run_name="out",
+                           output_dir="out")
+    state = SimpleNamespace(global_step=first_step, epoch=0.0, is_world_process_zero=rank_zero, log_history=[])
+    control, losses = SimpleNamespace(), []
+
+    def call(event, **more):
+        getattr(callback, event)(args, state, control, model=model, optimizer=optimizer, lr_scheduler=None, **more)
+
+    call("on_train_begin")
+    call("on_epoch_begin")
+    for number, batch in enumerate(batches):
+        if number % accumulate == 0:
+            call("on_step_begin")
+        model.train()
+        loss = model(**batch)["loss"]
+        losses.append(float(loss.detach()))
+        (loss / accumulate).backward()
+        if (number + 1) % accumulate:
+            call("on_substep_end")
+            continue
+        optimizer.step()
+        model.zero_grad()
+        state.global_step += 1
+        call("on_step_end")
+        call("on_log", logs={"loss": losses[-1], "learning_rate": 0.1, "epoch": 0.5, "note": "text"})
+        if state.global_step - first_step == 2:
+            model.eval()
+            model(**batch)
+            call("on_evaluate", metrics={"eval_loss": 7.5})
+            call("on_save")
+    call("on_epoch_end")
+    call("on_train_end")
+    return losses
+
+
+# Lightning: Callback, Logger, and the loop of automatic optimization.
+
+Callback = type("Callback", (), hooks(
+    "setup", "teardown", "on_fit_start", "on_fit_end", "on_sanity_check_start", "on_sanity_check_end", "on_train_start",
+    "on_train_end", "on_train_batch_start", "on_train_batch_end", "on_train_epoch_start", "on_train_epoch_end",
+    "on_validation_start", "on_validation_end", "on_exception", "on_save_checkpoint", "on_load_checkpoint"))
+Logger = type("Logger", (), hooks("log_metrics", "log_hyperparams", "log_graph", "save", "finalize",
+                                  "after_save_checkpoint"))
+
+
+def lightning():
+    loggers = module("lightning.pytorch.loggers", Logger=Logger)
+    pytorch = module("lightning.pytorch", Callback=Callback, loggers=loggers, __path__=[])
+    return [module("lightning", pytorch=pytorch, __path__=[]), pytorch, loggers]
+
+
+def train_lightning(callback, model, optimizer, batches, accumulate=1, first_step=0, loggers=(), fail_at=None):
+    """Trainer.fit: backward runs in the closure that the optimizer's step is given."""
+    trainer = SimpleNamespace(global_step=first_step, current_epoch=0, optimizers=[optimizer], loggers=list(loggers),
+                              callback_metrics={}, sanity_checking=True, interrupted=False)
+    for logger in loggers:
+        logger.log_hyperparams({"width": 8, "act": SimpleNamespace})
+    trainer.callback_metrics["val_loss"] = 99.0
+    callback.on_validation_end(trainer, model)
+    trainer.sanity_checking, trainer.callback_metrics = False, {}
+    losses = []
+    try:
+        callback.on_train_start(trainer, model)
+        callback.on_train_epoch_start(trainer, model)
+        for number, batch in enumerate(batches):
+            if number == fail_at:
+                raise RuntimeError("out of memory")
+            held = {}
+
+            def closure(batch=batch, held=held):
+                if number % accumulate == 0:
+                    optimizer.zero_grad()
+                loss = model(**batch)["loss"] / accumulate
+                losses.append(float(loss.detach()) * accumulate)
+                loss.backward()
+                held["loss"] = loss
+                return loss
+
+            if (number + 1) % accumulate:
+                closure()
+            else:
+                optimizer.step(closure)
+                trainer.global_step += 1
+                for logger in loggers:
+                    logger.log_metrics({"accuracy": 0.25}, step=trainer.global_step - 1)
+            callback.on_train_batch_end(trainer, model, {"loss": held["loss"].detach()}, batch, number)
+            if number == 1:
+                trainer.callback_metrics["val_loss"] = 7.5
+                callback.on_validation_end(trainer, model)
+                callback.on_save_checkpoint(trainer, model, {})
+        callback.on_train_end(trainer, model)
+    except RuntimeError as error:
+        callback.on_exception(trainer, model, error)
+    return losses
+
+
+# Keras: callbacks.Callback, a model of layers with variables, fit().
+
+class KerasCallback:
+    def __init__(self):
+        self.model = None
+
+    def set_model(self, model):
+        self.model = model
+
+
+for _name, _nothing in hooks("on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end", "on_train_batch_begin",
+                             "on_train_batch_end", "on_test_begin", "on_test_end").items():
+    setattr(KerasCallback, _name, _nothing)
+
+
+def keras():
+    callbacks = module("keras.callbacks", Callback=KerasCallback)
+    return [module("keras", callbacks=callbacks, __path__=[]), callbacks]
+
+
+class Variable:
+    def __init__(self, value):
+        self.value = np.array(value, dtype=np.float32)
+
+    def numpy(self):
+        return self.value.copy()
+
+
+class SGD:
+    def __init__(self, rate):
+        self.learning_rate, self.momentum, self.nesterov, self.weight_decay = Variable(rate), 0.0, False, None
+
+
+def dense(name, *shapes):
+    dice = np.random.default_rng(len(name))
+    return SimpleNamespace(name=name, trainable_weights=[Variable(dice.normal(size=shape)) for shape in shapes])
+
+
+def fit_keras(callback, model, losses, validation=None):
+    """model.fit over one epoch for each list of batch losses; an update of -0.1 everywhere a batch."""
+    callback.set_model(model)
+    callback.on_train_begin({})
+    for epoch, batch_losses in enumerate(losses):
+        callback.on_epoch_begin(epoch, {})
+        for batch in range(len(batch_losses)):
+            callback.on_train_batch_begin(batch, {})
+            for variable in model.variables:
+                variable.value -= np.float32(0.1)
+            callback.on_train_batch_end(batch, {"loss": float(np.mean(batch_losses[:batch + 1]))})
+        callback.on_epoch_end(epoch, {"loss": float(np.mean(batch_losses)), "val_loss": validation})
+    callback.on_train_end({})
+
+
+# JAX: pytrees of dicts, lists and arrays; jax.numpy is NumPy.
+
+DictKey = namedtuple("DictKey", "key")
+SequenceKey = namedtuple("SequenceKey", "idx")
+
+
+def _leaves(tree, path=()):
+    if isinstance(tree, dict):
+        return [leaf for key in sorted(tree) for leaf in _leaves(tree[key], (*path, DictKey(key)))]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for at, one in enumerate(tree) for leaf in _leaves(one, (*path, SequenceKey(at)))]
+    return [(path, tree)]
+
+
+def jax():
+    tree_util = module("jax.tree_util", tree_flatten_with_path=lambda tree: (_leaves(tree), None))
+    return [module("jax", numpy=np, tree_util=tree_util, device_get=lambda tree: tree, __path__=[]),
+            module("jax.numpy", **{name: getattr(np, name) for name in dir(np) if not name.startswith("__")}), tree_util]
