@@ -4,6 +4,8 @@
 MODE ?= release
 VERSION := 0.1.0
 PREFIX ?= /usr/local
+# Another for bench-clients where PyTorch is not in the first python3 of the path.
+PYTHON ?= python3
 BUILD := build/$(if $(filter release,$(MODE)),obj,$(MODE))
 BIN := $(if $(filter release,$(MODE)),build,$(BUILD))
 
@@ -71,6 +73,9 @@ $(BIN)/pyrometer-demo: $(BUILD)/examples/digits.o $(BIN)/libpyrometer.a
 $(BIN)/loadgen: $(call objects,bench base wire config)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+$(BIN)/bench-client: $(BUILD)/bench/clients/step.o $(BIN)/libpyrometer.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 # Loaded into a daemon by tests: never with a sanitizer of its own.
 $(BIN)/fault%.so: tests/e2e/fault%.c
 	$(call say,LINK,$@)
@@ -122,6 +127,8 @@ check-valgrind: ## the C unit tests and one whole daemon run under valgrind
 	@tests/run.sh valgrind
 bench: all $(BIN)/loadgen ## speed, memory and disk, beside the peers that are installed: docs/benchmarks.md
 	@python3 bench/bench.py --out docs/benchmarks.md $(ARGS)
+bench-clients: all $(BIN)/bench-client ## what the clients take from a job's step: docs/bench-clients.md
+	@$(PYTHON) bench/clients/clients.py --out docs/bench-clients.md $(ARGS)
 bench-peers: ## install Debian's packages of the programs that `make bench` compares with
 	@scripts/bench-peers.sh
 calibrate: all $(BIN)/calibrate ## simulated systems of known temperature against the readings: docs/calibration.md
@@ -152,6 +159,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps web demo check check-web torture bench-web unit-tests check-valgrind bench bench-peers calibrate ramps quality fuzz lint format install clean help
+.PHONY: all deps web demo check check-web torture bench-web unit-tests check-valgrind bench bench-clients bench-peers calibrate ramps quality fuzz lint format install clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

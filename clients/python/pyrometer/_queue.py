@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
 from ._spool import Segment
@@ -19,16 +18,19 @@ from ._spool import Segment
 ENTRY_OVERHEAD = 400  # bytes of Python objects around an entry
 
 
-@dataclass
 class Entry:
-    build: Optional[Callable[[], dict[str, Any]]]  # makes the message, in the sender's thread
-    size: int  # bytes; an estimate until `data` is there
-    step: Optional[int]  # None: not acknowledged by itself (an event)
-    data: bytes = b""
-    is_frame: bool = False  # `data` is
-    born: float = field(default_factory=time.monotonic)
-    was_sent: bool = False
-    segment: Optional[Segment] = None  # of the spool: its file is where the entry lives
+    __slots__ = ("build", "size", "step", "data", "is_frame", "born", "was_sent", "segment")
+
+    def __init__(self, build: Optional[Callable[[], dict[str, Any]]], size: int,
+                 step: Optional[int], data: bytes = b"", segment: Optional[Segment] = None) -> None:
+        self.build = build  # makes the message, in the sender's thread
+        self.size = size  # bytes; an estimate until `data` is there
+        self.step = step  # None: not acknowledged by itself (an event)
+        self.data = data
+        self.is_frame = False  # `data` is
+        self.born = time.monotonic()
+        self.was_sent = False
+        self.segment = segment  # of the spool: its file is where the entry lives
 
 
 class Queue:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import Optional
 
 import torch
 from torch import Tensor
 
-from ._moments import Kept, count, results
+from ._moments import SUMS, check_shapes, count, flat_gradients, flat_weights
 
 ROW = 1024
 ROWS_ON_CPU = 256  # a chunk's blocks fit a cache
@@ -37,15 +38,18 @@ class Rows:
         counts = [count(layer) for layer in layers]
         rows = torch.tensor([-(-one // ROW) for one in counts])
         total = int(rows.sum())
-        self._kept = Kept(layers, total * ROW, dtype, with_previous)
-        new = self._kept.weights.new_zeros
+        self._params = [param for layer in layers for param in layer]
+        self._shapes = [param.shape for param in self._params]
+        self._weights = torch.zeros(total * ROW, device=device, dtype=dtype)
+        self._previous: Optional[Tensor] = (
+            torch.zeros_like(self._weights) if with_previous else None)
+        new = self._weights.new_zeros
         most = min(total, ROWS_ON_CPU if device.type == "cpu" else ROWS_ON_DEVICE)
         self._zeros = new(ROW)
         self._blocks = new(2, most, ROW)
         self._product = new(most, ROW)
-        self._sums = torch.zeros(9, total, device=device, dtype=torch.float64)
+        self._sums = torch.zeros(SUMS - 2, total, device=device, dtype=torch.float64)
         self._extremes = new(2, total)
-        self._counts = torch.tensor(counts, device=device, dtype=torch.float64)
         self._owners = torch.repeat_interleave(rows).to(device)
         self._line = list(_line(layers))
         self._chunks = list(_cut(self._line, most * ROW))
@@ -58,14 +62,22 @@ class Rows:
 
     @torch.no_grad()
     def before(self, follows: bool) -> None:
-        self._kept.check_shapes()
-        self._kept.keep(self._pieces(self._kept.flat_weights(), self._line), follows)
+        """Keeps the weights. If it `follows` the last call, those kept give the update before."""
+        check_shapes(self._params, self._shapes)
+        line = self._pieces(flat_weights(self._params), self._line)
+        if self._previous is None:
+            torch.cat(line, out=self._weights)
+            return
+        torch.cat(line, out=self._previous)
+        if follows:
+            torch.sub(self._previous, self._weights, out=self._weights)
+        self._weights, self._previous = self._previous, self._weights
 
     @torch.no_grad()
     def after(self) -> Tensor:
-        """A row for each of KEYS, a column a layer; gradients as the optimizer leaves them."""
-        weights, gradients = self._kept.flat_weights(), self._kept.flat_gradients()
-        kept = self._kept.weights.view(-1, ROW)
+        """SUMS for each layer; gradients are taken as the optimizer leaves them."""
+        weights, gradients = flat_weights(self._params), flat_gradients(self._params)
+        kept = self._weights.view(-1, ROW)
         row = 0
         for pieces, rows in self._chunks:
             update, gradient = blocks = self._blocks[:, :rows]
@@ -81,30 +93,29 @@ class Rows:
         gradient = blocks[1]
         sums[0] = weights.sum(1)
         sums[1:3] = blocks.sum(2)
-        sums[3] = torch.linalg.vector_norm(weights, dim=1)
-        sums[4:6] = torch.linalg.vector_norm(blocks, dim=2)
+        sums[6] = torch.linalg.vector_norm(weights, dim=1)
+        sums[7:9] = torch.linalg.vector_norm(blocks, dim=2)
         product = self._product[:len(gradient)]
-        if self._kept.previous is not None:
-            previous = self._kept.previous.view(-1, ROW)[rows]
-            sums[6] = torch.mul(previous, gradient, out=product).sum(1)
-        sums[7] = torch.mul(weights, gradient, out=product).sum(1)
-        sums[8] = torch.mul(blocks[0], gradient, out=product).sum(1)
+        if self._previous is not None:
+            previous = self._previous.view(-1, ROW)[rows]
+            sums[3] = torch.mul(previous, gradient, out=product).sum(1)
+        sums[4] = torch.mul(weights, gradient, out=product).sum(1)
+        sums[5] = torch.mul(blocks[0], gradient, out=product).sum(1)
         torch.amin(weights, 1, out=self._extremes[0, rows])
         torch.amax(weights, 1, out=self._extremes[1, rows])
 
     def _results(self, kept: Tensor) -> Tensor:
-        self._sums[3:6].square_()
-        first, squares, dots = self._by_layer(self._sums, "sum").view(3, 3, -1)
+        self._sums[6:9].square_()
         ends = kept[self._ends]
         self._extremes[0, self._ends] = ends.masked_fill(self._filling, float("inf")).amin(1)
         self._extremes[1, self._ends] = ends.masked_fill(self._filling, float("-inf")).amax(1)
-        low = self._by_layer(self._extremes[:1], "amin")[0]
-        high = self._by_layer(self._extremes[1:], "amax")[0]
-        return results(first, squares, dots, self._counts, low, high)
+        return torch.cat((self._by_layer(self._sums, "sum"),
+                          self._by_layer(self._extremes[:1], "amin"),
+                          self._by_layer(self._extremes[1:], "amax"))).t()
 
     def _by_layer(self, rows: Tensor, reduce: str) -> Tensor:
         """The sum, least or greatest of each layer's rows."""
-        empty = rows.new_zeros(len(rows), len(self._counts))
+        empty = rows.new_zeros(len(rows), len(self._ends))
         return empty.scatter_reduce(1, self._owners.expand(len(rows), -1), rows, reduce=reduce,
                                     include_self=False).double()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 import atexit
 import os
 import re
-import secrets
 import sys
 import time
 import weakref
@@ -302,7 +301,7 @@ def default_name() -> str:
     """The script's name, the time and something random, so that no two jobs meet in one run."""
     script = os.path.splitext(os.path.basename(sys.argv[0] if sys.argv else ""))[0]
     script = re.sub(r"[^A-Za-z0-9._:-]", "-", script)[:80] or "run"
-    return f"{script}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    return f"{script}-{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}"
 
 
 def _own_rank() -> int:

@@ -8,7 +8,7 @@ refusal that another try cannot mend everything goes to the spool.
 from __future__ import annotations
 
 import json
-import random
+import os
 import selectors
 import socket
 import threading
@@ -203,7 +203,7 @@ class Sender:
 
     def _pause(self) -> None:
         """Between two tries; what comes meanwhile goes to disk."""
-        until = time.monotonic() + random.uniform(0.5, 1.0) * self.pause_s
+        until = time.monotonic() + (0.5 + os.urandom(1)[0] / 512) * self.pause_s
         self.pause_s = min(2 * self.pause_s, LONGEST_PAUSE_S)
         if self.stop.is_set():  # finishing: no long pauses, but no spinning either
             time.sleep(0.1)

@@ -10,18 +10,15 @@ Only the sender's thread uses a spool.
 """
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
-import shutil
 import time
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._quiet import warn_once
 from ._text import encode
@@ -34,20 +31,20 @@ except ImportError:  # not on this system: then nothing tells the living from th
 SEGMENT_BYTES = 8 << 20  # before compression
 MEMBER_BYTES = 256 << 10
 SPOOL_BYTES = 1 << 30
+GZIP = 31  # zlib's word for a member of gzip
 STEP = re.compile(rb'"step":(-?\d+)')
 
 
-@dataclass
 class Segment:
-    path: Path
-    lines: int = 0  # behind the hello
-    left: int = 0  # of these in memory, on their way
-    size: int = 0  # on disk
-    last_step: int = -1
+    def __init__(self, path: Path, lines: int = 0, size: int = 0) -> None:
+        self.path = path
+        self.lines = lines  # behind the hello
+        self.left = 0  # of these in memory, on their way
+        self.size = size  # on disk
+        self.last_step = -1
 
 
-@dataclass
-class Line:
+class Line(NamedTuple):
     data: bytes
     step: Optional[int]  # None: an event, scalars or the end
     kind: str
@@ -123,7 +120,8 @@ class Spool:
         """What was appended is with the operating system after this."""
         if not self._buffer or self._writing is None or self.broken:
             return
-        member = gzip.compress(b"".join(self._buffer), 3)
+        packer = zlib.compressobj(3, wbits=GZIP)
+        member = packer.compress(b"".join(self._buffer)) + packer.flush()
         try:
             with open(self._writing.path, "ab") as file:
                 file.write(member)
@@ -224,6 +222,8 @@ class Spool:
         """Lets go of it; the directory goes too when nothing is left in it."""
         self.seal()
         if self._path is not None and not self._segments and not self.broken:
+            import shutil
+
             shutil.rmtree(self._path, ignore_errors=True)
         self.release()
 
@@ -289,7 +289,7 @@ def _inflate(path: Path) -> bytes:
         return b""
     whole = []
     while left:
-        member = zlib.decompressobj(31)
+        member = zlib.decompressobj(GZIP)
         try:
             whole.append(member.decompress(left))
         except zlib.error:

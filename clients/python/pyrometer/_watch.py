@@ -93,6 +93,7 @@ class ModelWatcher:
         # gu_prev is what plain SGD's stability is read from; the others have their momentum.
         self._with_previous = level == "full" or is_plain_sgd(optimizer)
         self._groups = list(grouped([layer.params for layer in layers], self._with_previous))
+        self._counts = [layer.n for layer in layers]
         self._run: Optional[Run] = None
         self._activations: Any = None
         self._unhook: Callable[[], None] = lambda: None  # noqa: E731
@@ -104,14 +105,14 @@ class ModelWatcher:
     def describe(self) -> list[dict[str, Any]]:
         """The layers for the hello, with what their weights are now."""
         described = [layer.describe() for layer in self._layers]
-        from ._moments import KEYS
+        from ._moments import KEYS, statistics
 
         for members, moments in self._groups:
             moments.before(False)
-            now = dict(zip(KEYS, moments.after().tolist()))
-            for column, layer in enumerate(members):
-                described[layer]["init"] = _initial(*(now[key][column] for key in
-                                                      ("w_mean", "w_var", "w_min", "w_max")))
+            for layer, sums in zip(members, moments.after().tolist()):
+                now = dict(zip(KEYS, statistics(sums, self._layers[layer].n)))
+                described[layer]["init"] = _initial(now["w_mean"], now["w_var"], now["w_min"],
+                                                    now["w_max"])
         return described
 
     def attach(self, run: Run) -> None:
@@ -149,7 +150,7 @@ class ModelWatcher:
                  *([loss.detach().reshape(1)] if is_tensor else [])]
         known = None if is_tensor else number(loss)
         fetch = to_host(asked)
-        columns = Columns(len(self._layers), [members for members, _ in self._groups],
+        columns = Columns(self._counts, [members for members, _ in self._groups],
                           self._without_gradient, self._has_previous, list(outputs))
         has_stats = bool(self._measured)
 
@@ -201,23 +202,24 @@ class ModelWatcher:
 class Columns:
     """Where the numbers that come from the devices go in a step's statistics."""
 
-    def __init__(self, layer_count: int, groups: Sequence[Sequence[int]],
+    def __init__(self, counts: Sequence[int], groups: Sequence[Sequence[int]],
                  without_gradient: Sequence[bool], has_previous: bool,
                  outputs: Sequence[tuple[str, int]]) -> None:
-        self._layer_count = layer_count
+        self._counts = counts
         self._groups = groups
         self._without_gradient = without_gradient
         self._has_previous = has_previous
         self._outputs = outputs
 
     def fill(self, values: Sequence[Sequence[float]]) -> dict[str, list[Any]]:
-        from ._moments import KEYS, NEEDS_GRADIENT
+        from ._moments import KEYS, NEEDS_GRADIENT, SUMS, statistics
 
-        stats: dict[str, list[Any]] = {key: [None] * self._layer_count for key in KEYS}
-        for members, table in zip(self._groups, values):
-            for row, key in enumerate(KEYS):
-                for column, layer in enumerate(members, row * len(members)):
-                    stats[key][layer] = table[column]
+        by_layer: list[list[float]] = [[]] * len(self._counts)
+        for members, sums in zip(self._groups, values):
+            for at, layer in enumerate(members):
+                by_layer[layer] = statistics(sums[SUMS * at:SUMS * (at + 1)], self._counts[layer])
+        stats: dict[str, list[Any]] = {key: list(column)
+                                       for key, column in zip(KEYS, zip(*by_layer))}
         if any(self._without_gradient):
             for key in NEEDS_GRADIENT:
                 stats[key] = [None if absent else value for absent, value in
@@ -225,7 +227,7 @@ class Columns:
         if not self._has_previous:
             del stats["gu_prev"]
         for (key, layer), value in zip(self._outputs, values[len(self._groups):]):
-            stats.setdefault(key, [None] * self._layer_count)[layer] = value[0]
+            stats.setdefault(key, [None] * len(self._counts))[layer] = value[0]
         return stats
 
 

@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""`make bench-clients`: what the clients take from a training job; writes docs/bench-clients.md.
+
+    bench/clients/clients.py [--out FILE] [--steps N] [SECTION...]
+
+Sections: import, c, torch, call. The last two need PyTorch for this python3 (Debian: python3-torch). Everything streams to a
+real daemon. Two copies of a model train by turns, one of them watched, in an order that changes: what else the machine
+does meets both. The job has one core, the daemon another where there is one.
+"""
+
+import argparse
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT / "tests" / "e2e"), str(ROOT / "clients" / "python")]
+
+from harness import BIN, Daemon  # noqa: E402
+
+HEAD = """# What the clients cost
+
+    make bench-clients
+
+{machine}
+
+A step of the watched model and one of its unwatched twin alternate, in an order drawn by lot; a figure is the median of
+the paired differences, in brackets its 95% interval by bootstrap over the pairs. The job is held on one core and has one
+thread; the daemon runs on the other cores with every thermometer and rule on. Times are wall clock, and what the
+client's own thread does meanwhile on the job's core is in them.
+
+"""
+
+
+def bootstrap_median(values, rounds=400):
+    lot = random.Random(1)
+    medians = sorted(statistics.median(lot.choices(values, k=len(values))) for _ in range(rounds))
+    return statistics.median(values), medians[int(0.025 * rounds)], medians[int(0.975 * rounds) - 1]
+
+
+# --- a model that trains, watched or not ---
+
+
+class Trainer:
+    def __init__(self, torch, make, batch, optimizer, **watch):
+        import pyrometer
+        torch.manual_seed(1)
+        self.model, self.batch = make(), batch
+        self.loss = torch.nn.functional.cross_entropy
+        self.optimizer = optimizer(self.model.parameters())
+        self.run = pyrometer.watch(self.model, self.optimizer, **watch)
+
+    def step(self):
+        x, y = self.batch
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(self.model(x), y)
+        loss.backward()
+        self.optimizer.step()
+        self.run.step(loss)
+
+
+def transformer(torch):
+    """12 layers, 2.4 million parameters; the batch makes a step of some 200 ms."""
+    nn = torch.nn
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(64, 128)
+            layer = nn.TransformerEncoderLayer(128, 4, 512, dropout=0.0, batch_first=True)
+            self.blocks = nn.TransformerEncoder(layer, 12)
+            self.head = nn.Linear(128, 64)
+
+        def forward(self, x):
+            return self.head(self.blocks(self.embed(x)).mean(1))
+
+    return Model, (torch.randint(64, (2, 32)), torch.randint(64, (2,)))
+
+
+def mlp(torch):
+    make = lambda: torch.nn.Sequential(  # noqa: E731
+        torch.nn.Linear(32, 64), torch.nn.ReLU(), torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+    return make, (torch.randn(64, 32), torch.randint(10, (64,)))
+
+
+def paired(watched, plain, pairs, block):
+    """Seconds a step without and added by watching, from blocks of `block` steps by turns."""
+    lot = random.Random(3)
+    for trainer in (watched, plain) * 2:
+        for _ in range(block):
+            trainer.step()
+    base, added = [], []
+    for _ in range(pairs):
+        taken = {}
+        for trainer in lot.sample((watched, plain), 2):
+            began = time.perf_counter()
+            for _ in range(block):
+                trainer.step()
+            taken[trainer] = (time.perf_counter() - began) / block
+        base.append(taken[plain])
+        added.append(taken[watched] - taken[plain])
+    return statistics.median(base), bootstrap_median(added)
+
+
+def torch_rows(server, scale):
+    import torch
+    torch.set_num_threads(1)
+    adam = lambda params: torch.optim.AdamW(params, lr=1e-4)  # noqa: E731
+    sgd = lambda params: torch.optim.SGD(params, lr=1e-2, momentum=0.9)  # noqa: E731
+    plain_sgd = lambda params: torch.optim.SGD(params, lr=1e-2)  # noqa: E731
+    kinds = (("transformer, 2.4 M parameters, AdamW", transformer, adam, 1, 60, 1, 3),
+             ("transformer, 2.4 M parameters, AdamW", transformer, adam, 10, 12, 10, 0.4),
+             ("MLP, 6,858 parameters, SGD with momentum", mlp, sgd, 10, 300, 10, 5),
+             ("MLP, 6,858 parameters, plain SGD", mlp, plain_sgd, 10, 300, 10, 5))
+    for name, kind, optimizer, every, pairs, block, target in kinds:
+        make, batch = kind(torch)
+        watched = Trainer(torch, make, batch, optimizer, run=f"bench-{random.getrandbits(40)}", server=server,
+                          every=every, mode="online", spool="")
+        plain = Trainer(torch, make, batch, optimizer, mode="disabled")
+        base, (added, low, high) = paired(watched, plain, max(4, int(pairs * scale)), block)
+        watched.run.finish(timeout=30)
+        yield (name, f"every={every}", f"{base * 1e3:.2f} ms",
+               f"{added / base * 100:.2f}% [{low / base * 100:.2f}, {high / base * 100:.2f}]", f"at most {target}%")
+
+
+# --- the calls themselves ---
+
+
+def call_rows(server, scale):
+    """run.step of a watched model of 100 layers: what it does beside the statistics' arithmetic."""
+    import pyrometer
+    import torch
+    torch.set_num_threads(1)
+    model = torch.nn.Sequential(*(torch.nn.Linear(8, 8) for _ in range(100)))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    run = pyrometer.watch(model, optimizer, run=f"bench-{random.getrandbits(40)}", server=server, mode="online",
+                          spool="")
+    taken = []
+    for _ in range(int(1000 * scale)):
+        loss = model(torch.ones(4, 8)).square().mean()
+        loss.backward()
+        optimizer.step()  # the statistics are computed in here
+        began = time.perf_counter()
+        run.step(loss)
+        taken.append(time.perf_counter() - began)
+        while run.counters()["queued"] > 100:  # a job's step leaves the client time
+            time.sleep(0.01)
+    run.finish(timeout=30)
+    middle, low, high = bootstrap_median(taken)
+    yield ("`run.step` of a watched model of 100 layers", "every=1", "",
+           f"{middle * 1e6:.0f} µs [{low * 1e6:.0f}, {high * 1e6:.0f}]", "at most 200 µs")
+
+
+def c_rows(server, scale):
+    done = subprocess.run([BIN / "bench-client", server, str(int(20000 * scale))], capture_output=True, text=True,
+                          check=True)
+    middle, high = map(float, done.stdout.split())
+    yield ("C: `pyrometer_step`, 100 layers of 10 statistics", "every step", "",
+           f"{middle:.1f} µs, 99% below {high:.1f}", "at most 20 µs")
+
+
+def import_rows(_server, scale):
+    """A fresh interpreter each time; the package is compiled, as pip leaves it."""
+    code = "import time; t = time.perf_counter(); import pyrometer; print(time.perf_counter() - t)"
+    with tempfile.TemporaryDirectory() as compiled:
+        env = dict(os.environ, PYTHONPATH=str(ROOT / "clients" / "python"), PYTHONPYCACHEPREFIX=compiled)
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
+        taken = [float(subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True,
+                                      check=True).stdout) for _ in range(1 + max(5, int(40 * scale)))][1:]
+    middle, low, high = bootstrap_median(taken)
+    yield ("`import pyrometer`", "", "", f"{middle * 1e3:.1f} ms [{low * 1e3:.1f}, {high * 1e3:.1f}]", "at most 30 ms")
+
+
+# --- the document ---
+
+
+def machine():
+    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                if line.startswith("model name")), platform.machine())
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
+                            cwd=ROOT).stdout.strip()
+    try:
+        import torch
+        with_torch = f", PyTorch {torch.__version__}"
+    except ImportError:
+        with_torch = ""
+    return (f"Measured {time.strftime('%Y-%m-%d')} at commit {commit} on {os.cpu_count()} cores of {cpu}, Python "
+            f"{platform.python_version()}{with_torch}; the load average before it was {os.getloadavg()[0]:.1f}.")
+
+
+# import comes first: what it starts should not find the job's caches full.
+SECTIONS = {"import": import_rows, "c": c_rows, "torch": torch_rows, "call": call_rows}
+
+
+def rows_of(section, server, scale):
+    try:
+        yield from SECTIONS[section](server, scale)
+    except ModuleNotFoundError as error:
+        yield (f"section `{section}`", "", "", f"not measured: {error}", "")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of repetitions")
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []])
+    args = parser.parse_args()
+    lines = ["| what | sent | a step without | added | target |", "| --- | --- | --- | --- | --- |"]
+    head = HEAD.format(machine=machine())
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, set(cores[1:] or cores))
+    daemon = Daemon().start()
+    os.sched_setaffinity(0, {cores[0]})
+    try:
+        server = ":".join(map(str, daemon.ingest[0]))
+        for name in args.sections or SECTIONS:
+            for row in rows_of(name, server, args.scale):
+                lines.append("| " + " | ".join(row) + " |")
+                print(lines[-1], file=sys.stderr, flush=True)
+    finally:
+        daemon.stop()
+    text = head + "\n".join(lines) + "\n"
+    if args.out:
+        Path(args.out).write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
