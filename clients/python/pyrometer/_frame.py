@@ -7,6 +7,7 @@ A step with val_loss, loss_after or a statistic of the job's own goes as a line.
 """
 from __future__ import annotations
 
+import functools
 import json
 import math
 import struct
@@ -23,6 +24,7 @@ NAMES = ("w_mean", "w_var", "w_min", "w_max", "g_mean", "g_var", "u_mean", "u_va
          "gu_prev")
 IDS = {name: number for number, name in enumerate(NAMES, 1)}
 BESIDE = frozenset(("type", "step", "time", "loss", "lr", "batch_size", "stats", "scalars"))
+WIDE = frozenset(("w_var",))  # its small changes matter
 MISSING32 = struct.pack("<I", 0x7FC0A0A7)
 MISSING64 = struct.pack("<Q", 0x7FF80000A0A70000)
 NAN32 = struct.pack("<I", 0x7FC00000)
@@ -39,13 +41,11 @@ def encode_step(message: dict[str, Any]) -> Optional[bytes]:
     if not (message.keys() <= BESIDE and stats.keys() <= IDS.keys()
             and isinstance(batch_size, int) and 0 <= batch_size < 1 << 32):
         return None
-    columns = [(IDS[key], *_column(key, values)) for key, values in stats.items()
-               if values is not None]
+    measured = {key: values for key, values in stats.items() if values is not None}
     body = b"".join([
         _double(message.get("time") or 0), _double(message.get("loss")),
-        _double(message.get("lr")), COUNTS.pack(batch_size, len(columns), 0),
-        _padded(bytes(number | wide for number, wide, _ in columns)),
-        *(_padded(data) for _, _, data in columns)])
+        _double(message.get("lr")), COUNTS.pack(batch_size, len(measured), 0),
+        _plain_columns(measured) or _columns_by_value(measured)])
     frame = HEADER.pack(MAGIC, VERSION, 0, len(body), message["step"]) + body
     if message.get("scalars"):
         frame = encode({"type": "scalars", "step": message["step"],
@@ -101,11 +101,42 @@ def _double(value: Optional[float]) -> bytes:
     return MISSING64 if value is None else struct.pack("<d", value)
 
 
+def _plain_columns(columns: dict[str, Sequence[Any]]) -> Optional[bytes]:
+    """The usual case, packed at once: lists of numbers that float32 keeps. None: it is not that."""
+    flat: list[float] = []
+    try:
+        for values in columns.values():
+            flat += values
+        if not _float32_keeps(flat):
+            return None
+        packer = _packer(tuple(columns), len(flat) // len(columns))
+        return packer.pack(*map(_wire_id, columns), *flat)
+    except (TypeError, ValueError, struct.error, OverflowError, ZeroDivisionError):
+        return None
+
+
+@functools.lru_cache(8)
+def _packer(names: tuple[str, ...], layers: int) -> struct.Struct:
+    """The ids, and a column of `layers` values for each name, all filled up to eight bytes."""
+    return struct.Struct(f"<{len(names)}B{-len(names) % 8}x" + "".join(
+        f"{layers}d" if name in WIDE else f"{layers}f{-4 * layers % 8}x" for name in names))
+
+
+def _wire_id(name: str) -> int:
+    return IDS[name] | (FLOAT64 if name in WIDE else 0)
+
+
+def _columns_by_value(columns: dict[str, Sequence[Any]]) -> bytes:
+    packed = [(IDS[key], *_column(key, values)) for key, values in columns.items()]
+    return b"".join([_padded(bytes(number | wide for number, wide, _ in packed)),
+                     *(_padded(data) for _, _, data in packed)])
+
+
 def _column(key: str, values: Sequence[Any]) -> tuple[int, bytes]:
     """FLOAT64 or 0, and the values; `values` may be of numpy or torch."""
     if hasattr(values, "tolist"):
         values = values.tolist()
-    wide = key == "w_var"
+    wide = key in WIDE
     try:
         if not wide and not _float32_keeps(values):
             wide = True

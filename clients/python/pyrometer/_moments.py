@@ -35,7 +35,6 @@ class Exact:
     def __init__(self, layers: Sequence[Sequence[Tensor]], with_previous: bool) -> None:
         counts = [count(layer) for layer in layers]
         self._params = [param for layer in layers for param in layer]
-        self._shapes = [param.shape for param in self._params]
         self._first = 0 if with_previous else 1
         table = torch.zeros(10, sum(counts), device=self._params[0].device, dtype=torch.float64)
         self._table = table
@@ -47,8 +46,8 @@ class Exact:
     @torch.no_grad()
     def before(self, follows: bool) -> None:
         """Keeps the weights. If it `follows` the last call, those kept give the update before."""
-        check_shapes(self._params, self._shapes)
         weights = _end_to_end(flat_weights(self._params))
+        check_size(weights, self._table[1])
         if follows and self._first == 0:
             torch.sub(weights, self._table[1], out=self._table[0])
         self._table[1].copy_(weights)
@@ -99,10 +98,9 @@ def grouped(layers: Sequence[Sequence[Tensor]],
             yield large, Rows([layers[index] for index in large], with_previous)
 
 
-def check_shapes(params: Sequence[Tensor], shapes: Sequence[torch.Size]) -> None:
-    for param, shape in zip(params, shapes):
-        if param.shape != shape:
-            raise RuntimeError(f"a parameter of shape {tuple(shape)} is now {tuple(param.shape)}")
+def check_size(weights: Tensor, kept: Tensor) -> None:
+    if len(weights) != len(kept):
+        raise RuntimeError(f"the watched layers had {len(kept)} parameters and have {len(weights)}")
 
 
 def flat_weights(params: Sequence[Tensor]) -> list[Tensor]:

@@ -17,7 +17,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from ._moments import SUMS, check_shapes, count, flat_gradients, flat_weights
+from ._moments import SUMS, count, flat_gradients, flat_weights
 
 ROW = 1024
 ROWS_ON_CPU = 256  # a chunk's blocks fit a cache
@@ -63,7 +63,10 @@ class Rows:
     @torch.no_grad()
     def before(self, follows: bool) -> None:
         """Keeps the weights. If it `follows` the last call, those kept give the update before."""
-        check_shapes(self._params, self._shapes)
+        for param, shape in zip(self._params, self._shapes):
+            if param.shape != shape:
+                raise RuntimeError(f"a parameter of shape {tuple(shape)} is now "
+                                   f"{tuple(param.shape)}")
         line = self._pieces(flat_weights(self._params), self._line)
         if self._previous is None:
             torch.cat(line, out=self._weights)

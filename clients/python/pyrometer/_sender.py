@@ -32,7 +32,7 @@ SPILL_GRACE_S = 2.0  # for writing what could not be sent in time
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 CLOSE_GRACE_S = 1.0  # for the daemon to close its side once everything is acknowledged
-LINGER_S = 0.02  # gathers steps into one write and acks into one read: fewer fights for the GIL
+LINGER_S = 0.1  # gathers steps into one write and acks into one read: fewer fights for the GIL
 BATCH_BYTES = 256 * 1024
 PASSING = ("overloaded", "shutting_down")  # refusals that another try may mend
 

@@ -370,7 +370,9 @@ class Bounds(ClientTest):
     def test_lag_is_the_age_of_the_oldest(self):
         queue = _queue.Queue(1 << 20)
         self.assertEqual(queue.counters()["lag"], 0.0)
-        queue.put(_queue.Entry(None, 1, 0, b"", born=0.0))
+        entry = _queue.Entry(None, 1, 0)
+        entry.born = 0.0
+        queue.put(entry)
         self.assertGreater(queue.counters()["lag"], 0.0)
 
 
