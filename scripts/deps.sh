@@ -3,7 +3,7 @@
 set -eu
 packages="gcc libc6-dev make pkg-config python3 libuv1-dev libmicrohttpd-dev libcjson-dev libsqlite3-dev
  libyaml-dev libcurl4-openssl-dev libgnutls28-dev prometheus-alertmanager zlib1g-dev check
- python3-jsonschema prometheus"
+ python3-jsonschema prometheus curl"
 missing=""
 for p in $packages; do
     status=$(dpkg-query -W -f='${Status}' "$p" 2>/dev/null || true)
