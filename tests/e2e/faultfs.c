@@ -5,14 +5,20 @@
 //
 // An empty or missing control file is a healthy disk. A line `clock SECONDS` moves the wall clock,
 // and the wall clock alone, by that much.
+//
+// $FAULTFS_COUNTER may name a file that the test maps too: three 64-bit numbers, `countdown` (the
+// nth such call from now on fails once, with EIO; 0: none), `calls` so far, how many have `failed`.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,12 +35,43 @@ static void read_control(char text[TEXT_MAX]) {
     }
 }
 
+struct counter {
+    _Atomic int64_t countdown, calls, failed;
+};
+
+static struct counter unarmed, *counter = &unarmed;
+
+__attribute__((constructor)) static void map_counter(void) {
+    const char *path = getenv("FAULTFS_COUNTER");
+    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    void *at = fd < 0 ? MAP_FAILED
+                      : mmap(NULL, sizeof *counter, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (at != MAP_FAILED) {
+        counter = at;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static bool is_the_nth(void) {
+    atomic_fetch_add(&counter->calls, 1);
+    if (atomic_load(&counter->countdown) <= 0 || atomic_fetch_sub(&counter->countdown, 1) != 1) {
+        return false;
+    }
+    atomic_fetch_add(&counter->failed, 1);
+    return true;
+}
+
 // The error that the call on that file should end with, 0: none.
 static int fault_of(const char *call, const char *file) {
     const char *root = getenv("FAULTFS_ROOT");
     char text[TEXT_MAX], *rest = text;
     if (!root || strncmp(file, root, strlen(root)) != 0) {
         return 0;
+    }
+    if (is_the_nth()) {
+        return EIO;
     }
     read_control(text);
     for (char *line; (line = strsep(&rest, "\n"));) {

@@ -8,36 +8,16 @@ A small share of the allocations is tried here; all of them with FAULTS=all (`ma
 import http.client
 import json
 import mmap
-import os
-import random
 import re
 import resource
-import struct
 import unittest
 from pathlib import Path
 
+from faults import Control, chosen
 from harness import (BIN, SANITIZED, SLOW, Daemon, Job, TestCase, eventually, frame, hello, make_step, program_environment)
 
-ALL = os.environ.get("FAULTS") == "all"
 SHARE = 25 if SLOW else 60  # allocations tried of each kind, without FAULTS=all
 CONFIG = "alerts: { rules: [{ rule: hot, metric: loss, fire_above: 1.5, for: 2, warmup_steps: 0 }] }\n"
-
-
-class Control:
-    """The numbers that faultmem.c and the test share."""
-
-    def __init__(self, path):
-        path.write_bytes(bytes(24))
-        with open(path, "r+b") as file:
-            self.map = mmap.mmap(file.fileno(), 24)
-
-    def arm(self, n):
-        self.map[16:24] = bytes(8)
-        self.map[0:8] = struct.pack("<q", n)
-
-    def __getattr__(self, name):
-        at = ("countdown", "calls", "failed").index(name) * 8
-        return struct.unpack("<q", self.map[at:at + 8])[0]
 
 
 class Forgetful(Daemon):
@@ -153,14 +133,6 @@ class Allocations(TestCase):
             daemon.patient("DELETE", f"/api/v1/runs/{run}")
         return re.sub(r'(attempt\\?":)\d+', r"\1N", json.dumps(seen, sort_keys=True).replace(name, "NAME"))
 
-    def chosen(self, total):
-        """All, or some that differ from day to day: a seed that failed can be given again."""
-        if ALL:
-            return range(1, total + 1)
-        seed = os.environ.get("FAULTS_SEED") or str(random.randrange(1 << 30))
-        self.seed = seed
-        return sorted(random.Random(seed).sample(range(1, total + 1), min(SHARE, total)))
-
     def test_while_serving(self):
         daemon = self.forgetful().start()
         reference = self.scenario(daemon, "warm")
@@ -169,8 +141,9 @@ class Allocations(TestCase):
         self.scenario(daemon, "counted")
         total = daemon.control.calls - before
         tried = 0
-        for n in self.chosen(total):
-            with self.subTest(n=n, of=total, seed=getattr(self, "seed", "")):
+        numbers, seed = chosen(total, SHARE)
+        for n in numbers:
+            with self.subTest(n=n, of=total, seed=seed):
                 daemon.control.arm(n)
                 self.assertEqual(self.scenario(daemon, f"n{n}"), reference)
                 tried += daemon.control.failed
@@ -196,8 +169,9 @@ class Allocations(TestCase):
         daemon.stop()
         self.assertGreater(calls, 0)
         started = 0
-        for n in self.chosen(total):
-            with self.subTest(n=n, of=total, seed=getattr(self, "seed", "")):
+        numbers, seed = chosen(total, SHARE)
+        for n in numbers:
+            with self.subTest(n=n, of=total, seed=seed):
                 daemon.log_file.unlink()
                 daemon.control.arm(n)
                 try:

@@ -10,6 +10,7 @@ import subprocess
 import time
 import unittest
 
+from faults import Control, chosen
 from harness import BIN, SANITIZED, TIMEOUT, Daemon, Job, TestCase, eventually, frame, make_step, program_environment
 
 
@@ -225,6 +226,79 @@ class Disk(TroubleCase):
         daemon.start()
         job = self.job(daemon)
         self.assertEqual(job.hello("stopped")["last_step"], 0)
+
+
+class Each(TroubleCase):
+    """Every write, sync, truncation and rename in turn fails, once each: a share of them here, all with FAULTS=all."""
+
+    SHARE = 4
+
+    def counted(self):
+        daemon = Faulty()
+        daemon.counter = Control(daemon.home / "counter")
+        daemon.environment["FAULTFS_COUNTER"] = str(daemon.home / "counter")
+        self.daemons = [*self.daemons, daemon]
+        self.addCleanup(daemon.close)
+        return daemon
+
+    def session(self, daemon, run):
+        """A run with all that is stored of one; returns its export, free of its name."""
+        with Job(daemon) as job:
+            job.hello(run)
+            for step in range(6):
+                job.step(step, time=1.7e9 + step) if step % 2 else job.frame(frame(make_step(step, time=1.7e9 + step)))
+                job.send({"type": "event", "step": step, "name": "epoch", "time": 1.7e9})
+                while job.acked < step:
+                    self.assertIn(job.recv()["type"], ("ack", "error"))
+            job.send({"type": "end", "status": "completed"})
+            job.half_close()
+            job.drain()
+        eventually(lambda: self.ready(daemon), "readiness")
+        return daemon.export(run).replace(run.encode(), b"RUN")
+
+    def test_while_serving(self):
+        daemon = self.counted().start()
+        reference = self.session(daemon, "warm")
+        before = daemon.counter.calls
+        self.assertEqual(self.session(daemon, "counted"), reference)
+        numbers, seed = chosen(daemon.counter.calls - before, self.SHARE)
+        failed = 0
+        for n in numbers:
+            with self.subTest(n=n, seed=seed):
+                daemon.counter.arm(n)
+                self.assertEqual(self.session(daemon, f"n{n}"), reference)
+                failed += daemon.counter.failed
+                daemon.counter.arm(0)
+        self.assertGreater(failed, 0)
+        daemon.kill9()
+        daemon.start()
+        for n in numbers:
+            self.assertEqual(daemon.export(f"n{n}").replace(b"n%d" % n, b"RUN"), reference)
+
+    def test_while_starting_and_stopping(self):
+        """It starts, or says why not and exits with 1; it stops, or says that it could not store all; nothing is lost."""
+        daemon = self.counted().start()
+        reference = self.session(daemon, "kept")
+        daemon.kill9()
+        before = daemon.counter.calls
+        daemon.start()
+        daemon.stop()
+        numbers, seed = chosen(daemon.counter.calls - before, self.SHARE)
+        for n in numbers:
+            with self.subTest(n=n, seed=seed):
+                daemon.start()
+                daemon.kill9()  # so that there is something to recover
+                daemon.counter.arm(n)
+                try:
+                    daemon.start()
+                    daemon.stop()
+                except AssertionError as error:
+                    self.assertIn("the daemon ended with 1\n", str(error))
+                    daemon.process = None
+                daemon.counter.arm(0)
+                daemon.start()
+                self.assertEqual(daemon.export("kept").replace(b"kept", b"RUN"), reference)
+                daemon.stop()
 
 
 class Start(TroubleCase):
