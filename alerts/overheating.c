@@ -68,7 +68,8 @@ void overheating_look(const struct look *look, struct finding *f) {
 
 static void add_times(struct text *t, const struct movement *m) {
     double usual = exp((double)m->window.median);
-    double times = m->lr2 > 0 && usual > 0 ? m->update2 / m->lr2 / usual : 0;
+    bool known = robust_z_is_full(&m->window);
+    double times = known && m->lr2 > 0 && usual > 0 ? m->update2 / m->lr2 / usual : 0;
     if (times > 0 && isfinite(times)) {
         text_add(t, " overheats: its kinetic temperature is %.3g times", times);
     } else {

@@ -101,7 +101,7 @@ void robust_z_add(struct robust_z *r, double x) {
     }
     r->ring[r->next] = value;
     r->next = (uint16_t)((r->next + 1) % ROBUST_Z_WINDOW);
-    if (r->count < ROBUST_Z_WINDOW || r->next % ROBUST_Z_REFRESH == 0) {
+    if (r->count == ROBUST_Z_WINDOW && r->next % ROBUST_Z_REFRESH == 0) {
         refresh(r);
     }
 }
@@ -119,7 +119,7 @@ bool robust_z_is_full(const struct robust_z *r) {
 }
 
 double robust_z_score(const struct robust_z *r, double x) {
-    return r->count > 0 ? (x - (double)r->median) / (double)r->sigma : 0;
+    return robust_z_is_full(r) ? (x - (double)r->median) / (double)r->sigma : 0;
 }
 
 void robust_z_clear(struct robust_z *r) {

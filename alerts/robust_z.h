@@ -13,7 +13,7 @@
 struct robust_z {
     float ring[ROBUST_Z_WINDOW];   // as they came
     float sorted[ROBUST_Z_WINDOW]; // the same, in order
-    float median, sigma;           // of the window
+    float median, sigma;           // of the window, once it is full
     uint16_t count, next;          // values held; where the next one goes
 };
 
@@ -22,7 +22,7 @@ void robust_z_add(struct robust_z *r, double x);
 // x counts as at most 4 sigma away from the median, so that an outlier cannot widen the window.
 void robust_z_add_winsorised(struct robust_z *r, double x);
 bool robust_z_is_full(const struct robust_z *r);
-// 0 while the window is empty.
+// 0 until the window is full.
 double robust_z_score(const struct robust_z *r, double x);
 void robust_z_clear(struct robust_z *r);
 // For bytes from outside.

@@ -99,8 +99,9 @@ END_TEST
 START_TEST(robust_z_of_a_known_case) {
     static const double values[] = {1, 2, 3, 4, 100};
     struct robust_z r = {0};
-    for (size_t i = 0; i < 5; i++) {
-        robust_z_add(&r, values[i]);
+    for (size_t i = 0; i < ROBUST_Z_WINDOW; i++) {
+        ck_assert(!robust_z_is_full(&r) && !(fabs(robust_z_score(&r, 100)) > 0));
+        robust_z_add(&r, i < 125 ? values[i % 5] : 3);
     }
     ck_assert_double_eq_tol((double)r.median, 3, 1e-12);
     ck_assert_double_eq_tol(robust_z_score(&r, 100), 65.425505769, 1e-5);
@@ -126,9 +127,9 @@ START_TEST(robust_z_keeps_its_window) {
         all[k] = _i ? floor(8 * dice_normal(&dice)) : (double)(float)dice_normal(&dice);
         robust_z_add(&r, all[k]);
         ck_assert(robust_z_is_valid(&r));
-        size_t n = k + 1 < ROBUST_Z_WINDOW ? k + 1 : ROBUST_Z_WINDOW;
-        if (n == ROBUST_Z_WINDOW && (k + 1) % ROBUST_Z_REFRESH != 0) {
-            continue; // median and MAD are looked at now and then only
+        size_t n = ROBUST_Z_WINDOW;
+        if (k + 1 < n || (k + 1) % ROBUST_Z_REFRESH != 0) {
+            continue; // median and MAD are looked at now and then only, from the full window on
         }
         memcpy(part, &all[k + 1 - n], n * sizeof *part);
         double median = median_of(part, n);
