@@ -76,6 +76,11 @@ void alerts_set_rules(struct alerts *a, struct ruleset *rules);
 // Judges the step that `t` has just observed.
 void alerts_observe(struct alerts *a, const struct thermo *t, const struct alerts_input *in,
                     alert_change_fn *changed, void *context);
+// A histogram of the model's outputs: its entropy in nats, the standard error of that, and whether
+// its bins are those of the one before. Judged with the next step.
+void alerts_outputs(struct alerts *a, double entropy, double error, bool same_bins);
+// The data were refreshed.
+void alerts_refresh(struct alerts *a);
 // Nothing came for `silent_s` seconds although the run has not ended (threshold_s: what was
 // allowed). The next step resolves it.
 void alerts_stalled(struct alerts *a, double time, double silent_s, double threshold_s,

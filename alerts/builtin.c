@@ -188,6 +188,22 @@ const struct builtin builtins[RULE_COUNT] = {
                         .keep_firing_steps = 50,
                         .warmup_steps = 256},
         },
+    [RULE_HEAT_DEATH] =
+        {
+            .name = "heat_death",
+            .help = "The entropy of the outputs has fallen across several data refreshes in a row: "
+                    "a model that learns from its own output loses variety. The value is the share "
+                    "of the outputs' effective number that is gone.",
+            .reach = REACH_RUN,
+            .look = heat_death_look,
+            .describe = heat_death_describe,
+            .was = "had outputs that lost their variety",
+            .initial = {.severity = SEVERITY_WARNING,
+                        .fire_above = 0.2,
+                        .clear_below = 0.1,
+                        .for_steps = 1,
+                        .keep_firing_steps = 1},
+        },
     [RULE_STALLED] =
         {
             .name = "stalled",

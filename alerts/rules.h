@@ -23,6 +23,7 @@ enum rule_id {
     RULE_UNSTABLE,
     RULE_OVERHEATING,
     RULE_LOSS_RISING,
+    RULE_HEAT_DEATH,
     RULE_STALLED,
     RULE_COUNT
 };

@@ -103,6 +103,23 @@ struct rising {
     double fast, least; // of the loss: an average of some ten steps, and its minimum
 };
 
+// The outputs between two data refreshes: their entropy, over the histograms that came.
+struct generation {
+    uint64_t windows;
+    double mean, square; // nats; sum of squares about the mean
+    double noise;        // sum of the squared standard errors that come of counting
+};
+
+// The entropy of the outputs from generation to generation.
+struct collapse {
+    struct generation now, last; // unfinished; the newest that is complete
+    double start, start_error;   // where the fall began: its entropy and the square of its error
+    double least;                // the lowest since
+    double rise;                 // the largest between two generations, slowly forgotten
+    uint32_t falls;              // in a row
+    uint32_t established;        // it is a fall and not noise
+};
+
 struct watch {
     int64_t step; // the newest, -1 before the first
     double time;
@@ -113,6 +130,7 @@ struct watch {
     uint32_t spike_steps; // since the spike's alert fired
     struct gain gain;     // of the first layer that sends outputs
     struct rising rising;
+    struct collapse collapse;
     uint32_t still_layers; // without a gradient at this step, of those that had one before
     uint32_t live_layers;  // with one
     struct pace pace;
@@ -247,6 +265,8 @@ void shock_look(const struct look *look, struct finding *f);
 void shock_describe(struct text *t, const struct life *l, const struct story *story);
 void data_shift_look(const struct look *look, struct finding *f);
 void data_shift_describe(struct text *t, const struct life *l, const struct story *story);
+void heat_death_look(const struct look *look, struct finding *f);
+void heat_death_describe(struct text *t, const struct life *l, const struct story *story);
 void loss_rising_look(const struct look *look, struct finding *f);
 void loss_rising_describe(struct text *t, const struct life *l, const struct story *story);
 void stalled_describe(struct text *t, const struct life *l, const struct story *story);

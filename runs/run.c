@@ -201,6 +201,9 @@ bool run_outputs(struct run *r, const struct outputs *o) {
     }
     r->n_phases = changed;
     r->n_outputs++;
+    struct distribution_figure entropy = distribution_entropy_corrected(o->counts, o->n_counts);
+    bool same_bins = r->outputs.windows == 1 || !r->outputs.jensen_shannon.reason;
+    alerts_outputs(r->alerts, entropy.value, entropy.error, same_bins);
     return true;
 }
 
@@ -224,6 +227,7 @@ void run_event(struct run *r, const char *name) {
     if (strcmp(name, "data_refresh") == 0) {
         balance_refresh(&r->balance, r->thermo);
         thermo_begin_state(r->thermo);
+        alerts_refresh(r->alerts);
     }
 }
 

@@ -229,6 +229,27 @@ class Kept(TestCase):
         self.assertEqual(count(facts), count(wanted))
         self.assertEqual((facts[1], facts[4]), (wanted[1], wanted[4]))
 
+    def test_heat_death(self):
+        """A model fitted again and again to its own output; the daemon is killed in between."""
+        daemon, dice = self.daemon(), random.Random(3)
+        weights, messages = [1] * 40, []
+        for step in range(32):
+            messages.append(make_step(step, 1))
+            messages.append(message(step, draw(dice, weights, 1000)))
+            if step % 2:
+                messages.append({"type": "event", "step": step, "name": "data_refresh"})
+                weights = draw(dice, weights, 50)
+        lines = [line(m) for m in messages]
+        self.feed(daemon, lines[:35])
+        daemon.kill9()
+        daemon.start()
+        self.feed(daemon, lines[35:])
+        alert, = daemon.alerts(run="kept")
+        self.assertEqual((alert["rule"], alert["severity"], alert["state"], alert["layer"]),
+                         ("heat_death", "warning", "firing", None))
+        self.assertGreater(alert["value"], 0.2)
+        self.assertIn("lose their variety", alert["summary"])
+
     def test_ranks_add_up(self):
         daemon = self.daemon()
         layers = [{"name": "w", "n": 5}]
