@@ -7,6 +7,7 @@
 #include "alerts/alerts.h"
 #include "probes/activation.h"
 #include "probes/balance.h"
+#include "probes/loss_course.h"
 #include "probes/output_probe.h"
 #include "probes/thermo.h"
 #include "runs/stepset.h"
@@ -29,6 +30,7 @@ struct run {
     struct balance balance;
     const struct activation **activations; // a layer each; NULL: the hello names none that is known
     struct output_probe outputs;
+    struct loss_course course; // of the loss
     // What the newest step or histogram brought to light; the caller stores each as an event and
     // tells the run of it with run_event(), like any other.
     struct phase_change phases[RUN_PHASES_MAX];

@@ -85,6 +85,17 @@ static inline void make_training_step(struct trainer *t, struct step *s, int64_t
     }
 }
 
+static inline void trainer_event(struct trainer *t, const char *name) {
+    put_event(RUN_ID, t->run->attempt, -1, stepset_last(&t->run->steps), name);
+    run_event(t->run, name);
+}
+
+static inline void trainer_phases(struct trainer *t) {
+    for (size_t i = 0; i < t->run->n_phases; i++) {
+        trainer_event(t, RUN_PHASE_EVENT);
+    }
+}
+
 // One more step, `gap` behind the newest.
 static inline void trainer_step(struct trainer *t, int64_t gap) {
     struct step s;
@@ -95,13 +106,9 @@ static inline void trainer_step(struct trainer *t, int64_t gap) {
     run_observe(t->run, &s, NULL, NULL);
     t->run->record.progress.last_seen = t->clock + 0.125;
     put_step(t->run->attempt, &s);
+    trainer_phases(t);
     store_progress(t);
     step_free(&s);
-}
-
-static inline void trainer_event(struct trainer *t, const char *name) {
-    put_event(RUN_ID, t->run->attempt, -1, stepset_last(&t->run->steps), name);
-    run_event(t->run, name);
 }
 
 // A histogram of outputs behind the newest step, with the events that follow from it.
@@ -121,9 +128,7 @@ static inline void trainer_outputs(struct trainer *t, int64_t step) {
     line.data[--line.len] = '\0';
     if (run_outputs(t->run, &o)) {
         OK(store_put_outputs(store, &record));
-        for (size_t i = 0; i < t->run->n_phases; i++) {
-            trainer_event(t, RUN_PHASE_EVENT);
-        }
+        trainer_phases(t);
     }
     buf_free(&line);
 }
