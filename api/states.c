@@ -5,6 +5,7 @@
 // levels under fixed weights: what the loss jumps by from the last step before to the first step
 // behind is work. Reading the paper's heat and work so is ours ([D]).
 #include "api/handlers.h"
+#include "api/initial.h"
 #include "api/reading.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -33,6 +34,7 @@ struct course {
     size_t n;
     const struct thermo *thermo; // at the newest step
     bool truncated;
+    struct beginning beginning;
 };
 
 static double heat_of(const struct thermo *t) {
@@ -90,6 +92,9 @@ static int follow(struct course *c, struct history *h) {
     while ((rc = history_next(h, &step, &t)) == 1) {
         struct state *s = c->n ? &c->states[c->n - 1] : NULL;
         if (!s || s->number != thermo_state(t)) {
+            if (!s && thermo_state(t) == 0) {
+                beginning_take(&c->beginning, history_hello(h), step);
+            }
             s = begin_state(c, step, t);
         }
         if (!s) {
@@ -163,6 +168,7 @@ static void print_course(const struct course *c, const char *run, struct buf *ou
         emit_refresh(&e, &c->states[i - 1], &c->states[i]);
     }
     emit_end(&e);
+    beginning_emit(&e, &c->beginning);
     emit_bool(&e, "truncated", c->truncated);
     emit_end(&e);
 }
@@ -198,6 +204,7 @@ static enum MHD_Result answer_course(struct request *q, const struct found *run)
         result = answer_json(q, &json);
     }
     free(c.states);
+    beginning_free(&c.beginning);
     return result;
 }
 
