@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#define WAKE_AT_ONCE 32
+#define WAKE_AT_ONCE 16
 #define BEAT_NS UINT64_C(15000000000) // between signs of life of a stream
 #define NEVER UINT64_MAX
 
@@ -231,7 +231,13 @@ static bool is_due(const struct streams *s, struct live_entry *e, uint64_t now, 
     return at_once;
 }
 
-// Wakes those that sleep now, a few at a time: the lock is given up in between.
+static void rest(uint64_t ns) {
+    struct timespec t = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+    nanosleep(&t, NULL);
+}
+
+// Wakes those that sleep now, a few at a time: in between the lock is given up, and the HTTP thread
+// has the time to serve them and whoever else came, so that nobody waits behind all of them.
 static void wake_all(struct live_entry *e, bool beat, pthread_mutex_t *lock) {
     e->n_subscribers++; // keeps the entry
     e->waking = e->sleeping;
@@ -244,7 +250,11 @@ static void wake_all(struct live_entry *e, bool beat, pthread_mutex_t *lock) {
             e->waking->beat = beat;
             wake(e->waking);
         }
+        bool more = e->waking != NULL;
         pthread_mutex_unlock(lock);
+        if (more) {
+            rest(WAKE_AT_ONCE * BOARD_PACE_NS);
+        }
         pthread_mutex_lock(lock);
     }
     e->n_subscribers--;

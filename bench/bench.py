@@ -3,7 +3,7 @@
 
     bench/bench.py [--rounds N] [--out FILE] [--quick] [SECTION...]
 
-Sections: ingest, latency, profile, growth, reads, peers; all of them without a name. --quick makes every load a tenth, to see
+Sections: ingest, latency, profile, growth, reads, streams, peers; all of them without a name. --quick makes every load a tenth, to see
 that everything works; its numbers mean nothing. Without --out the tables go to the terminal alone.
 """
 
@@ -24,6 +24,7 @@ from programs import BUILD, PEERS, Pyrometer  # noqa: E402
 import cputime  # noqa: E402
 import reads  # noqa: E402
 import report  # noqa: E402
+import streams  # noqa: E402
 
 POST_BYTES = {"tsv": 4 << 20}  # of a bulk request; others 1 MiB
 QUERYABLE_S = 60  # how long a program may take until everything can be read
@@ -174,6 +175,18 @@ def read_speed(rounds, scale):
     return result
 
 
+def many_readers(rounds, scale):
+    rows = []
+    with Pyrometer() as daemon:
+        loadgen(daemon.ingest, *Load(runs=1, steps=4000 // scale).flags(), "--prefix=stored")
+        for n, (listeners, slow) in enumerate(((0, 0), (1000, 0), (0, 200), (1000, 200))):
+            say(f"streams: {listeners} streams, {slow} slow readers")
+            load = lambda: loadgen(daemon.ingest, "--latency=1000", f"--steps={10000 // scale}", f"--prefix=job{n}-")  # noqa: E731
+            rows.append(streams.measure(daemon, load, f"job{n}-0", listeners, slow))
+            reads.settle(daemon)
+    return rows
+
+
 @contextlib.contextmanager
 def background_ingest(daemon, rate, seconds):
     """Other runs of the same kind at that many samples a second, beginning before the block and ending behind it."""
@@ -217,7 +230,8 @@ def peers(rounds, scale):
     return rows
 
 
-SECTIONS = {"ingest": ingest, "latency": latency, "profile": profiles, "growth": growth, "reads": read_speed, "peers": peers}
+SECTIONS = {"ingest": ingest, "latency": latency, "profile": profiles, "growth": growth, "reads": read_speed, "streams": many_readers,
+            "peers": peers}
 
 
 def main():

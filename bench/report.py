@@ -97,6 +97,18 @@ def reads(result):
                          for r in result["temperature"]])
 
 
+def streams(rows):
+    return ("## Many readers\n\nA job sends 1,000 steps of 50 layers a second for 10 s; its acknowledgements are timed as above. One reader asks for its "
+            "`/temperature` 50 times a second. Beside them: event streams of that run, and readers of a long run's export that "
+            "take 1 KiB each 250 ms. All clients run on the same cores.\n\n" +
+            table(["streams", "slow readers", "acknowledgement p50", "p99", "highest", "`/temperature` p50", "p99",
+                   "readings a stream and second", "MB/s to the streams", "the daemon's CPU, cores", "peak memory"],
+                  [[f"{r['streams']:,}" + ("" if r["open"] == r["streams"] else f" ({r['open']} stayed open)"), r["slow"],
+                    *(f"{r[k]:.2f} ms" for k in ("p50_ms", "p99_ms", "max_ms", "read_p50", "read_p99")),
+                    f"{r['readings']:.1f}" if r["streams"] else "-", f"{r['mb']:.0f}", f"{r['cpu']:.2f}", f"{r['memory']:.0f} MB"]
+                   for r in rows]))
+
+
 def peers(rows):
     text = "## Peers\n\nThe same samples in the same run on the same machine. " + " ".join(
         f"{p.name} {version_of(p)} (Debian), {p.durability}." for p in PEERS if any(r["peer"] is p for r in rows))
@@ -192,7 +204,8 @@ def targets(results):
     return "## Targets\n\n" + table(["what", "target", "measured", "met"], rows) if rows else ""
 
 
-WRITERS = {"ingest": ingest, "latency": latency, "profile": profiles, "growth": growth, "reads": reads, "peers": peers}
+WRITERS = {"ingest": ingest, "latency": latency, "profile": profiles, "growth": growth, "reads": reads, "streams": streams,
+           "peers": peers}
 
 
 def markdown(results, failures, rounds, began, load_before):
