@@ -169,6 +169,9 @@ void reading_emit_value(struct emit *e, const char *name, const struct reading *
     if (r->source) {
         emit_text(e, "source", r->source);
     }
+    if (r->steps > 0) {
+        emit_number(e, "steps", r->steps);
+    }
     emit_end(e);
 }
 

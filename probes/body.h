@@ -5,6 +5,7 @@
 #define PROBES_BODY_H
 
 #include "probes/calorimeter.h"
+#include "probes/course.h"
 #include "probes/ewma.h"
 #include "probes/ledger.h"
 #include "probes/neumaier.h"
@@ -46,12 +47,13 @@ struct run {
     double loss, loss_start;           // newest and the state's first
     double loss_work;                  // when the work began to be summed
     double loss_noise,
-        loss_noise_start;          // variance of a single loss: recent, and in the first steps
-    double loss_pairs;             // differences of neighbouring losses seen in this state
-    double entropy, entropy_noise; // change since the state began, and its step-to-step variance
-    double entropy_size;           // parameters of the layers that have an entropy
-    double alpha_low, alpha_high;  // of the layers that are ranked (spectral.c), newest sent
+        loss_noise_start;         // variance of a single loss: recent, and in the first steps
+    double loss_pairs;            // differences of neighbouring losses seen in this state
+    double entropy;               // change since the state began
+    double entropy_size;          // parameters of the layers that have an entropy
+    double alpha_low, alpha_high; // of the layers that are ranked (spectral.c), newest sent
     struct calorimeter calorimeter;
+    struct course course;
     double momentum, beta1, weight_decay, lr, batch_size; // the facts
     uint32_t state;
     uint8_t optimizer;

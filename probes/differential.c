@@ -1,14 +1,35 @@
 // The differential temperature T = dE/dS, loss units per nat: the least-squares slope of energy on
-// entropy over the blocks of the window, with the delete-a-block jackknife's interval. The noise is
-// in the energy; the entropy is nearly exact. A layer's energy is its share of the work.
+// entropy over the window. The noise is in the energy; the entropy is nearly exact.
+//
+// Of the whole run it is read from the course's blocks (course.h). What is estimated is the slope
+// of the least-squares line through the window as it would be without noise, so the interval
+// comes from the noise around a smooth course in time and not from what the course curves away from
+// the line. With x the entropy and r the curve's distance from the line, both about their means,
+// the noise e of E - T S and d of S move the slope by sum(x e + r d) / sum(x^2). Their variances
+// are taken point by point, since noise may change along the window. One point far outside the
+// others' noise, a spike of the loss, would turn the line: then Theil and Sen's slope is taken. [D]
+//
+// A layer's energy is its share of the work; its slope goes through the ledger's few blocks, with
+// the delete-a-block jackknife's interval.
+#include "probes/course.h"
 #include "probes/entropy.h"
 #include "probes/instrument.h"
 #include "probes/jackknife.h"
 #include "probes/slope.h"
+#include "probes/trend.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
-#define BLOCKS_MIN 3
+#define POINTS_MIN 3
+#define INTERVAL_POINTS_MIN 12
+#define POINTS_A_DEGREE 8    // of the smooth course
+#define LEVERAGE_POWER 0.625 // of 1 - leverage: between the two usual corrections of residuals
+#define CORRELATION_MAX 0.5  // of neighbouring points' noise, beyond which the course hides it
+#define NEGLIGIBLE 1e-3      // relative errors below it are told even so
+#define SPIKE 8              // standard deviations, from the median's, that make a point a spike
+#define SPIKE_ALONE 5        // and so many times the size that a tenth of the points exceed
 
 static bool is_resolved(const double *s, size_t n, double size) {
     double low = s[0], high = s[0];
@@ -17,33 +38,6 @@ static bool is_resolved(const double *s, size_t n, double size) {
         high = fmax(high, s[i]);
     }
     return high - low >= entropy_resolution(size);
-}
-
-static bool slope_without(const double *s, const double *e, size_t n, size_t skip, double *slope) {
-    double xs[LEDGER_ROWS], ys[LEDGER_ROWS], intercept;
-    size_t m = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (i != skip) {
-            xs[m] = s[i];
-            ys[m++] = e[i];
-        }
-    }
-    return slope_least_squares(xs, ys, m, slope, &intercept) && isfinite(*slope);
-}
-
-static void add_interval(const double *s, const double *e, size_t n, struct reading *r) {
-    double left_out[LEDGER_ROWS];
-    if (n < LEDGER_GROUPS_MIN) {
-        r->no_interval = NO_INTERVAL_BLOCKS;
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (!slope_without(s, e, n, i, &left_out[i])) {
-            r->no_interval = NO_INTERVAL_UNBOUNDED;
-            return;
-        }
-    }
-    reading_around(r, student_t975((unsigned)n - 1) * jackknife_error(left_out, n));
 }
 
 void read_missing_energy_or_entropy(const struct view *v, struct reading *r) {
@@ -58,18 +52,169 @@ void read_missing_energy_or_entropy(const struct view *v, struct reading *r) {
     }
 }
 
-void differential_read(const struct view *v, struct reading *r) {
-    double s[LEDGER_ROWS], e[LEDGER_ROWS], slope;
-    double size = v->whole ? v->run->entropy_size : v->n;
-    size_t n = ledger_pairs(&v->body->ledger, COLUMN_ENTROPY, COLUMN_ENERGY, s, e);
-    if (n < BLOCKS_MIN) {
+// --- the whole run ---
+
+// The noise around the smooth course, and what of the course is not the line.
+struct scatter {
+    size_t n;
+    double energy[COURSE_BLOCKS];  // of E - T S
+    double entropy[COURSE_BLOCKS]; // of S
+    double curve[COURSE_BLOCKS];   // of the smooth E - T S about its mean
+    struct trend trend;
+};
+
+static void scatter_of(const struct course_points *p, double slope, struct scatter *sc) {
+    double mean = 0;
+    sc->n = p->n;
+    size_t degree = p->n / POINTS_A_DEGREE;
+    trend_begin(&sc->trend, p->time, p->n,
+                (unsigned)(degree < TREND_DEGREE_MAX ? degree : TREND_DEGREE_MAX));
+    for (size_t i = 0; i < p->n; i++) {
+        sc->curve[i] = p->energy[i] - slope * (p->entropy[i] - p->entropy[0]);
+        mean += sc->curve[i] / (double)p->n;
+    }
+    trend_remove(&sc->trend, sc->curve, sc->energy);
+    trend_remove(&sc->trend, p->entropy, sc->entropy);
+    for (size_t i = 0; i < p->n; i++) {
+        sc->curve[i] -= sc->energy[i] + mean;
+    }
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static bool has_spike(const struct scatter *sc) {
+    double sizes[COURSE_BLOCKS];
+    for (size_t i = 0; i < sc->n; i++) {
+        sizes[i] = fabs(sc->energy[i]);
+    }
+    qsort(sizes, sc->n, sizeof *sizes, by_value);
+    double deviation = sizes[sc->n / 2] / 0.6744897501960817;
+    double largest = sizes[sc->n - 1], tenth = sizes[sc->n - 1 - sc->n / 10];
+    return deviation > 0 && largest > SPIKE * deviation && largest > SPIKE_ALONE * tenth;
+}
+
+static void add_interval(const struct course_points *p, const struct scatter *sc,
+                         struct reading *r) {
+    double moved[COURSE_BLOCKS], mean = 0, spread = 0, squares = 0, fourth = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        mean += p->entropy[i] / (double)p->n;
+    }
+    for (size_t i = 0; i < p->n; i++) {
+        double x = p->entropy[i] - mean, kept = fmax(1 - sc->trend.leverage[i], 1e-3);
+        moved[i] = (x * sc->energy[i] + sc->curve[i] * sc->entropy[i]) / pow(kept, LEVERAGE_POWER);
+        spread += x * x;
+        squares += moved[i] * moved[i];
+        fourth += moved[i] * moved[i] * moved[i] * moved[i];
+    }
+    double c = trend_correlation(&sc->trend, sc->energy);
+    double error = sqrt(squares * (1 + c) / (1 - c)) / spread;
+    if (c > CORRELATION_MAX && !(error <= NEGLIGIBLE * fabs(r->value))) {
+        r->no_interval =
+            "indeterminate: the noise lasts as long as the course it should be told from";
+        return;
+    }
+    // Satterthwaite's, from the kurtosis of what moves the slope; fewer where neighbours agree.
+    double freedom = fourth > 0 ? 3 * squares * squares / fourth - 2 : HUGE_VAL;
+    freedom = fmin(freedom, (double)(p->n - sc->trend.terms)) * (1 - c * c) / (1 + c * c);
+    reading_around(r, student_t975((unsigned)fmax(freedom, 2)) * error);
+}
+
+// Sen's ranks take points for independent; that they are not widens them.
+static void read_robust(const struct course_points *p, const struct scatter *sc, double size,
+                        bool interval, struct reading *r) {
+    struct theil_sen robust;
+    double c = trend_correlation(&sc->trend, sc->energy);
+    if (!slope_theil_sen(p->entropy, p->energy, p->n, entropy_resolution(size), &robust)) {
+        return;
+    }
+    r->value = robust.slope;
+    if (interval) {
+        double wide = sqrt((1 + c) / (1 - c));
+        reading_interval(r, robust.slope - wide * (robust.slope - robust.low),
+                         robust.slope + wide * (robust.high - robust.slope));
+    }
+}
+
+static void read_whole(const struct view *v, struct reading *r) {
+    struct course_points p;
+    struct scatter sc;
+    double slope, intercept;
+    course_points(&v->run->course, &p);
+    if (p.n < POINTS_MIN) {
         read_missing_energy_or_entropy(v, r);
-    } else if (!is_resolved(s, n, size) || !slope_without(s, e, n, n, &slope)) {
+        return;
+    }
+    if (!is_resolved(p.entropy, p.n, v->run->entropy_size) ||
+        !slope_least_squares(p.entropy, p.energy, p.n, &slope, &intercept) || !isfinite(slope)) {
+        reading_none(r, REASON_UNRESOLVED);
+        return;
+    }
+    reading_value(r, slope);
+    r->steps = p.steps;
+    if (p.n < INTERVAL_POINTS_MIN) {
+        r->no_interval = "needs more steps: an interval takes twelve";
+        return;
+    }
+    scatter_of(&p, slope, &sc);
+    if (has_spike(&sc)) {
+        read_robust(&p, &sc, v->run->entropy_size, v->interval, r);
+    } else if (v->interval) {
+        add_interval(&p, &sc, r);
+    }
+}
+
+// --- a layer ---
+
+static bool slope_without(const double *s, const double *e, size_t n, size_t skip, double *slope) {
+    double xs[LEDGER_ROWS], ys[LEDGER_ROWS], intercept;
+    size_t m = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i != skip) {
+            xs[m] = s[i];
+            ys[m++] = e[i];
+        }
+    }
+    return slope_least_squares(xs, ys, m, slope, &intercept) && isfinite(*slope);
+}
+
+static void add_jackknife(const double *s, const double *e, size_t n, struct reading *r) {
+    double left_out[LEDGER_ROWS];
+    if (n < LEDGER_GROUPS_MIN) {
+        r->no_interval = NO_INTERVAL_BLOCKS;
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!slope_without(s, e, n, i, &left_out[i])) {
+            r->no_interval = NO_INTERVAL_UNBOUNDED;
+            return;
+        }
+    }
+    reading_around(r, student_t975((unsigned)n - 1) * jackknife_error(left_out, n));
+}
+
+static void read_layer(const struct view *v, struct reading *r) {
+    double s[LEDGER_ROWS], e[LEDGER_ROWS], slope;
+    size_t n = ledger_pairs(&v->body->ledger, COLUMN_ENTROPY, COLUMN_ENERGY, s, e);
+    if (n < POINTS_MIN) {
+        read_missing_energy_or_entropy(v, r);
+    } else if (!is_resolved(s, n, v->n) || !slope_without(s, e, n, n, &slope)) {
         reading_none(r, REASON_UNRESOLVED);
     } else {
         reading_value(r, slope);
+        r->steps = ledger_steps(&v->body->ledger);
         if (v->interval) {
-            add_interval(s, e, n, r);
+            add_jackknife(s, e, n, r);
         }
+    }
+}
+
+void differential_read(const struct view *v, struct reading *r) {
+    if (v->whole) {
+        read_whole(v, r);
+    } else {
+        read_layer(v, r);
     }
 }

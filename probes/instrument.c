@@ -19,6 +19,7 @@ bool read_window(const struct view *v, enum column num, enum column den, double 
         return false;
     }
     reading_value(r, scale * value);
+    r->steps = ledger_steps(&v->body->ledger);
     if (!v->interval) {
         return true;
     }

@@ -45,6 +45,7 @@ enum quadrant {
 struct reading {
     double value;     // num_missing() when there is a reason
     double low, high; // 95% interval; valid when has_interval
+    double steps;     // the newest of those sent that it rests on; 0: not a window's
     bool has_interval;
     const char *reason; // NULL, or why there is no value ("needs gw"); a static string
     const char *source; // NULL, or what it was read from where that may be several things; static

@@ -33,6 +33,7 @@ static void begin_segment(struct thermo *t) {
     t->run.segment_steps = 0;
     t->run.eta = t->run.eta_prev = t->run.loss_work = num_missing();
     calorimeter_clear(&t->run.calorimeter);
+    course_begin_segment(&t->run.course);
     for (size_t i = 0; i <= t->n_layers; i++) {
         body_begin_segment(&t->bodies[i]);
     }
@@ -46,7 +47,8 @@ static void begin_state(struct run *run) {
     run->loss_start = run->loss_work = num_missing();
     calorimeter_clear(&run->calorimeter);
     run->loss_noise = run->loss_noise_start = run->loss_pairs = 0;
-    run->entropy = run->entropy_noise = run->entropy_size = 0;
+    run->entropy = run->entropy_size = 0;
+    course_begin_state(&run->course);
 }
 
 struct thermo *thermo_create(const struct thermo_facts *facts, size_t n_layers,
@@ -217,15 +219,6 @@ static void observe_loss(struct run *run, double loss) {
     run->loss = loss;
 }
 
-static void observe_entropy(struct run *run, const struct sums *sums) {
-    double change = sums->entropy - run->entropy;
-    if (run->segment_steps > 1 && run->state_steps > 1) {
-        average(&run->entropy_noise, run->state_steps - 1, change * change / 2);
-    }
-    run->entropy = sums->entropy;
-    run->entropy_size = sums->entropy_size;
-}
-
 static double mean(double sum, double size) {
     return size > 0 ? sum / size : num_missing();
 }
@@ -238,7 +231,8 @@ static void whole_row(struct run *run, const struct sums *sums, double loss,
     row[COLUMN_ENERGY] = loss;
     row[COLUMN_ENTROPY] = num_missing();
     if (sums->entropy_complete && sums->entropy_size > 0) {
-        observe_entropy(run, sums);
+        run->entropy = sums->entropy;
+        run->entropy_size = sums->entropy_size;
         row[COLUMN_ENTROPY] = run->entropy;
     }
 }
@@ -281,6 +275,8 @@ static void observe_whole(struct thermo *t, const struct thermo_step *step, doub
     double work = whole(t)->gu * t->run.dt;
     enum ledger_event event = body_observe(whole(t), &t->run, n, &s, row);
     observe_calorimeter(t, step, loss, row, work, event == LEDGER_BROKE);
+    course_add(&t->run.course, row[COLUMN_ENERGY], row[COLUMN_ENTROPY],
+               ledger_steps(&whole(t)->ledger));
 }
 
 static bool is_set(const double *column, size_t layer) {

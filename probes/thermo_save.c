@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define MAGIC UINT64_C(0x4f4d524548540a01) // "\1\nTHERMO"
-#define VERSION 5
+#define VERSION 6
 
 struct header {
     uint64_t magic;
@@ -99,7 +99,7 @@ bool thermo_load(struct thermo *t, const void *bytes, size_t n) {
     struct run loaded;
     memcpy(&loaded, run, sizeof loaded);
     if (memcmp(in, &h, sizeof h) != 0 || !bodies_are_valid(bodies, t->n_layers + 1) ||
-        !calorimeter_is_valid(&loaded.calorimeter)) {
+        !calorimeter_is_valid(&loaded.calorimeter) || !course_is_valid(&loaded.course)) {
         return false;
     }
     memcpy(&t->run, run, sizeof t->run);

@@ -5,27 +5,43 @@
 // rewind both start anew). Where the job sends no `gu` and the optimizer is not plain SGD, dE is
 // the whole run's.
 //
-// The interval: dE carries the noise of two single losses (of the summed work, for a layer), dS its
-// own step-to-step variance; Fieller's set for the ratio.
+// The interval: dE carries the noise of two single losses (of the summed work, for a layer), dS
+// that of two entropies, which may go with it (course.h); Fieller's set for the ratio.
 #include "probes/entropy.h"
 #include "probes/fieller.h"
 #include "probes/instrument.h"
 
 #include <math.h>
 
-#define PAIRS_MIN 8
-
 struct chord {
     double de, ds; // changes of energy and entropy
-    double var_de, var_ds;
-    double size; // parameters whose entropy it is
-    bool known_noise;
+    double size;   // parameters whose entropy it is
+    double var_de, var_ds, covariance;
+    double freedom; // degrees of freedom of these; 0: the noise is not known
 };
+
+// Both ends, with the degrees of freedom that Welch and Satterthwaite give the noise across the
+// chord.
+static void take_noise(const struct run *run, struct chord *c) {
+    struct course_noise last, first;
+    double slope = c->de / c->ds, across[2];
+    if (!course_noise(&run->course, &last, &first)) {
+        return;
+    }
+    c->var_de = last.energy + first.energy;
+    c->covariance = last.both + first.both;
+    c->var_ds = last.entropy + first.entropy;
+    across[0] = last.energy - 2 * slope * last.both + slope * slope * last.entropy;
+    across[1] = first.energy - 2 * slope * first.both + slope * slope * first.entropy;
+    double sum = across[0] + across[1];
+    double parts = across[0] * across[0] / last.freedom + across[1] * across[1] / first.freedom;
+    bool apart = run->course.start.freedom > 0;
+    c->freedom = apart && parts > 0 ? sum * sum / parts : last.freedom;
+}
 
 static void take_loss(const struct run *run, struct chord *c) {
     c->de = run->loss - run->loss_start;
-    c->var_de = run->loss_noise + run->loss_noise_start;
-    c->known_noise = run->loss_pairs >= PAIRS_MIN;
+    take_noise(run, c);
 }
 
 static const char *whole_chord(const struct view *v, struct chord *c) {
@@ -35,10 +51,9 @@ static const char *whole_chord(const struct view *v, struct chord *c) {
     if (!(v->run->entropy_size > 0)) {
         return "needs w_var";
     }
-    take_loss(v->run, c);
     c->ds = v->run->entropy;
-    c->var_ds = v->run->entropy_noise;
     c->size = v->run->entropy_size;
+    take_loss(v->run, c);
     return NULL;
 }
 
@@ -55,25 +70,30 @@ static const char *layer_chord(const struct view *v, struct chord *c) {
     if (!(b->variance > 0) || !(origin > 0)) {
         return b->variance > 0 ? REASON_STEPS : REASON_COLLAPSED;
     }
+    c->ds = entropy_change(v->n, origin, b->variance);
+    c->size = v->n;
     if (own) {
         c->de = body_work(b);
         c->var_de = b->work_noise;
-        c->known_noise = true;
+        c->freedom = HUGE_VAL;
     } else if (isnan(v->run->loss_start)) {
         return "needs gu";
     } else {
         take_loss(v->run, c);
+        c->var_ds = c->covariance = 0; // those of the whole run
     }
-    c->ds = entropy_change(v->n, origin, b->variance);
-    c->size = v->n;
     return NULL;
 }
 
 static void add_interval(const struct chord *c, struct reading *r) {
     double low, high;
-    if (!c->known_noise) {
+    if (!(c->freedom >= 1)) {
         r->no_interval = REASON_STEPS;
-    } else if (fieller_interval(c->de, sqrt(c->var_de), c->ds, sqrt(c->var_ds), 0, &low, &high)) {
+        return;
+    }
+    double wide = student_t975((unsigned)fmin(c->freedom, 1e6)) / NORMAL_975;
+    if (fieller_interval(c->de, wide * sqrt(c->var_de), c->ds, wide * sqrt(c->var_ds),
+                         wide * wide * c->covariance, &low, &high)) {
         // The set holds de / ds; only rounding can put it outside.
         reading_interval(r, fmin(low, r->value), fmax(high, r->value));
     } else {

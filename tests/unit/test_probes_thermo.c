@@ -65,7 +65,17 @@ static void expect_half_width(const struct thermo *t, size_t layer, enum metric 
     ck_assert_double_eq_tol((r.high - r.low) / 2, half, 1e-3 * half);
 }
 
-// A loss that jumps up and down by 0.2 has s^2 = 0.2^2 / 2; an endpoint difference twice that.
+// About the interval of a normal error, which Student's t and the fit's own error widen a little.
+static void expect_about_half_width(const struct thermo *t, enum metric m, double error) {
+    struct reading r = feed_read(t, THERMO_GLOBAL, m);
+    ck_assert(r.has_interval);
+    double half = (r.high - r.low) / 2;
+    ck_assert_double_ge(half, 1.959964 * error);
+    ck_assert_double_le(half, 1.1 * 1.959964 * error);
+}
+
+// A loss that jumps up and down by 0.2 has s^2 = 0.2^2 / 2 from one to the next, and is 0.1 off its
+// course, so that the difference of two is 0.1 sqrt(2) uncertain.
 START_TEST(noise_of_single_losses) {
     struct thermo *t = create_sgd(0.9);
     for (int k = 0; k < 120; k++) {
@@ -73,7 +83,7 @@ START_TEST(noise_of_single_losses) {
     }
     double s = 0.2 / sqrt(2), ds = 500 * 119e-4;
     expect_half_width(t, THERMO_GLOBAL, METRIC_ENERGY, 1.959964 * s);
-    expect_half_width(t, THERMO_GLOBAL, METRIC_TRANSITION, 1.959964 * s * sqrt(2) / ds);
+    expect_about_half_width(t, METRIC_TRANSITION, 0.1 * sqrt(2) / ds);
     double work2 = 0; // the layer's work: the sum of its terms' variances
     for (int k = 1; k < 120; k++) {
         double change = (k % 7 - (k - 1) % 7) / 100.0;
@@ -92,22 +102,88 @@ START_TEST(noise_of_single_losses) {
 }
 END_TEST
 
-// An entropy that steps by 1.5 and -0.5 in turn: s^2 = (1.5^2 + 0.5^2) / 4. The loss goes down
-// evenly, which counts as noise of one step of it. uncertain.
+static void observe_pair(struct thermo *t, int64_t step, double loss, double entropy) {
+    struct feed f;
+    feed_clear(&f, step);
+    f.step.loss = loss;
+    feed_set(&f, STAT_W_VAR, 0, exp(entropy / 500));
+    thermo_observe(t, &f.step);
+}
+
+// An entropy that jumps up and down by 1 around an even rise. The loss goes down evenly, surely.
 START_TEST(noise_of_the_entropy) {
     struct thermo *t = create_sgd(0.9);
     for (int k = 0; k <= 100; k++) {
-        struct feed f;
-        feed_clear(&f, k);
-        f.step.loss = 1 - 1e-9 * k;
-        feed_set(&f, STAT_W_VAR, 0, exp((0.5 * k + k % 2) / 500));
-        thermo_observe(t, &f.step);
+        observe_pair(t, k, 1 - 1e-9 * k, 0.5 * k + k % 2);
     }
-    double low = 0, high = 0;
-    ck_assert(fieller_interval(-1e-7, 1e-9, 50, sqrt(0.625), 0, &low, &high));
+    expect_value(t, THERMO_GLOBAL, METRIC_TRANSITION, -1e-7 / 50, 1e-16);
+    expect_about_half_width(t, METRIC_TRANSITION, 1e-7 / 50 * sqrt(0.25 + 0.25) / 50);
+    thermo_destroy(t);
+}
+END_TEST
+
+// Noise that energy and entropy share moves the state along its course: the chord is sure.
+START_TEST(noise_that_both_share) {
+    struct thermo *t = create_sgd(0.9);
+    struct dice dice = {17};
+    double s = 0;
+    for (int k = 0; k <= 100; k++) {
+        s = 0.5 * k + dice_normal(&dice);
+        observe_pair(t, k, 1 + 0.02 * s, s);
+    }
     struct reading r = feed_read(t, THERMO_GLOBAL, METRIC_TRANSITION);
-    ck_assert_double_eq_tol(r.value, -1e-7 / 50, 1e-16);
-    ck_assert_double_eq_tol((r.high - r.low) / (high - low), 1, 0.05);
+    ck_assert_double_eq_tol(r.value, 0.02, 1e-9);
+    ck_assert(r.has_interval && r.high - r.low < 1e-6);
+    thermo_destroy(t);
+}
+END_TEST
+
+// Losses around a straight E(S), of which the window holds some 224: the interval of the slope is
+// the textbook's, s / sqrt(sum x^2), and one loss that spikes does not turn the line.
+START_TEST(slope_among_noise) {
+    struct thermo *t = create_sgd(0.9);
+    struct dice dice = {23};
+    for (int k = 0; k < 1000; k++) {
+        double spike = _i == 1 && k == 950 ? 100 : 0;
+        observe_pair(t, k, 5 + 0.02 * 0.5 * k + 0.1 * dice_normal(&dice) + spike, 0.5 * k);
+    }
+    struct reading r = feed_read(t, THERMO_GLOBAL, METRIC_DIFFERENTIAL);
+    ck_assert(r.steps >= 224 && r.steps <= 256);
+    double error = 0.1 / sqrt(pow(r.steps, 3) / 12 * 0.25);
+    ck_assert_double_eq_tol(r.value, 0.02, 4 * error);
+    ck_assert(r.has_interval);
+    double half = (r.high - r.low) / 2;
+    ck_assert(half > 0.6 * 1.96 * error && half < 1.7 * 1.96 * error);
+    thermo_destroy(t);
+}
+END_TEST
+
+// E(S) = S^2: the slope at the window's middle, surely, however curved.
+START_TEST(slope_of_a_curve) {
+    struct thermo *t = create_sgd(0.9);
+    for (int k = 0; k < 1000; k++) {
+        observe_pair(t, k, 1e-4 * k * k, k);
+    }
+    struct reading r = feed_read(t, THERMO_GLOBAL, METRIC_DIFFERENTIAL);
+    double middle = 999 - (r.steps - 1) / 2;
+    ck_assert_double_eq_tol(r.value, 2e-4 * middle, 1e-6);
+    ck_assert(r.has_interval && r.high - r.low < 1e-3 * r.value);
+    thermo_destroy(t);
+}
+END_TEST
+
+// A loss whose noise lasts for hundreds of steps hides in the course: no interval can be right.
+START_TEST(lasting_noise_is_indeterminate) {
+    struct thermo *t = create_sgd(0.9);
+    struct dice dice = {29};
+    double noise = 0;
+    for (int k = 0; k < 500; k++) {
+        noise += (dice_normal(&dice) - noise) / 100;
+        observe_pair(t, k, 5 + noise, 0.5 * k);
+    }
+    struct reading r = feed_read(t, THERMO_GLOBAL, METRIC_DIFFERENTIAL);
+    ck_assert(!r.reason && !r.has_interval);
+    ck_assert_msg(strncmp(r.no_interval, "indeterminate", 13) == 0, "%s", r.no_interval);
     thermo_destroy(t);
 }
 END_TEST
@@ -473,6 +549,10 @@ int main(void) {
     tcase_add_test(tc, states_begin_anew);
     tcase_add_test(tc, noise_of_single_losses);
     tcase_add_test(tc, noise_of_the_entropy);
+    tcase_add_test(tc, noise_that_both_share);
+    tcase_add_loop_test(tc, slope_among_noise, 0, 2);
+    tcase_add_test(tc, slope_of_a_curve);
+    tcase_add_test(tc, lasting_noise_is_indeterminate);
     tcase_add_test(tc, entropy_of_some_layers_is_not_summed);
     tcase_add_test(tc, readings_from_the_first_step);
     tcase_add_test(tc, temperatures_scale_with_the_loss);
