@@ -38,6 +38,7 @@ class System:
     settings: dict
     truth: dict  # thermometer: value
     precise: dict = None  # settings of the ten runs of a system that passes from one state to another
+    course: list = None  # its energy and entropy at every step
 
 
 @dataclasses.dataclass
@@ -113,8 +114,9 @@ def sgd_system(eta, curvature, noise, momentum, curvature2=0):
 
 def ladder_system(label, kind, state, first, last, precise, **settings):
     settings = dict(settings, temperature=first, temperature_to=last)
-    truth = exact.ladder(state, first, last, PASSAGE_STEPS)
-    return System(f"{label}, T {first:g} to {last:g}", kind, settings, truth, precise)
+    course = exact.ladder(state, first, last, PASSAGE_STEPS)
+    return System(f"{label}, T {first:g} to {last:g}", kind, settings, {"transition": exact.chord(course)}, precise,
+                  course)
 
 
 def systems():
@@ -131,7 +133,7 @@ def systems():
         System("underdamped, double well, Δt=0.1, bath 0.5", "underdamped", dict(eta=.1, **well),
                {"configurational": .5, "drift": 0})]
     size = 1000
-    passing = [ladder_system("4×4 Ising", "ising", exact.ising, middle * 1.25, middle * .75, dict(sweeps=2000))
+    passing = [ladder_system("4×4 Ising", "ising", exact.ising, middle * 1.25, middle * .75, dict(sweeps=6000))
                for middle in (1.8, 2.269185, 4)]
     passing += [ladder_system("Boltzmann ensemble", "ensemble", lambda t: exact.ensemble(t, size), *ends,
                               dict(size=100 * size), size=size, curvature=1) for ends in ((2, 1), (.5, .05))]
@@ -191,11 +193,20 @@ def measure_passage(laboratory, system, name, options):
     return readings
 
 
+def slope_of_window(system, readings):
+    """The truth of `differential`: over the steps that the readings say they rest on."""
+    held = {reading["global"]["differential"].get("steps") for part in readings for reading in part}
+    if len(held) != 1 or None in held:
+        raise SystemExit(f"{system.label}: readings over windows of {held} steps have no common truth")
+    return exact.slope(system.course[-held.pop():])
+
+
 def measure(laboratory, system, name, options):
     began = time.monotonic()
     wheres = (measure_passage if system.precise else measure_stationary)(laboratory, system, name, options)
+    truths = dict(system.truth, **({"differential": slope_of_window(system, wheres)} if system.precise else {}))
     rows = [Row(system.label, thermometer, truth, *([take(where, thermometer) for where in part] for part in wheres))
-            for thermometer, truth in system.truth.items()]
+            for thermometer, truth in truths.items()]
     for row in rows:
         print(" | ".join(row.cells()), flush=True)
     print(f"  {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
@@ -213,7 +224,7 @@ def measure_flow(laboratory, dry):
     laboratory.simulate("flow", "flow", eta=step, steps=steps, size=size)
     drawn = laboratory.daemon.series("flow-0", "temperature.differential,temperature.transition", points=400)["series"]
     reading = laboratory.reading("flow-0", steps)["global"]
-    chord = exact.passage([exact.flow(0, size), exact.flow(step * (steps - 1), size)])["transition"]
+    chord = exact.chord([exact.flow(0, size), exact.flow(step * (steps - 1), size)])
     rows.append(["from time 0 to 1", "`transition`", chord, reading["transition"]["value"]])
     points = [(k * step, value) for k, value in zip(drawn[0]["step"], drawn[0]["value"])]
     later = [(t, value) for t, value in points if t >= .1]
@@ -241,15 +252,22 @@ def draw(rows, name, title, reach):
         report.write_plot(name, plots.forest(title, chosen, reach))
 
 
+def summary(rows, part, how, options):
+    missed = sum(bool(row.misses()) for row in rows)
+    return [f"Made by `make calibrate` (or `ARGS=\"--part {part}\"`) with {how}, seed {options.seed}. "
+            f"{missed} of {len(rows)} rows miss a goal.", "", *report.table(HEAD, [r.cells() for r in rows])]
+
+
 def publish(stationary, passing, flow, options):
-    missed = sum(bool(row.misses()) for row in stationary + passing)
-    command = (f"Made by `make calibrate` with {options.steps} steps for the errors of {COPIES} copies, {options.short} "
-               f"steps and {options.repetitions} repetitions for bias and coverage, seed {options.seed}. "
-               f"{missed} of {len(stationary + passing)} rows miss a goal.")
-    report.replace_part("calibrate", [command, "", *report.table(HEAD, [r.cells() for r in stationary]), "",
-                                      *report.table(HEAD, [r.cells() for r in passing]), "", *flow])
-    draw(stationary, "stationary.svg", f"Stationary systems after {options.steps} steps, ten copies each", .2)
-    draw(passing, "passages.svg", "dE/dS of systems that pass between two temperatures, ten runs each", .1)
+    if stationary:
+        how = (f"{options.steps} steps for the errors of {COPIES} copies, {options.short} steps and {options.repetitions} "
+               "repetitions for bias and coverage")
+        report.replace_part("stationary", summary(stationary, "stationary", how, options))
+        draw(stationary, "stationary.svg", f"Stationary systems after {options.steps} steps, ten copies each", .2)
+    if passing:
+        how = f"{PASSAGE_STEPS} steps, {COPIES} runs for the errors and {options.repetitions} for bias and coverage"
+        report.replace_part("passages", [*summary(passing, "passages", how, options), "", *flow])
+        draw(passing, "passages.svg", "dE/dS of systems that pass between two temperatures, ten runs each", .1)
 
 
 def parse():
@@ -259,6 +277,7 @@ def parse():
     parser.add_argument("--repetitions", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", help="systems whose name has this in it; writes nothing")
+    parser.add_argument("--part", choices=["stationary", "passages"], help="only these systems and their part of the page")
     parser.add_argument("--dry", action="store_true", help="print, write nothing")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a goal is missed")
     return parser.parse_args()
@@ -267,12 +286,13 @@ def parse():
 def main():
     options = parse()
     options.dry = options.dry or bool(options.only)
-    chosen = [s for s in systems() if not options.only or options.only in s.label]
+    chosen = [s for s in systems() if (not options.only or options.only in s.label)
+              and options.part in (None, "passages" if s.precise else "stationary")]
     laboratory = Laboratory()
     try:
         with concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
             done = list(pool.map(lambda i: measure(laboratory, chosen[i], f"system{i}", options), range(len(chosen))))
-        flow, flow_missed = measure_flow(laboratory, options.dry)
+        flow, flow_missed = ([], 0) if options.part == "stationary" else measure_flow(laboratory, options.dry)
     finally:
         laboratory.close()
     stationary = [row for system, rows in zip(chosen, done) if not system.precise for row in rows]

@@ -78,17 +78,20 @@ def ensemble(temperature, size):
 
 
 def ladder(state, first, last, steps):
-    """The chord and the least-squares slope dE/dS while the temperature goes evenly from first to last."""
-    points = [state(first + (last - first) * k / (steps - 1)) for k in range(steps)]
-    return passage(points)
+    """Energy and entropy at every step while the temperature goes evenly from first to last."""
+    return [state(first + (last - first) * k / (steps - 1)) for k in range(steps)]
 
 
-def passage(points):
+def chord(points):
     (e0, s0), (e1, s1) = points[0], points[-1]
+    return (e1 - e0) / (s1 - s0)
+
+
+def slope(points):
+    """Of the least-squares line of energy on entropy."""
     mean_e = sum(e for e, _ in points) / len(points)
     mean_s = sum(s for _, s in points) / len(points)
-    slope = sum((e - mean_e) * (s - mean_s) for e, s in points) / sum((s - mean_s) ** 2 for _, s in points)
-    return {"transition": (e1 - e0) / (s1 - s0), "differential": slope}
+    return sum((e - mean_e) * (s - mean_s) for e, s in points) / sum((s - mean_s) ** 2 for _, s in points)
 
 
 FLOW = ((1, 0.5, 0.3), (4, 0.25, -0.2))  # curvature, variance and mean at time 0

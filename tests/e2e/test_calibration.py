@@ -177,7 +177,7 @@ class Simulations(CalibrationCase):
                 ("sgd", {"noise": 1, "momentum": .5}, "kinetic", exact.sgd(.1, 1, 1, .5)["kinetic"], .2),
                 ("langevin", bath, "configurational", 1 / 3, .2),
                 ("underdamped", bath, "configurational", .3, .2),
-                ("ising", ladder, "differential", exact.ladder(exact.ising, 2, 1, 256)["differential"], .2),
+                ("ising", ladder, "differential", exact.slope(exact.ladder(exact.ising, 2, 1, 256)), .2),
                 ("ensemble", dict(ladder, size=1000), "transition", 1.442695, .3),
                 ("flow", {"eta": 1e-5, "size": 1000, "begin": -1.275e-3}, "differential", 1.046, .01)):
             with self.subTest(kind=kind):
