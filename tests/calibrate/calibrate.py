@@ -131,7 +131,8 @@ def systems():
         System("underdamped, quadratic, Δt=0.2 h=2, bath 0.3", "underdamped", dict(eta=.2, **quadratic),
                {"configurational": .3, "drift": 0}),
         System("underdamped, double well, Δt=0.1, bath 0.5", "underdamped", dict(eta=.1, **well),
-               {"configurational": .5, "drift": 0})]
+               {"configurational": .5, "drift": 0}),
+        System("SGLD, double well, η=0.02, bath 0.5", "langevin", dict(eta=.02, **well), exact.langevin(.02, **well))]
     size = 1000
     passing = [ladder_system("4×4 Ising", "ising", exact.ising, middle * 1.25, middle * .75, dict(sweeps=6000))
                for middle in (1.8, 2.269185, 4)]
@@ -286,17 +287,17 @@ def parse():
 def main():
     options = parse()
     options.dry = options.dry or bool(options.only)
-    chosen = [s for s in systems() if (not options.only or options.only in s.label)
+    chosen = [(f"system{i}", s) for i, s in enumerate(systems()) if (not options.only or options.only in s.label)
               and options.part in (None, "passages" if s.precise else "stationary")]
     laboratory = Laboratory()
     try:
         with concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-            done = list(pool.map(lambda i: measure(laboratory, chosen[i], f"system{i}", options), range(len(chosen))))
+            done = list(pool.map(lambda c: measure(laboratory, c[1], c[0], options), chosen))
         flow, flow_missed = ([], 0) if options.part == "stationary" else measure_flow(laboratory, options.dry)
     finally:
         laboratory.close()
-    stationary = [row for system, rows in zip(chosen, done) if not system.precise for row in rows]
-    passing = [row for system, rows in zip(chosen, done) if system.precise for row in rows]
+    stationary = [row for (_, system), rows in zip(chosen, done) if not system.precise for row in rows]
+    passing = [row for (_, system), rows in zip(chosen, done) if system.precise for row in rows]
     if not options.dry:
         publish(stationary, passing, flow, options)
     missed = flow_missed + sum(bool(row.misses()) for row in stationary + passing)
