@@ -52,7 +52,8 @@ def machine(began, load_before):
     return (f"Measured {time.strftime('%Y-%m-%d', time.gmtime(began))} with that command at commit {commit} on "
             f"{os.cpu_count()} cores of {cpu}, {memory} GiB, {where.stdout.split()[-1]}, "
             f"{system['PRETTY_NAME'].strip(chr(34))}, kernel {platform.release()}, gcc {gcc}, SQLite {sqlite_version()}. "
-            f"The load average before it was {load_before:.1f}: what other work took from the two cores is missing here.")
+            f"The load average was {load_before:.1f} before it and {os.getloadavg()[0]:.1f} behind it (its own is 2 to 3): what other "
+            "work took from the two cores is missing here.")
 
 
 def ingest(rows):
