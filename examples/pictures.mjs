@@ -10,7 +10,7 @@ import {Browser, Daemon, ROOT, eventually} from '../tests/web/harness.mjs';
 const HERE = join(ROOT, 'examples');
 const named = process.argv.slice(2);
 const examples = named.length ? named : readdirSync(HERE).filter(name => existsSync(join(HERE, name, 'train.py')));
-const SERIES = {'heat-death': 'outputs.entropy', 'lr-ramp': 'lr'};
+const SERIES = {'heat-death': 'outputs.entropy', 'lr-ramp': 'lr', sgld: 'equilibrium'};
 
 function train(daemon, name) {
   return new Promise((done, failed) => {
@@ -36,8 +36,9 @@ async function shoot(browser, daemon, name) {
     await eventually(() => page.evaluate(drawn), `${SERIES[name]} is drawn`);
   }
   await page.waitForLoadState('networkidle');
-  const height = await page.evaluate(() => document.documentElement.scrollHeight);
-  await page.setViewportSize({width: 1280, height: Math.min(height, 1900)});
+  const height = await page.evaluate(() =>
+    Math.ceil(document.querySelector('section.panel:has(#heat-title)').getBoundingClientRect().bottom + scrollY) + 16);
+  await page.setViewportSize({width: 1280, height});
   await page.evaluate(() => new Promise(next => requestAnimationFrame(() => requestAnimationFrame(next))));
   await page.waitForLoadState('networkidle');
   await page.screenshot({path: join(HERE, name, 'run.png')});

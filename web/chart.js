@@ -273,14 +273,15 @@ export class Chart {
   drawMarks(u) {
     const {ctx} = u, ratio = devicePixelRatio || 1;
     const {left, top, width, height} = u.bbox;
+    const seen = this.marks.map(mark => ({mark, x: u.valToPos(mark.step, 'x', true)})).filter(({x}) => x >= left && x <= left + width);
+    // Many events are a fence that hides the curve: their dots are enough then.
+    const faint = seen.filter(({mark}) => mark.kind === 'event').length > 24;
     ctx.save();
-    for (const mark of this.marks) {
-      const x = u.valToPos(mark.step, 'x', true);
-      if (x < left || x > left + width) continue;
+    for (const {mark, x} of seen) {
       ctx.strokeStyle = ctx.fillStyle = css(mark.kind === 'event' ? '--soft' : `--${mark.kind}`);
       ctx.lineWidth = ratio;
       ctx.setLineDash(mark.kind === 'event' ? [2 * ratio, 3 * ratio] : []);
-      ctx.globalAlpha = mark.kind === 'event' ? 0.7 : 0.55;
+      ctx.globalAlpha = mark.kind !== 'event' ? 0.55 : faint ? 0.12 : 0.7;
       ctx.beginPath();
       ctx.moveTo(x, top);
       ctx.lineTo(x, top + height);

@@ -252,11 +252,14 @@ export class HeatMap {
     context.textAlign = 'left';
     context.fillText('NaN', bar + 30, -1);
     if (!Number.isFinite(low)) return;
-    const name = part => {
+    const written = (part, digits) => {
       const at = low + part * (high - low);
-      if (!relative) return number(unproject(scale, at), 2);
-      return scale.kind === 'log' ? `×${number(10 ** at, 2)}` : `${at > 0 ? '+' : ''}${number(at, 2)}`;
+      if (!relative) return number(unproject(scale, at), digits);
+      return scale.kind === 'log' ? `×${number(10 ** at, digits)}` : `${at > 0 ? '+' : ''}${number(at, digits)}`;
     };
+    // As many digits as it takes to tell the ends and the middle apart.
+    const digits = [2, 3, 4, 5].find(d => new Set([0, 0.5, 1].map(part => written(part, d))).size === 3) || 6;
+    const name = part => written(part, digits);
     [['left', 0], ['center', 0.5], ['right', 1]].forEach(([align, part]) => {
       context.textAlign = align;
       context.fillText(name(part), part * bar, 15);

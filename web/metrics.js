@@ -38,6 +38,12 @@ const INSTRUMENTS = [
     'How much the energy fluctuates for its temperature; a peak marks a change of phase.'],
 ].map(([key, name, unit, scale, sentence]) => ({key, short: key, name, unit, scale, sentence}));
 
+const OUTPUTS = [
+  ['entropy', 'Outputs, entropy', 'nats', 'How varied what the model puts out is: the entropy of its histogram. It falls to 0 when a generative model says one thing only.'],
+  ['total_variation', 'Outputs, change', '', 'How much the histogram of outputs differs from the one before: 0 is the same, 1 has nothing in common with it.'],
+  ['jensen_shannon', 'Outputs, divergence', 'nats', 'The same by the Jensen-Shannon divergence: 0 is the same, ln 2 has nothing in common with it.'],
+].map(([key, name, unit, sentence]) => ({key: `outputs.${key}`, short: key, name, unit, scale: 'linear', sentence}));
+
 const OF_LAYERS = [
   ['update_ratio', 'Update ratio', '', 'log', 'Size of an update over the size of the weights; about 1e−3 is usual.'],
   ['efficiency', 'Efficiency', '', 'linear',
@@ -59,7 +65,7 @@ const LR = {key: 'lr', short: 'lr', name: 'Learning rate', unit: '', scale: 'log
 
 export const thermometers = THERMOMETERS;
 export const instruments = INSTRUMENTS;
-export const ofRun = [LOSS, ...THERMOMETERS, ...INSTRUMENTS, LR];
+export const ofRun = [LOSS, ...THERMOMETERS, ...INSTRUMENTS, LR, ...OUTPUTS];
 export const ofLayers = [
   ...THERMOMETERS, ...INSTRUMENTS.filter(m => ['stability', 'coherence', 'drift', 'entropy'].includes(m.key)),
   ...OF_LAYERS, ...STATISTICS,

@@ -12,7 +12,7 @@ import pyrometer  # noqa: E402
 
 torch.manual_seed(0)
 (x, y), (test_x, test_y) = common.digits()
-TEMPERATURE, STEPS, PRIOR = 1.0, 4000, 1.0
+TEMPERATURE, STEPS, PRIOR = 1.0, 5000, 10.0
 
 
 class SGLD(torch.optim.Optimizer):
