@@ -11,6 +11,7 @@ import common  # noqa: E402
 import pyrometer  # noqa: E402
 
 STEPS, WIDTH, CONTEXT, HEADS = 300, 64, 64, 4
+torch.set_num_threads(1)  # its products are small: threads would cost more than they do
 torch.manual_seed(0)
 data, letters = common.text()
 
