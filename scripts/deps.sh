@@ -2,7 +2,7 @@
 # Installs the Debian packages that building, testing and running need. Does nothing, fast, when all are there.
 set -eu
 packages="gcc libc6-dev make pkg-config python3 libuv1-dev libmicrohttpd-dev libcjson-dev libsqlite3-dev
- libyaml-dev libcurl4-openssl-dev libgnutls28-dev prometheus-alertmanager zlib1g-dev check
+ libyaml-dev libcurl4-openssl-dev libgnutls28-dev prometheus-alertmanager zlib1g-dev libzstd-dev check
  python3-jsonschema prometheus curl"
 missing=""
 for p in $packages; do

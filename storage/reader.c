@@ -1,12 +1,10 @@
 #include "storage/reader.h"
 
-#include "storage/blob.h"
+#include "storage/cursor.h"
 #include "storage/reader_internal.h"
-#include "storage/schema.h"
 #include "storage/statement.h"
 #include "storage/store.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,10 +48,12 @@ static const char *const statements[SQL_COUNT] = {
 
 struct reader {
     struct connection c;
+    struct codec *codec;
 };
 
 int reader_open(struct reader **out, const char *directory, struct buf *error) {
     struct reader *r = NEW(struct reader);
+    r->codec = codec_create();
     struct buf path;
     buf_init(&path, 8192);
     buf_printf(&path, "%s/" STORE_FILE, directory);
@@ -75,6 +75,7 @@ int reader_open(struct reader **out, const char *directory, struct buf *error) {
 void reader_close(struct reader *r) {
     if (r) {
         connection_close(&r->c);
+        codec_destroy(r->codec);
         free(r);
     }
 }
@@ -309,66 +310,12 @@ int reader_checkpoint(struct reader *r, int64_t run, int64_t *attempt, int64_t *
     return finish(r, q, rc) ? -1 : rc == SQLITE_ROW;
 }
 
-struct step_cursor {
-    struct reader *reader;
-    sqlite3_stmt *q;
-};
-
-// A statement of its own, since several cursors may be open at once.
-static int cursor_open(struct step_cursor **out, struct reader *r, const char *sql, int64_t attempt,
-                       int64_t from, int64_t to) {
-    sqlite3_stmt *q = NULL;
-    *out = NULL;
-    if (sqlite3_prepare_v2(r->c.db, sql, -1, &q, NULL) != SQLITE_OK) {
-        return connection_fail(&r->c);
-    }
-    from = from < 0 ? 0 : from;
-    to = to > STEP_MAX ? STEP_MAX : to;
-    sqlite3_bind_int64(q, 1, schema_key(attempt, from));
-    sqlite3_bind_int64(q, 2, to < from ? -1 : schema_key(attempt, to));
-    struct step_cursor *c = NEW(struct step_cursor);
-    c->reader = r;
-    c->q = q;
-    *out = c;
-    return 0;
-}
-
 int step_cursor_open(struct step_cursor **out, struct reader *r, int64_t attempt, int64_t from,
                      int64_t to) {
-    return cursor_open(out, r,
-                       "SELECT key, columns FROM step WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
-                       attempt, from, to);
+    return cursor_open(out, &r->c, r->codec, SEGMENT_STEPS, attempt, from, to);
 }
 
 int scalars_cursor_open(struct step_cursor **out, struct reader *r, int64_t attempt, int64_t from,
                         int64_t to) {
-    return cursor_open(
-        out, r, "SELECT key, columns FROM scalars WHERE key BETWEEN ?1 AND ?2 ORDER BY key, id",
-        attempt, from, to);
-}
-
-int step_cursor_next(struct step_cursor *c, struct step *out) {
-    int rc = sqlite3_step(c->q);
-    if (rc == SQLITE_DONE) {
-        return 0;
-    }
-    if (rc != SQLITE_ROW) {
-        return connection_fail(&c->reader->c);
-    }
-    int64_t step = schema_key_step(sqlite3_column_int64(c->q, 0));
-    const void *blob = sqlite3_column_blob(c->q, 1);
-    if (!blob || !blob_decode(blob, (size_t)sqlite3_column_bytes(c->q, 1), out)) {
-        snprintf(c->reader->c.error, sizeof c->reader->c.error, "step %lld is damaged in the store",
-                 (long long)step);
-        return -1;
-    }
-    out->step = step;
-    return 1;
-}
-
-void step_cursor_close(struct step_cursor *c) {
-    if (c) {
-        sqlite3_finalize(c->q);
-        free(c);
-    }
+    return cursor_open(out, &r->c, r->codec, SEGMENT_MESSAGES, attempt, from, to);
 }

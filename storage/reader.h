@@ -65,8 +65,14 @@ int reader_checkpoint(struct reader *r, int64_t run, int64_t *attempt, int64_t *
 struct step_cursor;
 int step_cursor_open(struct step_cursor **out, struct reader *r, int64_t attempt, int64_t from,
                      int64_t to) WARN_UNUSED;
-// 1 and the step filled, 0 at the end, -1 for an error (a damaged step among them).
+// 1 and the step filled, 0 at the end, -1 for an error (a damaged step of the journal among them).
 int step_cursor_next(struct step_cursor *c, struct step *out) WARN_UNUSED;
+// What damaged blocks cost so far; their steps are left out.
+struct step_damage {
+    size_t segments;
+    int64_t first, last; // steps
+};
+const struct step_damage *step_cursor_damage(const struct step_cursor *c);
 void step_cursor_close(struct step_cursor *c);
 // The same over `scalars` messages, in the order in which they came within a step.
 int scalars_cursor_open(struct step_cursor **out, struct reader *r, int64_t attempt, int64_t from,

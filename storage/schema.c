@@ -118,7 +118,29 @@ static const char outputs[] = "CREATE TABLE outputs ("
                               "CREATE INDEX outputs_by_run ON outputs (run, id);"
                               "ALTER TABLE event ADD COLUMN derived INTEGER NOT NULL DEFAULT 0;";
 
-static const char *const migrations[] = {version_1, alert_delivery, outputs};
+// Blocks of columns beside the journal (storage/segment.h). The index of segments is by place;
+// a garbage attempt is one of a run that was forgotten, whose steps are still to be deleted.
+static const char segments[] =
+    "CREATE TABLE segment ("
+    "  id INTEGER PRIMARY KEY,"
+    "  attempt INTEGER NOT NULL,"
+    "  kind INTEGER NOT NULL,"
+    "  level INTEGER NOT NULL,"
+    "  first_step INTEGER NOT NULL,"
+    "  last_step INTEGER NOT NULL,"
+    "  n INTEGER NOT NULL,"
+    "  time REAL NOT NULL," // of the last step, seconds since the epoch
+    "  bytes INTEGER NOT NULL,"
+    "  first_block INTEGER NOT NULL,"
+    "  n_blocks INTEGER NOT NULL,"
+    "  head BLOB NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX segment_by_place ON segment (attempt, kind, level, first_step, id);"
+    "CREATE TABLE block (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
+    "CREATE TABLE garbage (attempt INTEGER PRIMARY KEY) STRICT;";
+
+// To add a migration, append it here.
+static const char *const migrations[] = {version_1, alert_delivery, outputs, segments};
 #define N_MIGRATIONS ((int)(sizeof migrations / sizeof *migrations))
 
 int schema_version_newest(void) {

@@ -1,0 +1,29 @@
+// What the files of the store's upkeep share.
+#ifndef STORAGE_UPKEEP_STATE_H
+#define STORAGE_UPKEEP_STATE_H
+
+#include "storage/upkeep.h"
+
+#define UPKEEP_HINTS 1024
+
+// What is known of an attempt that had too little to pack: looked at again once it has grown.
+struct upkeep_hint {
+    int64_t attempt;
+    enum segment_kind kind;
+    int64_t last_step;
+    bool is_broken; // what it has cannot be read
+};
+
+struct upkeep {
+    struct connection *c;
+    struct codec *codec;
+    struct packed packed;
+    struct upkeep_hint hints[UPKEEP_HINTS]; // by attempt; the newest of a slot stays
+    int64_t next_attempt[SEGMENT_KINDS];    // where the search for work goes on
+};
+
+// The first column of the first row. 1, 0 when there is none, -1.
+int upkeep_integer(struct connection *c, const char *sql, const int64_t *arguments, int n,
+                   int64_t *value) WARN_UNUSED;
+
+#endif
