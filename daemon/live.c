@@ -225,6 +225,12 @@ void live_begin_attempt(struct live_run *l, struct hello *hello, int64_t rewind_
     l->dirty = true;
 }
 
+// Whether enough was observed since the last checkpoint for another one to be worth its bytes.
+static bool checkpoint_is_worth(const struct live_run *l) {
+    size_t state_bytes = thermo_saved_size(l->run->thermo) + alerts_saved_size(l->run->alerts);
+    return l->checkpoint_bytes >= CHECKPOINT_SHARE * state_bytes;
+}
+
 void live_resume(struct live_run *l) {
     l->last_activity_ns = clock_monotonic_ns();
     if (l->run->record.progress.status != RUN_RUNNING) {
@@ -317,9 +323,7 @@ bool live_step(struct live_run *l, const struct step *step) {
     add_phases(l, op, step->time);
     push(l, op);
     l->dirty = true;
-    size_t state_bytes = thermo_saved_size(l->run->thermo) + alerts_saved_size(l->run->alerts);
-    if (l->checkpoint_steps >= CHECKPOINT_STEPS &&
-        l->checkpoint_bytes >= CHECKPOINT_SHARE * state_bytes) {
+    if (l->checkpoint_steps >= CHECKPOINT_STEPS && checkpoint_is_worth(l)) {
         push_checkpoint(l);
     }
     return true;
@@ -357,7 +361,9 @@ void live_end(struct live_run *l, const char *status) {
     l->closing = ALERT_RECOVERED;
     l->run->record.progress.last_seen = now;
     set_status(l, s, now);
-    push_checkpoint(l);
+    if (checkpoint_is_worth(l)) {
+        push_checkpoint(l); // of a short run the steps are less than its state
+    }
 }
 
 static void stream_alert(struct app *app, const struct op *op) {

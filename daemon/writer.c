@@ -12,6 +12,12 @@
 // soon.
 #define BATCH_BYTES (8u << 20)
 #define RETRY_S 1
+// The store's upkeep runs while the queue is empty, this often when it found nothing to do, and
+// between batches when this much is waiting for it.
+#define UPKEEP_PAUSE_NS UINT64_C(250000000)
+#define UPKEEP_IDLE_NS UINT64_C(1000000000)
+#define UPKEEP_RETRY_NS UINT64_C(10000000000)
+#define UPKEEP_BACKLOG_BYTES ((int64_t)128 << 20)
 
 struct writer {
     pthread_t thread;
@@ -36,6 +42,8 @@ struct writer {
     struct run_progress *progress;
     size_t n_runs, cap_runs;
     bool in_trouble;
+    uint64_t upkeep_ns;  // when the store's upkeep is due, monotonic
+    uint64_t written_ns; // the last commit
 };
 
 static double monotonic_s(void) {
@@ -147,10 +155,39 @@ static void count_commit(struct board_figures *f, uint64_t nanoseconds) {
     f->commits++;
 }
 
+// A piece of the store's upkeep, when it is due. True when more may be due at once.
+static bool upkeep(struct writer *w) {
+    uint64_t now = clock_monotonic_ns();
+    bool idle = now - w->written_ns > UPKEEP_IDLE_NS;
+    if (now < w->upkeep_ns || w->in_trouble) {
+        return false;
+    }
+    int rc = store_maintain(w->store, idle);
+    if (rc < 0) {
+        log_warning("the store's upkeep failed, it is tried again: %s", store_error(w->store));
+    }
+    w->upkeep_ns = rc > 0 ? 0 : now + (rc < 0 ? UPKEEP_RETRY_NS : UPKEEP_PAUSE_NS);
+    return rc > 0;
+}
+
+// Between batches, where so much is waiting to be packed that it should not wait for quiet.
+static void upkeep_under_load(struct writer *w) {
+    if (store_backlog_bytes(w->store) > UPKEEP_BACKLOG_BYTES) {
+        upkeep(w);
+    }
+}
+
 // Takes ops off the queue for one transaction. NULL: stopping, and nothing is left.
 static struct op *take_batch(struct writer *w) {
     pthread_mutex_lock(&w->mutex);
     while (!w->head && !w->stopping) {
+        pthread_mutex_unlock(&w->mutex);
+        bool more = upkeep(w);
+        pthread_mutex_lock(&w->mutex);
+        w->heartbeat++;
+        if (more || w->head || w->stopping) {
+            continue;
+        }
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += 1;
@@ -265,11 +302,13 @@ static void *run_writer(void *argument) {
                 drop(batch);
                 return NULL;
             }
-            count_commit(w->figures, clock_monotonic_ns() - before);
+            w->written_ns = clock_monotonic_ns();
+            count_commit(w->figures, w->written_ns - before);
             w->figures->wal_bytes = (uint64_t)store_wal_bytes(w->store);
             struct op *rest = last->next;
             last->next = NULL;
             report(w, batch, rest);
+            upkeep_under_load(w);
             batch = rest;
         }
     }

@@ -124,6 +124,10 @@ static struct run *restore(struct reader *reader, struct run_record *record,
         r = NULL;
     }
     if (r) {
+        if (run_status_is_end(record->progress.status)) {
+            // The state may be older than the end, which closed its alerts.
+            alerts_end(r->alerts, r->time, ignore_change, NULL);
+        }
         // Observing made the run look alive: its status and times are the store's.
         r->record.progress.status = record->progress.status;
         r->record.progress.last_seen = record->progress.last_seen;

@@ -22,7 +22,7 @@ enum predictor { PREDICTOR_CENTRE, PREDICTOR_XOR, PREDICTOR_DELTA, PREDICTOR_COU
 struct codec {
     ZSTD_CCtx *pack;
     ZSTD_DCtx *unpack;
-    size_t words_cap, planes_cap;
+    size_t cap;            // values
     uint64_t *words;       // float32 chunks use the lower halves
     unsigned char *planes; // one after another
 };
@@ -46,17 +46,15 @@ void codec_destroy(struct codec *c) {
 }
 
 static bool make_room(struct codec *c, size_t n) {
-    if (n > c->words_cap) {
-        uint64_t *words = realloc(c->words, n * sizeof *words);
-        c->words = words ? words : c->words;
-        c->words_cap = words ? n : c->words_cap;
+    if (n <= c->cap) {
+        return true;
     }
-    if (n * sizeof(double) > c->planes_cap) {
-        unsigned char *planes = realloc(c->planes, n * sizeof(double));
-        c->planes = planes ? planes : c->planes;
-        c->planes_cap = planes ? n * sizeof(double) : c->planes_cap;
-    }
-    return n <= c->words_cap && n * sizeof(double) <= c->planes_cap;
+    free(c->words);
+    free(c->planes);
+    c->words = malloc(n * sizeof *c->words);
+    c->planes = malloc(n * sizeof(double));
+    c->cap = c->words && c->planes ? n : 0;
+    return c->cap > 0;
 }
 
 static uint64_t bits_of(double x) {

@@ -158,9 +158,10 @@ static void trim(struct builder *builder, const struct backlog *b, bool more) {
     }
 }
 
+// Puts the packed segment in the place of what it was made of.
 static int replace(struct upkeep *u, const struct backlog *b, const struct place *small,
                    double time) {
-    const int64_t rows[] = {schema_key(b->attempt, b->first_step),
+    const int64_t rows[] = {schema_key(b->attempt, small ? small->first_step : b->first_step),
                             schema_key(b->attempt, u->packed.last_step)};
     if (upkeep_begin(u->c)) {
         return -1;
@@ -173,6 +174,29 @@ static int replace(struct upkeep *u, const struct backlog *b, const struct place
     return upkeep_end(u->c, rc);
 }
 
+// Whether the builder holds something of the journal.
+static bool reaches_journal(const struct builder *builder, const struct backlog *b) {
+    size_t n = builder_n(builder);
+    return n > 0 && builder_step(builder, n - 1) >= b->first_step;
+}
+
+// Packs what was gathered. 1 when a segment was made, 0 when there is too little for one, -1.
+static int finish(struct upkeep *u, const struct backlog *b, const struct place *small,
+                  struct builder *builder, bool more, double time) {
+    if (!more && !b->is_over) {
+        return 0;
+    }
+    trim(builder, b, more);
+    if (!reaches_journal(builder, b)) {
+        return 0;
+    }
+    if (!builder_pack(builder, u->codec, &u->packed)) {
+        snprintf(u->c->error, sizeof u->c->error, "no memory to pack a segment");
+        return -1;
+    }
+    return replace(u, b, small, time);
+}
+
 // 1 when a segment was made, 0 when there is too little for one, -1.
 static int pack(struct upkeep *u, const struct backlog *b, bool with_small) {
     struct place small;
@@ -183,25 +207,14 @@ static int pack(struct upkeep *u, const struct backlog *b, bool with_small) {
     struct builder *builder = builder_create(b->kind, 0);
     double time = 0;
     bool damaged = false;
-    int more = gather(u, b, found ? small.first_step : b->first_step, builder, &time, &damaged);
-    int rc = more < 0 ? -1 : 0;
-    if (rc == 0 && damaged) {
-        builder_destroy(builder);
-        return pack(u, b, false); // the damaged one stays as it is
-    }
-    if (rc == 0 && (more || b->is_over)) {
-        trim(builder, b, more);
-        bool grows = builder_n(builder) > 0 &&
-                     builder_step(builder, builder_n(builder) - 1) >= b->first_step;
-        if (grows && !builder_pack(builder, u->codec, &u->packed)) {
-            snprintf(u->c->error, sizeof u->c->error, "no memory to pack a segment");
-            rc = -1;
-        } else if (grows) {
-            rc = replace(u, b, found ? &small : NULL, time);
-        }
+    int rc = gather(u, b, found ? small.first_step : b->first_step, builder, &time, &damaged);
+    bool alone = rc >= 0 && found && (damaged || !reaches_journal(builder, b));
+    if (rc >= 0 && !alone) {
+        rc = finish(u, b, found ? &small : NULL, builder, rc == 1, time);
     }
     builder_destroy(builder);
-    return rc;
+    // The small one is damaged, or what follows does not fit to it.
+    return alone ? pack(u, b, false) : rc;
 }
 
 // Attempts that have a journal of that kind, up to a few more than matter. -1.

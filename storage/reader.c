@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <zstd.h>
 
 #define RUN_COLUMNS                                                                                \
     "id, name, project, status, started, last_seen, end_time, first_step, last_step, n_steps, "    \
@@ -289,6 +290,24 @@ int reader_alert_counts(struct reader *r, int64_t run, int64_t counts[3]) {
     return finish(r, q, rc);
 }
 
+#define CHECKPOINT_BYTES_MAX (UINT64_C(1) << 30)
+
+// A copy of a state, which stands packed or, in older stores, as it is. NULL when it is damaged.
+static void *unpack(const void *stored, size_t stored_size, size_t *size) {
+    unsigned long long n = stored_size ? ZSTD_getFrameContentSize(stored, stored_size) : 0;
+    bool is_packed = n != ZSTD_CONTENTSIZE_ERROR && n != ZSTD_CONTENTSIZE_UNKNOWN && stored_size;
+    *size = is_packed ? (size_t)n : stored_size;
+    void *bytes = n > CHECKPOINT_BYTES_MAX && is_packed ? NULL : malloc(*size + 1);
+    if (bytes && is_packed && ZSTD_decompress(bytes, *size, stored, stored_size) != *size) {
+        free(bytes);
+        return NULL;
+    }
+    if (bytes && !is_packed && stored_size) {
+        memcpy(bytes, stored, stored_size);
+    }
+    return bytes;
+}
+
 int reader_checkpoint(struct reader *r, int64_t run, int64_t *attempt, int64_t *step, void **bytes,
                       size_t *size) {
     *bytes = NULL;
@@ -301,10 +320,10 @@ int reader_checkpoint(struct reader *r, int64_t run, int64_t *attempt, int64_t *
     if (rc == SQLITE_ROW) {
         *attempt = sqlite3_column_int64(q, 0);
         *step = sqlite3_column_int64(q, 1);
-        *size = (size_t)sqlite3_column_bytes(q, 2);
-        *bytes = must_alloc(*size + 1);
-        if (*size) {
-            memcpy(*bytes, sqlite3_column_blob(q, 2), *size);
+        *bytes = unpack(sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2), size);
+        if (!*bytes) {
+            sqlite3_reset(q);
+            return 0; // damaged: as if it were not there
         }
     }
     return finish(r, q, rc) ? -1 : rc == SQLITE_ROW;

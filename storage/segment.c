@@ -44,20 +44,28 @@ static bool has_name(const struct segment_column_head *h) {
 }
 
 // Names were checked when they came; a damaged one would damage what is printed.
-static bool is_sound(const struct segment_column_head *h, const unsigned char *name, size_t n,
-                     size_t layers) {
+static bool name_is_sound(const struct segment_column_head *h, const unsigned char *name) {
     size_t bad;
+    return has_name(h) == (h->name_len > 0) && !memchr(name, '\0', h->name_len) &&
+           utf8_valid((const char *)name, h->name_len, &bad);
+}
+
+// Every chunk has rows, and no more values than a chunk may have.
+static bool chunks_are_sound(const struct segment_column_head *h, size_t n) {
+    if (h->chunks == 0 || h->chunks > h->rows) {
+        return false;
+    }
+    size_t chunk_rows = (h->rows + h->chunks - 1) / h->chunks;
+    return (size_t)(h->chunks - 1) * chunk_rows < h->rows &&
+           chunk_rows * n <= (n > SEGMENT_CHUNK_VALUES ? n : SEGMENT_CHUNK_VALUES);
+}
+
+static bool is_sound(const struct segment_column_head *h, size_t layers) {
     bool one_row = h->kind == COLUMN_FIELD || h->kind == COLUMN_SCALAR || h->kind == COLUMN_METRIC;
     return h->kind < COLUMN_KINDS && h->aggregate < AGGREGATES && h->rows > 0 &&
-           h->rows == (one_row ? 1 : layers) && h->chunks > 0 && h->chunks <= h->rows &&
+           h->rows == (one_row ? 1 : layers) &&
            (h->kind != COLUMN_FIELD || h->id < SEGMENT_FIELDS) &&
-           (h->kind != COLUMN_STATISTIC || h->id < STAT_COUNT) &&
-           has_name(h) == (h->name_len > 0) && !memchr(name, '\0', h->name_len) &&
-           utf8_valid((const char *)name, h->name_len, &bad) &&
-           // Every chunk has rows, and no more values than a chunk may have.
-           (size_t)(h->chunks - 1) * ((h->rows + h->chunks - 1) / h->chunks) < h->rows &&
-           (size_t)((h->rows + h->chunks - 1) / h->chunks) * n <=
-               (n > SEGMENT_CHUNK_VALUES ? n : SEGMENT_CHUNK_VALUES);
+           (h->kind != COLUMN_STATISTIC || h->id < STAT_COUNT);
 }
 
 static bool get_columns(struct source *from, struct segment *s, size_t n_chunks) {
@@ -65,7 +73,8 @@ static bool get_columns(struct source *from, struct segment *s, size_t n_chunks)
     for (size_t i = 0; i < s->n_columns; i++) {
         struct segment_column_head h;
         if (!get(from, &h, sizeof h) || (size_t)(from->end - from->p) < h.name_len ||
-            !is_sound(&h, from->p, s->n, s->layers) || h.chunks > n_chunks - next) {
+            !is_sound(&h, s->layers) || !name_is_sound(&h, from->p) ||
+            !chunks_are_sound(&h, s->n) || h.chunks > n_chunks - next) {
             return false;
         }
         s->columns[i] = (struct segment_column){

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUSY_TIMEOUT_MS 5000
-
 static sqlite3_mem_methods plain;
 
 static void *take(int size) {
@@ -42,7 +40,7 @@ int connection_open(struct connection *c, const char *path, int flags, const cha
         c->db = NULL;
         return -1;
     }
-    sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
+    sqlite3_busy_timeout(c->db, STATEMENT_BUSY_TIMEOUT_MS);
     c->prepared = must_alloc(n * sizeof(sqlite3_stmt *));
     return 0;
 }

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define STATEMENT_BUSY_TIMEOUT_MS 5000
+
 struct connection {
     sqlite3 *db;
     const char *const *sql; // the table

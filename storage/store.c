@@ -4,12 +4,14 @@
 #include "storage/schema.h"
 #include "storage/statement.h"
 #include "storage/store_internal.h"
+#include "storage/upkeep.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <zstd.h>
 
 enum {
     SQL_BEGIN,
@@ -23,9 +25,7 @@ enum {
     SQL_PUT_EVENT,
     SQL_PUT_OUTPUTS,
     SQL_PUT_CHECKPOINT,
-    SQL_DELETE_STEPS,
-    SQL_DELETE_SCALARS,
-    SQL_ATTEMPTS_OF_RUN,
+    SQL_NOTE_GARBAGE,
     SQL_DELETE_RUN,
     SQL_NEXT_RUN,
     SQL_NEXT_ATTEMPT,
@@ -55,12 +55,11 @@ static const char *const statements[SQL_COUNT] = {
                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [SQL_PUT_CHECKPOINT] = "INSERT OR REPLACE INTO checkpoint (run, attempt, step, state) "
                            "VALUES (?1, ?2, ?3, ?4)",
-    [SQL_DELETE_STEPS] = "DELETE FROM step WHERE key BETWEEN ?1 AND ?2",
-    [SQL_DELETE_SCALARS] = "DELETE FROM scalars WHERE key BETWEEN ?1 AND ?2",
-    [SQL_ATTEMPTS_OF_RUN] = "SELECT id FROM attempt WHERE run=?1",
+    [SQL_NOTE_GARBAGE] = "INSERT INTO garbage (attempt) SELECT id FROM attempt WHERE run=?1",
     [SQL_DELETE_RUN] = "DELETE FROM run WHERE id=?1",
     [SQL_NEXT_RUN] = "SELECT coalesce(max(id), 0) + 1 FROM run",
-    [SQL_NEXT_ATTEMPT] = "SELECT coalesce(max(id), 0) + 1 FROM attempt",
+    [SQL_NEXT_ATTEMPT] = "SELECT max(coalesce((SELECT max(id) FROM attempt), 0), "
+                         "coalesce((SELECT max(attempt) FROM garbage), 0)) + 1",
     [SQL_ACKNOWLEDGE] = "UPDATE alert SET acknowledged=?2 WHERE id=?1 AND acknowledged=0",
 };
 
@@ -69,6 +68,9 @@ struct store {
     int lock;
     bool unclean;
     char *wal_path;
+    struct upkeep *upkeep;
+    int64_t backlog_bytes;
+    bool settled; // the log was emptied since the last upkeep that did something
 };
 
 static int make_directory(const char *path, struct buf *error) {
@@ -99,7 +101,8 @@ static int set_up(struct store *s, bool durable, struct buf *error) {
         "PRAGMA page_size=16384; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
         "PRAGMA wal_autocheckpoint=256; PRAGMA journal_size_limit=67108864;"
         "PRAGMA foreign_keys=ON; PRAGMA cache_size=-8000;"
-        "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
+        "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;"
+        "PRAGMA secure_delete=OFF;"; // freed pages would be written again, as zeros
     int version;
     if (schema_check(s->c.db, &version, error)) {
         return -1; // before the pragmas, which would write to what is not ours
@@ -131,6 +134,7 @@ int store_open(struct store **out, const char *directory, bool durable, struct b
     buf_puts(&path, "-wal");
     s->wal_path = must_copy(buf_str(&path));
     buf_free(&path);
+    s->upkeep = upkeep_create(&s->c);
     *out = s;
     return 0;
 }
@@ -139,6 +143,7 @@ void store_close(struct store *s) {
     if (!s) {
         return;
     }
+    upkeep_destroy(s->upkeep);
     if (s->c.db) {
         sqlite3_wal_checkpoint_v2(s->c.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
         connection_close(&s->c);
@@ -239,6 +244,8 @@ static int put_columns(struct store *s, size_t which, int64_t key, const void *b
     }
     sqlite3_bind_int64(q, 1, key);
     sqlite3_bind_blob64(q, 2, blob, size, SQLITE_STATIC);
+    s->backlog_bytes += (int64_t)size;
+    s->settled = false;
     return connection_run(&s->c, q);
 }
 
@@ -281,54 +288,41 @@ int store_put_outputs(struct store *s, const struct outputs_record *o) {
     return connection_run(&s->c, q);
 }
 
+// The state of instruments is packed to about a third; see reader_checkpoint().
 int store_put_checkpoint(struct store *s, int64_t run, int64_t attempt, int64_t step,
                          const void *bytes, size_t size) {
     sqlite3_stmt *q = connection_statement(&s->c, SQL_PUT_CHECKPOINT);
     if (!q) {
         return -1;
     }
+    size_t bound = ZSTD_compressBound(size);
+    void *packed = malloc(bound);
+    size_t packed_size = packed ? ZSTD_compress(packed, bound, bytes, size, 1) : 0;
+    bool is_packed = packed && !ZSTD_isError(packed_size);
     sqlite3_bind_int64(q, 1, run);
     sqlite3_bind_int64(q, 2, attempt);
     sqlite3_bind_int64(q, 3, step);
-    sqlite3_bind_blob64(q, 4, bytes, size, SQLITE_STATIC);
-    return connection_run(&s->c, q);
+    sqlite3_bind_blob64(q, 4, is_packed ? packed : bytes, is_packed ? packed_size : size,
+                        SQLITE_STATIC);
+    int rc = connection_run(&s->c, q);
+    sqlite3_clear_bindings(q);
+    free(packed);
+    return rc;
 }
 
-static int delete_range(struct store *s, size_t which, int64_t attempt) {
-    sqlite3_stmt *q = connection_statement(&s->c, which);
-    if (!q) {
-        return -1;
-    }
-    sqlite3_bind_int64(q, 1, schema_key(attempt, 0));
-    sqlite3_bind_int64(q, 2, schema_key(attempt + 1, 0) - 1);
-    return connection_run(&s->c, q);
-}
-
+// The run is forgotten at once; what is large of it goes in slices, with store_maintain().
 int store_delete_run(struct store *s, int64_t run) {
-    sqlite3_stmt *attempts = connection_statement(&s->c, SQL_ATTEMPTS_OF_RUN);
-    if (!attempts) {
-        return -1;
-    }
-    sqlite3_bind_int64(attempts, 1, run);
-    int rc;
-    while ((rc = sqlite3_step(attempts)) == SQLITE_ROW) {
-        int64_t attempt = sqlite3_column_int64(attempts, 0);
-        if (delete_range(s, SQL_DELETE_STEPS, attempt) ||
-            delete_range(s, SQL_DELETE_SCALARS, attempt)) {
-            sqlite3_reset(attempts);
+    for (size_t which = SQL_NOTE_GARBAGE; which <= SQL_DELETE_RUN; which++) {
+        sqlite3_stmt *q = connection_statement(&s->c, which);
+        if (!q) {
+            return -1;
+        }
+        sqlite3_bind_int64(q, 1, run);
+        if (connection_run(&s->c, q)) {
             return -1;
         }
     }
-    if (rc != SQLITE_DONE) {
-        return connection_fail(&s->c);
-    }
-    sqlite3_reset(attempts);
-    sqlite3_stmt *q = connection_statement(&s->c, SQL_DELETE_RUN);
-    if (!q) {
-        return -1;
-    }
-    sqlite3_bind_int64(q, 1, run);
-    return connection_run(&s->c, q);
+    return 0;
 }
 
 int store_acknowledge_alert(struct store *s, int64_t id, double now) {
@@ -353,6 +347,36 @@ static int one_integer(struct store *s, size_t which, int64_t *value) {
 
 int store_next_ids(struct store *s, int64_t *run, int64_t *attempt) {
     return one_integer(s, SQL_NEXT_RUN, run) || one_integer(s, SQL_NEXT_ATTEMPT, attempt) ? -1 : 0;
+}
+
+// Empties the log's file where no reader is in the way.
+static void truncate_log(struct store *s) {
+    sqlite3_busy_timeout(s->c.db, 0);
+    int rc = sqlite3_wal_checkpoint_v2(s->c.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_busy_timeout(s->c.db, STATEMENT_BUSY_TIMEOUT_MS);
+    s->settled = rc == SQLITE_OK;
+}
+
+int store_maintain(struct store *s, bool idle) {
+    int rc = upkeep_compact(s->upkeep);
+    if (rc == 0) {
+        s->backlog_bytes = 0;
+    }
+    rc = rc ? rc : upkeep_sweep(s->upkeep);
+    rc = rc ? rc : upkeep_vacuum(s->upkeep, idle);
+    if (rc == 0 && idle && !s->settled) {
+        truncate_log(s);
+    }
+    s->settled = s->settled && rc == 0;
+    return rc;
+}
+
+void store_interrupt_after(struct store *s, int instructions, int (*interrupt)(void *)) {
+    sqlite3_progress_handler(s->c.db, instructions, interrupt, NULL);
+}
+
+int64_t store_backlog_bytes(const struct store *s) {
+    return s->backlog_bytes;
 }
 
 int64_t store_wal_bytes(const struct store *s) {

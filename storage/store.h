@@ -57,11 +57,19 @@ int store_put_checkpoint(struct store *s, int64_t run, int64_t attempt, int64_t 
                          const void *bytes, size_t size) WARN_UNUSED;
 // Marks the alert as somebody's, once.
 int store_acknowledge_alert(struct store *s, int64_t id, double now) WARN_UNUSED;
-// With all its steps, events and alerts.
+// With all its steps, events and alerts. Its space is freed by store_maintain().
 int store_delete_run(struct store *s, int64_t run) WARN_UNUSED;
 
 // The first run and attempt ids that are free.
 int store_next_ids(struct store *s, int64_t *run, int64_t *attempt) WARN_UNUSED;
+// One bounded piece of upkeep, in transactions of its own: packs journal rows into blocks, deletes
+// what was forgotten, gives free pages back. `idle`: nothing else is to be written now. 1: there
+// may be more to do, 0: there is nothing, -1: it failed and changed nothing.
+int store_maintain(struct store *s, bool idle) WARN_UNUSED;
+// For tests: asks `interrupt` every so many instructions of SQLite's whether to fail now.
+void store_interrupt_after(struct store *s, int instructions, int (*interrupt)(void *));
+// Bytes of steps put since the last upkeep that found nothing to pack.
+int64_t store_backlog_bytes(const struct store *s);
 // Size of the write-ahead log in bytes.
 int64_t store_wal_bytes(const struct store *s);
 

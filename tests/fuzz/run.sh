@@ -9,7 +9,7 @@ seconds=${1:-60}
 shift
 cc=${CLANG:-clang}
 command -v "$cc" >/dev/null || { echo "fuzz: clang is missing; apt-get install clang libclang-rt-14-dev" >&2; exit 1; }
-[ $# -gt 0 ] || set -- line frame blob config checkpoint
+[ $# -gt 0 ] || set -- line frame blob segment config checkpoint
 
 mkdir -p build
 sanitizers=address,undefined,float-cast-overflow
@@ -27,7 +27,7 @@ for target; do
     mkdir -p "$corpus" build/fuzz/bin
     # shellcheck disable=SC2086,SC2046
     "$cc" -fsanitize=fuzzer,$sanitizers -pie -o "build/fuzz/bin/$target" "build/fuzz/tests/fuzz/$target.o" \
-        $objects $(pkg-config --libs sqlite3 libcjson yaml-0.1) -lm -pthread || exit 1
+        $objects $(pkg-config --libs sqlite3 libzstd zlib libcjson yaml-0.1) -lm -pthread || exit 1
     seeds=()
     [ -d "tests/fuzz/corpus/$target" ] && seeds=("tests/fuzz/corpus/$target")
     dictionary=()

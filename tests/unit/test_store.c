@@ -323,6 +323,8 @@ END_TEST
 START_TEST(test_deleting_a_run) {
     for (int64_t run = 1; run <= 2; run++) {
         put_run(run, run == 1 ? "a" : "b", "");
+        struct run_progress over = {.run = run, .status = RUN_COMPLETED};
+        OK(store_put_progress(store, &over));
         for (int64_t attempt = 10 * run; attempt < 10 * run + 3; attempt++) {
             put_attempt(attempt, run, -1, FACTS);
             put_small_step(attempt, 0, 1);
@@ -342,11 +344,22 @@ START_TEST(test_deleting_a_run) {
     int64_t both = integer_of(all);
     ck_assert_int_eq(both, 2 * (1 + 3 + 6 + 3 + 1 + 1 + 1));
     OK(store_delete_run(store, 1));
-    ck_assert_int_eq(integer_of(all), both / 2);
+    int64_t run, attempt;
+    OK(store_next_ids(store, &run, &attempt));
+    ck_assert_int_eq(attempt, 23);
+    maintain(); // an ended run's steps are packed, a forgotten one's deleted
+    ck_assert_int_eq(integer_of(all), both / 2 - 6 - 3);
+    ck_assert_int_eq(integer_of("SELECT count(*) FROM segment"), 2 * 3);
+    ck_assert_int_eq(integer_of("SELECT count(*) FROM garbage"), 0);
     struct run_record out;
     ck_assert_int_eq(reader_find_run(reader, "a", &out), 0);
     ck_assert_double_eq(loss_of(20, STEP_MAX), 1);
-    OK(store_delete_run(store, 1)); // what is not there is no error
+    OK(store_delete_run(store, 2));
+    OK(store_delete_run(store, 2)); // what is not there is no error
+    maintain();
+    ck_assert_int_eq(integer_of(all) + integer_of("SELECT count(*) FROM segment") +
+                         integer_of("SELECT count(*) FROM block"),
+                     0);
     put_run(1, "a", "");            // and the name is free
 }
 END_TEST

@@ -127,6 +127,14 @@ static inline void put_event(int64_t run, int64_t attempt, int64_t step, int64_t
     OK(store_put_event(store, &e));
 }
 
+// All upkeep that is due.
+static inline void maintain(void) {
+    int rc;
+    while ((rc = store_maintain(store, true)) == 1) {
+    }
+    ck_assert_msg(rc == 0, "%s", store_error(store));
+}
+
 // A second connection, for what no daemon does.
 static inline void execute_sql(const char *sql) {
     struct buf path = new_buf();
