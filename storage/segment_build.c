@@ -22,7 +22,7 @@ struct builder {
     unsigned level;
     size_t n, layers, n_values;
     size_t steps_cap;
-    int64_t *steps, *firsts;
+    int64_t *steps, *firsts; // one piece of memory
     uint16_t *shape_of;
     size_t n_columns, columns_cap;
     struct building *columns;
@@ -73,7 +73,6 @@ void builder_destroy(struct builder *b) {
     if (b) {
         builder_clear(b);
         free(b->steps);
-        free(b->firsts);
         free(b->shape_of);
         free(b->columns);
         free(b->shape);
@@ -98,14 +97,22 @@ static bool grow_entries(struct builder *b) {
         return true;
     }
     size_t cap = b->steps_cap ? 2 * b->steps_cap : 64;
-    int64_t *steps = realloc(b->steps, cap * sizeof *steps);
-    b->steps = steps ? steps : b->steps;
-    int64_t *firsts = realloc(b->firsts, cap * sizeof *firsts);
-    b->firsts = firsts ? firsts : b->firsts;
+    int64_t *both = malloc(2 * cap * sizeof *both);
     uint16_t *shape_of = realloc(b->shape_of, cap * sizeof *shape_of);
     b->shape_of = shape_of ? shape_of : b->shape_of;
-    b->steps_cap = steps && firsts && shape_of ? cap : b->steps_cap;
-    return b->n < b->steps_cap;
+    if (!both || !shape_of) {
+        free(both);
+        return false;
+    }
+    if (b->n) {
+        memcpy(both, b->steps, b->n * sizeof *both);
+        memcpy(both + cap, b->firsts, b->n * sizeof *both);
+    }
+    free(b->steps);
+    b->steps = both;
+    b->firsts = both + cap;
+    b->steps_cap = cap;
+    return true;
 }
 
 bool builder_add_bucket(struct builder *b, int64_t first, int64_t last) {
