@@ -18,6 +18,7 @@ struct bucket {
     int64_t step;
     double value;    // the last, finite or not
     double min, max; // infinities count, NaN only where there is nothing else
+    double mean;     // of the finite ones
     uint64_t count, nonfinite;
 };
 
@@ -25,6 +26,7 @@ struct buckets {
     size_t points; // the most that there may be, at least 1
     size_t n, cap;
     uint64_t width; // values a bucket
+    bool is_merged; // some bucket came as several values
     struct bucket *at;
 };
 
@@ -33,6 +35,8 @@ void buckets_free(struct buckets *b);
 // Steps must not decrease; a second value of a step takes the first one's place as the last. False
 // when memory is gone.
 bool buckets_add(struct buckets *b, int64_t step, double value) WARN_UNUSED;
+// Adds what stands for `one->count` values already; none: nothing. False when memory is gone.
+bool buckets_join(struct buckets *b, const struct bucket *one) WARN_UNUSED;
 // True when some point stands for several steps.
 bool buckets_are_merged(const struct buckets *b);
 

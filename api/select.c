@@ -94,7 +94,8 @@ static unsigned read_metrics(struct selection *s, const struct query *q, struct 
         s->has_scalars = s->has_scalars || m->kind == SELECT_SCALAR;
         s->has_instruments = s->has_instruments || m->kind == SELECT_INSTRUMENT;
         s->has_outputs = s->has_outputs || m->kind == SELECT_OUTPUT;
-        s->has_steps = s->has_steps || (m->kind != SELECT_SCALAR && m->kind != SELECT_OUTPUT);
+        s->has_columns =
+            s->has_columns || (m->kind != SELECT_INSTRUMENT && m->kind != SELECT_OUTPUT);
     }
     if (s->n_metrics == 0) {
         buf_puts(problem, "metric is missing; expected one or several of ");
@@ -212,7 +213,7 @@ static bool indices_hold(const struct selection *s, const struct hello *hello) {
 }
 
 // An earlier attempt may have had other layers, or the same at other places.
-static void index_layers(struct selection *s, const struct hello *hello) {
+void select_index_layers(struct selection *s, const struct hello *hello) {
     if (!indices_hold(s, hello)) {
         for (size_t i = 0; i < s->n_layers; i++) {
             s->layers[i].index = find_layer(hello, s->layers[i].name);
@@ -265,41 +266,53 @@ double select_value(const struct select_metric *m, size_t layer, const struct st
         return thermo_value(thermo, layer, (enum metric)m->id);
     case SELECT_STATISTIC:
         return m->values && layer < step->n_layers ? m->values[layer] : num_missing();
-    case SELECT_SCALAR: // select_add_scalars()
-    case SELECT_OUTPUT: // select_add_output()
+    case SELECT_SCALAR:
+    case SELECT_OUTPUT:
         break;
     }
     return num_missing();
 }
 
+bool select_column(const struct select_metric *m, struct column_key *key) {
+    static const enum segment_field columns[] = {[FIELD_LOSS] = SEGMENT_LOSS,
+                                                 [FIELD_LR] = SEGMENT_LR,
+                                                 [FIELD_LOSS_AFTER] = SEGMENT_LOSS_AFTER,
+                                                 [FIELD_VAL_LOSS] = SEGMENT_VAL_LOSS,
+                                                 [FIELD_BATCH_SIZE] = SEGMENT_BATCH_SIZE};
+    switch (m->kind) {
+    case SELECT_FIELD:
+        *key = (struct column_key){.kind = COLUMN_FIELD, .id = columns[m->id]};
+        return true;
+    case SELECT_SCALAR:
+        *key =
+            (struct column_key){.kind = COLUMN_SCALAR, .name = m->own, .name_len = strlen(m->own)};
+        return true;
+    case SELECT_STATISTIC:
+        *key = (struct column_key){.kind = COLUMN_STATISTIC,
+                                   .id = m->id,
+                                   .name = m->own,
+                                   .name_len = m->id == STAT_NONE ? strlen(m->own) : 0};
+        return true;
+    case SELECT_INSTRUMENT:
+    case SELECT_OUTPUT:
+        break;
+    }
+    return false;
+}
+
 bool select_add_step(struct selection *s, const struct step *step, const struct thermo *thermo,
                      const struct hello *hello) {
-    index_layers(s, hello);
-    for (size_t i = 0; i < s->n_metrics; i++) {
-        select_look(&s->metrics[i], step);
-    }
+    select_index_layers(s, hello);
     for (size_t i = 0; i < s->n_series; i++) {
         struct select_series *one = &s->series[i];
         const struct select_metric *m = &s->metrics[one->metric];
         size_t layer = one->layer == SIZE_MAX ? THERMO_GLOBAL : s->layers[one->layer].index;
-        if (one->layer != SIZE_MAX && layer == SIZE_MAX) {
+        if (m->kind != SELECT_INSTRUMENT || (one->layer != SIZE_MAX && layer == SIZE_MAX)) {
             continue; // the attempt had no such layer
         }
-        if (!buckets_add(&one->buckets, step->step, select_value(m, layer, step, thermo))) {
+        double value = thermo_value(thermo, layer, (enum metric)m->id);
+        if (!buckets_add(&one->buckets, step->step, value)) {
             return false;
-        }
-    }
-    return true;
-}
-
-bool select_add_scalars(struct selection *s, const struct step *message) {
-    for (size_t i = 0; i < s->n_series; i++) {
-        const struct select_metric *m = &s->metrics[s->series[i].metric];
-        for (size_t j = 0; m->kind == SELECT_SCALAR && j < message->n_scalars; j++) {
-            if (strcmp(message->scalars[j].name, m->own) == 0 &&
-                !buckets_add(&s->series[i].buckets, message->step, message->scalars[j].value)) {
-                return false;
-            }
         }
     }
     return true;

@@ -5,6 +5,7 @@
 #include "api/buckets.h"
 #include "api/query.h"
 #include "probes/thermo.h"
+#include "storage/segment.h"
 #include "wire/hello.h"
 #include "wire/step.h"
 
@@ -45,7 +46,7 @@ struct selection {
     struct select_series *series;
     const struct hello_layer *indexed; // what the layers' indices refer to
     bool has_scalars, has_instruments, has_outputs;
-    bool has_steps; // anything but scalars and outputs
+    bool has_columns; // anything but instruments and outputs
 };
 
 // The answer's status: 0, or 400 with a sentence in *problem; *s is to be freed all the
@@ -59,12 +60,15 @@ bool select_read_metric(const char *name, struct select_metric *out);
 void select_look(struct select_metric *m, const struct step *step);
 double select_value(const struct select_metric *m, size_t layer, const struct step *step,
                     const struct thermo *thermo);
-// Adds a step, or a message of scalars alone, to the series. False when memory is gone.
+// Adds what the instruments read at a step to the series. False when memory is gone.
 bool select_add_step(struct selection *s, const struct step *step, const struct thermo *thermo,
                      const struct hello *hello) WARN_UNUSED;
-bool select_add_scalars(struct selection *s, const struct step *message) WARN_UNUSED;
 // A figure (an enum outputs_figure) of a histogram of outputs. A missing one is left out.
 bool select_add_output(struct selection *s, unsigned id, int64_t step, double value) WARN_UNUSED;
+// Finds the layers in an attempt's hello.
+void select_index_layers(struct selection *s, const struct hello *hello);
+// The column of the store that has the metric. False for an instrument.
+bool select_column(const struct select_metric *m, struct column_key *key);
 // A metric that is neither known nor a statistic of any step that was added, NULL when there is
 // none.
 const char *select_unknown(const struct selection *s);

@@ -1,21 +1,21 @@
-// GET /api/v1/runs/{run}/series: one walk over the steps for all series asked for.
-#include "api/bounds.h"
+// GET /api/v1/runs/{run}/series.
+#include "api/draw.h"
 #include "api/emit.h"
 #include "api/find.h"
 #include "api/handlers.h"
-#include "api/outputs.h"
-#include "api/select.h"
-#include "base/clock.h"
+#include "api/lttb.h"
 #include "config/limits.h"
-#include "runs/history.h"
-#include "runs/walk.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #define SERIES_BYTES_MAX ((size_t)1 << 28)
-#define SERIES_TIME_NS UINT64_C(20000000000)
 #define POINTS_DEFAULT 1000
+// Buckets that are gathered for each point that LTTB keeps.
+#define LTTB_BUCKETS 4
+
+enum agg { AGG_MINMAX, AGG_MEAN, AGG_LAST, AGG_LTTB };
+static const char *const aggs[] = {"minmax", "mean", "last", "lttb", NULL};
 
 const struct parameter series_parameters[] = {
     {"metric", PARAMETER_LIST, 0, 0, NULL, "what to draw; several by commas or by repeating it"},
@@ -26,85 +26,11 @@ const struct parameter series_parameters[] = {
      "the most points a series may have, 1000 when not given"},
     {"intervals", PARAMETER_INTEGER, 0, BOUNDS_MOST, NULL,
      "how many 95% intervals to give beside an instrument's values, none when not given"},
+    {"agg", PARAMETER_CHOICE, 0, 0, aggs,
+     "what a point shows of the steps it stands for: the last value with min and max (minmax, when not "
+     "given), their mean, the last value alone, or points chosen by their shape (lttb)"},
     {0},
 };
-
-// One request at work.
-struct drawing {
-    struct request *q;
-    struct run_record run; // as the store has it; empty before its hello is durable
-    int64_t attempt;       // the newest
-    int64_t from, to;
-    size_t points;
-    struct selection selection;
-    struct bounds bounds;
-    uint64_t deadline_ns;
-    uint64_t visited;
-};
-
-enum outcome { DRAWN, OUT_OF_TIME, OUT_OF_MEMORY, STORE_FAILED };
-
-// Looks at the clock every so many steps.
-static bool has_time(struct drawing *d) {
-    return (++d->visited & 63) != 0 ||
-           (api_progress(d->q->api) && clock_monotonic_ns() < d->deadline_ns);
-}
-
-static enum outcome draw_steps(struct drawing *d) {
-    struct history *h;
-    const struct step *step;
-    const struct thermo *thermo;
-    if (history_open(&h, d->q->reader, &d->run, d->from, d->to, d->selection.has_instruments)) {
-        return STORE_FAILED;
-    }
-    enum outcome outcome = DRAWN;
-    int rc = 0;
-    while (outcome == DRAWN && (rc = history_next(h, &step, &thermo)) == 1) {
-        outcome = !select_add_step(&d->selection, step, thermo, history_hello(h)) ? OUT_OF_MEMORY
-                  : !has_time(d)                                                  ? OUT_OF_TIME
-                                                                                  : DRAWN;
-        bounds_add(&d->bounds, &d->selection, step->step, thermo);
-    }
-    history_close(h);
-    return rc < 0 ? STORE_FAILED : outcome;
-}
-
-// Scalars come with steps and on their own; a second walk sees both in their order.
-static enum outcome draw_scalars(struct drawing *d) {
-    struct walk_options options = {
-        .scalars = true, .in_force_only = true, .from = d->from, .to = d->to};
-    struct walk *w;
-    if (walk_open(&w, d->q->reader, d->run.id, &options)) {
-        return STORE_FAILED;
-    }
-    enum outcome outcome = DRAWN;
-    enum walk_item item = WALK_END;
-    while (outcome == DRAWN && (item = walk_next(w)) > WALK_END) {
-        bool has_scalars = item == WALK_STEP || item == WALK_SCALARS;
-        outcome = has_scalars && !select_add_scalars(&d->selection, walk_step(w)) ? OUT_OF_MEMORY
-                  : !has_time(d)                                                  ? OUT_OF_TIME
-                                                                                  : DRAWN;
-    }
-    walk_close(w);
-    return item == WALK_ERROR ? STORE_FAILED : outcome;
-}
-
-static enum outcome draw(struct drawing *d) {
-    d->deadline_ns = clock_monotonic_ns() + SERIES_TIME_NS;
-    const struct run_progress *p = &d->run.progress;
-    bounds_init(&d->bounds, &d->selection, (size_t)query_number(&d->q->query, "intervals", 0),
-                d->from > p->first_step ? d->from : p->first_step,
-                d->to < p->last_step ? d->to : p->last_step);
-    enum outcome outcome = d->run.id && d->selection.has_steps ? draw_steps(d) : DRAWN;
-    if (outcome == DRAWN && d->run.id && d->selection.has_scalars) {
-        outcome = draw_scalars(d);
-    }
-    if (outcome == DRAWN && d->run.id && d->selection.has_outputs) {
-        int rc = outputs_draw(&d->selection, d->q->reader, d->run.id, d->from, d->to);
-        outcome = rc < 0 ? STORE_FAILED : rc > 0 ? OUT_OF_MEMORY : DRAWN;
-    }
-    return outcome;
-}
 
 static void emit_extremes(struct emit *e, const struct buckets *b) {
     emit_array(e, "min");
@@ -133,7 +59,7 @@ static void emit_nonfinite(struct emit *e, const struct buckets *b) {
     }
 }
 
-static void emit_series(struct emit *e, const struct drawing *d, size_t series) {
+static void emit_series(struct emit *e, const struct drawing *d, size_t series, enum agg agg) {
     const struct selection *s = &d->selection;
     const struct select_series *one = &s->series[series];
     const struct buckets *b = &one->buckets;
@@ -147,10 +73,11 @@ static void emit_series(struct emit *e, const struct drawing *d, size_t series) 
     emit_end(e);
     emit_array(e, "value");
     for (size_t i = 0; i < b->n; i++) {
-        emit_number(e, NULL, b->at[i].value);
+        bool is_mean = agg == AGG_MEAN && b->at[i].count > 1;
+        emit_number(e, NULL, is_mean ? b->at[i].mean : b->at[i].value);
     }
     emit_end(e);
-    if (buckets_are_merged(b)) {
+    if (agg == AGG_MINMAX && buckets_are_merged(b)) {
         emit_extremes(e, b);
     }
     emit_nonfinite(e, b);
@@ -160,6 +87,7 @@ static void emit_series(struct emit *e, const struct drawing *d, size_t series) 
 
 static void print_drawing(const struct drawing *d, struct buf *json) {
     const struct query *query = &d->q->query;
+    enum agg agg = (enum agg)query_number(query, "agg", AGG_MINMAX);
     struct emit e = emit_to(json);
     emit_object(&e, NULL);
     emit_text(&e, "run", d->q->part[0]);
@@ -167,9 +95,18 @@ static void print_drawing(const struct drawing *d, struct buf *json) {
     emit_step(&e, "to", query_number(query, "to", d->run.id ? d->run.progress.last_step : -1));
     emit_array(&e, "series");
     for (size_t i = 0; i < d->selection.n_series; i++) {
-        emit_series(&e, d, i);
+        if (agg == AGG_LTTB) {
+            lttb_reduce(&d->selection.series[i].buckets, d->points / LTTB_BUCKETS);
+        }
+        emit_series(&e, d, i, agg);
     }
     emit_end(&e);
+    if (d->damage.segments) {
+        emit_array(&e, "damaged");
+        emit_integer(&e, NULL, d->damage.first);
+        emit_integer(&e, NULL, d->damage.last);
+        emit_end(&e);
+    }
     emit_end(&e);
 }
 
@@ -178,7 +115,8 @@ static void print_drawing(const struct drawing *d, struct buf *json) {
 static void print_etag(const struct drawing *d, char etag[24]) {
     struct buf text;
     buf_init(&text, 1 << 17);
-    buf_printf(&text, "%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRId64 "?%s", d->run.id, d->attempt,
+    int64_t attempt = d->n_attempts ? d->attempts[d->n_attempts - 1].id : 0;
+    buf_printf(&text, "%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRId64 "?%s", d->run.id, attempt,
                d->run.progress.n_steps, d->run.progress.last_step, d->q->query_text);
     etag_print(etag, buf_str(&text), text.len);
     buf_free(&text);
@@ -193,7 +131,7 @@ static enum MHD_Result answer_drawing(struct request *q, struct drawing *d, cons
     case OUT_OF_TIME:
         return answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE,
                               "this took more than %d s; narrow the range with from and to",
-                              (int)(SERIES_TIME_NS / 1000000000));
+                              (int)(DRAW_TIME_NS / 1000000000));
     case OUT_OF_MEMORY:
         return answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, "no memory for so many points");
     case STORE_FAILED:
@@ -248,15 +186,7 @@ static bool find_stored(struct drawing *d, const char *name) {
         d->run = (struct run_record){0};
         return found == 0;
     }
-    struct attempt_record *attempts;
-    size_t n;
-    int rc = reader_attempts(reader, d->run.id, &attempts, &n);
-    for (size_t i = 0; i < n; i++) {
-        d->attempt = attempts[i].id;
-        attempt_record_free(&attempts[i]);
-    }
-    free(attempts);
-    return rc == 0;
+    return reader_attempts(reader, d->run.id, &d->attempts, &d->n_attempts) == 0;
 }
 
 static enum MHD_Result answer_series(struct request *q, struct drawing *d,
@@ -277,6 +207,10 @@ static enum MHD_Result answer_series(struct request *q, struct drawing *d,
         reader_end(q->reader);
     }
     run_record_free(&d->run);
+    for (size_t i = 0; i < d->n_attempts; i++) {
+        attempt_record_free(&d->attempts[i]);
+    }
+    free(d->attempts);
     hello_free(&hello);
     return rc;
 }
@@ -301,6 +235,9 @@ enum MHD_Result series_get(struct request *q) {
                               d.points, max_points);
     }
     d.points = d.points < max_points ? d.points : (size_t)max_points;
+    if (query_number(&q->query, "agg", AGG_MINMAX) == AGG_LTTB) {
+        d.points *= LTTB_BUCKETS;
+    }
     if (!find_run(q, &run, &rc)) {
         return rc;
     }

@@ -9,6 +9,7 @@
 #include "storage/reader.h"
 #include "storage/record.h"
 #include "storage/schema.h"
+#include "storage/tier.h"
 #include "storage/upkeep_state.h"
 
 #include <string.h>
@@ -16,8 +17,8 @@
 // Journal bytes that make a full segment: the work of one transaction.
 #define FULL_BYTES ((int64_t)2 << 20)
 #define FULL_STEPS 4096
-// Tiers have buckets of so many steps: full segments have a multiple of it.
-#define STEPS_ROUND 64
+// Full segments make whole buckets of the first tier.
+#define STEPS_ROUND TIER_FIRST
 // When the journals of many attempts together pass this, each is packed at its share of it.
 #define JOURNAL_BYTES ((int64_t)64 << 20)
 #define SHARE_BYTES_MIN ((int64_t)128 << 10)
@@ -158,17 +159,57 @@ static void trim(struct builder *builder, const struct backlog *b, bool more) {
     }
 }
 
+// The tier beside a segment: of attempts that have more than one.
+static int insert_tier(struct upkeep *u, const struct backlog *b, struct builder *builder,
+                       bool more, double time) {
+    const int64_t before[] = {b->attempt, b->kind, builder_first(builder, 0)};
+    int64_t found = 0;
+    if (builder_n(builder) < TIER_STEPS_MIN) {
+        return 0;
+    }
+    if (!more && upkeep_integer(u->c,
+                                "SELECT id FROM segment WHERE attempt=?1 AND kind=?2 AND level=0 "
+                                "AND first_step<?3 LIMIT 1",
+                                before, 3, &found) < 0) {
+        return -1;
+    }
+    if (!more && !found) {
+        return 0;
+    }
+    struct builder *tier = builder_create(b->kind, tier_loose(1));
+    bool good = tier_build(builder, TIER_FIRST, tier) && builder_pack(tier, u->codec, &u->packed);
+    builder_destroy(tier);
+    u->grown_attempt = b->attempt;
+    if (!good) {
+        snprintf(u->c->error, sizeof u->c->error, "no memory to make a tier");
+        return -1;
+    }
+    return place_insert(u->c, b->attempt, &u->packed, time);
+}
+
+// A small segment that is replaced goes with its piece of the tier, which was not merged: it was
+// the last.
+static int delete_small(struct upkeep *u, const struct place *small) {
+    struct place tier;
+    int found = place_last(u->c, small->attempt, small->kind, tier_loose(1), &tier);
+    if (found == 1 && tier.first_step == small->first_step && place_delete(u->c, &tier)) {
+        return -1;
+    }
+    return found < 0 ? -1 : place_delete(u->c, small);
+}
+
 // Puts the packed segment in the place of what it was made of.
 static int replace(struct upkeep *u, const struct backlog *b, const struct place *small,
-                   double time) {
+                   struct builder *builder, bool more, double time) {
     const int64_t rows[] = {schema_key(b->attempt, small ? small->first_step : b->first_step),
                             schema_key(b->attempt, u->packed.last_step)};
     if (upkeep_begin(u->c)) {
         return -1;
     }
-    int rc = small ? place_delete(u->c, small) : 0;
+    int rc = small ? delete_small(u, small) : 0;
     rc = rc || place_insert(u->c, b->attempt, &u->packed, time) ||
-                 place_run(u->c, delete_sql[b->kind], rows, 2)
+                 place_run(u->c, delete_sql[b->kind], rows, 2) ||
+                 insert_tier(u, b, builder, more, time)
              ? -1
              : 1;
     return upkeep_end(u->c, rc);
@@ -194,7 +235,7 @@ static int finish(struct upkeep *u, const struct backlog *b, const struct place 
         snprintf(u->c->error, sizeof u->c->error, "no memory to pack a segment");
         return -1;
     }
-    return replace(u, b, small, time);
+    return replace(u, b, small, builder, more, time);
 }
 
 // 1 when a segment was made, 0 when there is too little for one, -1.

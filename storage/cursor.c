@@ -1,6 +1,7 @@
 #include "storage/cursor.h"
 
 #include "storage/blob.h"
+#include "storage/loaded.h"
 #include "storage/reader.h"
 #include "storage/schema.h"
 
@@ -26,12 +27,11 @@ struct step_cursor {
     int64_t from, to;
     sqlite3_stmt *journal, *segments;
     bool journal_done, segments_done;
-    bool have_row;     // the journal's row at hand is not given yet
-    int64_t row_step;  // its step
-    struct segment s;  // the segment at hand
-    bool have_segment; // it is not given yet to its end
-    size_t at;         // its next entry
-    double **columns;  // its columns' values, rows of s.n
+    bool have_row;         // the journal's row at hand is not given yet
+    int64_t row_step;      // its step
+    struct loaded segment; // the one at hand
+    bool have_segment;     // it is not given yet to its end
+    size_t at;             // its next entry
     struct step_damage damage;
 };
 
@@ -64,47 +64,26 @@ int cursor_open(struct step_cursor **out, struct connection *c, struct codec *co
 }
 
 static void leave_segment(struct step_cursor *c) {
-    for (size_t i = 0; c->columns && i < c->s.n_columns; i++) {
-        free(c->columns[i]);
+    if (c->have_segment) {
+        loaded_free(&c->segment);
     }
-    free(c->columns);
-    c->columns = NULL;
-    segment_free(&c->s);
     c->have_segment = false;
-}
-
-static bool load_column(struct step_cursor *c, size_t i, struct blocks *blocks) {
-    const struct segment_column *column = &c->s.columns[i];
-    c->columns[i] = malloc(column->rows * c->s.n * sizeof(double));
-    for (size_t k = 0; c->columns[i] && k < column->n_chunks; k++) {
-        double *to = c->columns[i] + k * column->chunk_rows * c->s.n;
-        if (!segment_read_chunk(&c->s, column, k, c->codec, blocks_read, blocks, to)) {
-            return false;
-        }
-    }
-    return c->columns[i] != NULL;
 }
 
 // Decodes the segment of the row at hand. False: it is damaged.
 static bool load_segment(struct step_cursor *c) {
-    struct blocks blocks = {.c = c->c, .first = sqlite3_column_int64(c->segments, 2)};
-    if (segment_parse(&c->s, sqlite3_column_blob(c->segments, 3),
-                      (size_t)sqlite3_column_bytes(c->segments, 3))) {
+    if (!loaded_read(&c->segment, c->c, c->codec, sqlite3_column_blob(c->segments, 3),
+                     (size_t)sqlite3_column_bytes(c->segments, 3),
+                     sqlite3_column_int64(c->segments, 2))) {
         return false;
     }
-    c->columns = calloc(c->s.n_columns + 1, sizeof *c->columns);
-    bool good = c->columns && c->s.n_shapes > 0;
-    for (size_t i = 0; good && i < c->s.n_columns; i++) {
-        good = load_column(c, i, &blocks);
-    }
-    blocks_close(&blocks);
-    if (!good) {
-        leave_segment(c);
+    if (c->segment.s.n_shapes == 0) {
+        loaded_free(&c->segment);
         return false;
     }
     c->have_segment = true;
     c->at = 0;
-    while (c->at < c->s.n && c->s.steps[c->at] < c->from) {
+    while (c->at < c->segment.s.n && c->segment.s.steps[c->at] < c->from) {
         c->at++;
     }
     return true;
@@ -132,7 +111,7 @@ static int next_segment(struct step_cursor *c) {
         } else if (!load_segment(c)) {
             note_damage(c, sqlite3_column_int64(c->segments, 0),
                         sqlite3_column_int64(c->segments, 1));
-        } else if (c->at == c->s.n || c->s.steps[c->at] > c->to) {
+        } else if (c->at == c->segment.s.n || c->segment.s.steps[c->at] > c->to) {
             leave_segment(c);
         }
     }
@@ -168,23 +147,23 @@ static int give_row(struct step_cursor *c, struct step *out) {
 static void give_fields(const struct step_cursor *c, struct step *out) {
     double *const fields[SEGMENT_FIELDS] = {&out->time,       &out->loss,       &out->lr,
                                             &out->batch_size, &out->loss_after, &out->val_loss};
-    for (size_t i = 0; i < c->s.n_columns; i++) {
-        const struct column_key *key = &c->s.columns[i].key;
+    for (size_t i = 0; i < c->segment.s.n_columns; i++) {
+        const struct column_key *key = &c->segment.s.columns[i].key;
         if (key->kind == COLUMN_FIELD) {
-            *fields[key->id] = c->columns[i][c->at];
+            *fields[key->id] = c->segment.columns[i][c->at];
         }
     }
 }
 
 static bool give_entry(struct step_cursor *c, struct step *out) {
-    size_t n = c->s.n, at = c->at;
-    step_clear(out, c->s.layers);
-    out->step = c->s.steps[at];
+    size_t n = c->segment.s.n, at = c->at;
+    step_clear(out, c->segment.s.layers);
+    out->step = c->segment.s.steps[at];
     give_fields(c, out);
-    const uint16_t *shape = c->s.shapes[c->s.shape_of[at]];
+    const uint16_t *shape = c->segment.s.shapes[c->segment.s.shape_of[at]];
     for (size_t i = 1; i <= shape[0]; i++) {
-        const struct segment_column *column = &c->s.columns[shape[i]];
-        const double *values = c->columns[shape[i]];
+        const struct segment_column *column = &c->segment.s.columns[shape[i]];
+        const double *values = c->segment.columns[shape[i]];
         const struct column_key *key = &column->key;
         if (key->kind == COLUMN_SCALAR) {
             if (!step_add_scalar(out, key->name, key->name_len, values[at])) {
@@ -207,16 +186,17 @@ int step_cursor_next(struct step_cursor *c, struct step *out) {
     if (next_segment(c) || next_row(c)) {
         return -1;
     }
-    bool segment_first = c->have_segment && (!c->have_row || c->s.steps[c->at] <= c->row_step);
+    bool segment_first =
+        c->have_segment && (!c->have_row || c->segment.s.steps[c->at] <= c->row_step);
     if (!segment_first) {
         return c->have_row ? give_row(c, out) : 0;
     }
     bool good = give_entry(c, out);
     if (!good) {
         snprintf(c->c->error, sizeof c->c->error, "step %lld cannot be rebuilt from its block",
-                 (long long)c->s.steps[c->at]);
+                 (long long)c->segment.s.steps[c->at]);
     }
-    if (++c->at == c->s.n || c->s.steps[c->at] > c->to) {
+    if (++c->at == c->segment.s.n || c->segment.s.steps[c->at] > c->to) {
         leave_segment(c);
     }
     return good ? 1 : -1;

@@ -329,6 +329,10 @@ int reader_checkpoint(struct reader *r, int64_t run, int64_t *attempt, int64_t *
     return finish(r, q, rc) ? -1 : rc == SQLITE_ROW;
 }
 
+struct codec *reader_codec(struct reader *r) {
+    return r->codec;
+}
+
 int step_cursor_open(struct step_cursor **out, struct reader *r, int64_t attempt, int64_t from,
                      int64_t to) {
     return cursor_open(out, &r->c, r->codec, SEGMENT_STEPS, attempt, from, to);

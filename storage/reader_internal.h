@@ -2,6 +2,7 @@
 #ifndef STORAGE_READER_INTERNAL_H
 #define STORAGE_READER_INTERNAL_H
 
+#include "storage/codec.h"
 #include "storage/reader.h"
 #include "storage/statement.h"
 
@@ -16,6 +17,7 @@
 #define ALERT_COLUMN_COUNT 22
 
 struct connection *reader_connection(struct reader *r);
+struct codec *reader_codec(struct reader *r);
 void alert_fill(sqlite3_stmt *q, struct alert_record *out);
 
 #endif

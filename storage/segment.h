@@ -65,6 +65,7 @@ enum aggregate {
     AGGREGATE_MEAN,  // of the finite ones
     AGGREGATE_COUNT, // of those measured
     AGGREGATE_NONFINITE,
+    AGGREGATE_LAG, // from the last that was measured to the last step of the bucket, in steps
     AGGREGATES
 };
 
@@ -104,8 +105,16 @@ size_t builder_values(const struct builder *b);
 // Adds a step. False when it does not fit any more (another number of layers, too many columns,
 // shapes or steps) and belongs into the next segment, or when memory is gone.
 bool builder_add_step(struct builder *b, const struct step *s) WARN_UNUSED;
-// The step of entry i.
+// The last step of entry i, and the first.
 int64_t builder_step(const struct builder *b, size_t i);
+int64_t builder_first(const struct builder *b, size_t i);
+unsigned builder_level(const struct builder *b);
+size_t builder_layers(const struct builder *b);
+void builder_set_layers(struct builder *b, size_t layers);
+size_t builder_columns(const struct builder *b);
+// Column i of a builder that was packed: its values entry after entry.
+const double *builder_column_at(const struct builder *b, size_t i, struct column_key *key,
+                                size_t *rows);
 // Keeps the first n entries.
 void builder_truncate(struct builder *b, size_t n);
 // Adds a bucket that ends with `last`; its columns follow. False as above.

@@ -8,6 +8,8 @@
 #include <zlib.h>
 
 #define SHAPES_MAX 256
+// Tiers are read a layer at a time, and from many segments.
+#define TIER_CHUNK_VALUES ((size_t)2048)
 
 struct building {
     struct column_key key; // owns the name
@@ -29,6 +31,7 @@ struct builder {
     size_t n_shapes;
     uint16_t *shapes[SHAPES_MAX]; // [0] is how many columns follow
     uint16_t *shape;              // the one at hand
+    size_t hint;                  // the column that was filled last
 };
 
 bool column_key_equals(const struct column_key *a, const struct column_key *b) {
@@ -86,6 +89,34 @@ size_t builder_n(const struct builder *b) {
 
 int64_t builder_step(const struct builder *b, size_t i) {
     return b->steps[i];
+}
+
+int64_t builder_first(const struct builder *b, size_t i) {
+    return b->firsts[i];
+}
+
+unsigned builder_level(const struct builder *b) {
+    return b->level;
+}
+
+size_t builder_layers(const struct builder *b) {
+    return b->layers;
+}
+
+void builder_set_layers(struct builder *b, size_t layers) {
+    b->layers = layers;
+}
+
+size_t builder_columns(const struct builder *b) {
+    return b->n_columns;
+}
+
+const double *builder_column_at(const struct builder *b, size_t i, struct column_key *key,
+                                size_t *rows) {
+    CHECK(i < b->n_columns && b->columns[i].filled == b->n);
+    *key = b->columns[i].key;
+    *rows = b->columns[i].rows;
+    return b->columns[i].values;
 }
 
 size_t builder_values(const struct builder *b) {
@@ -201,8 +232,7 @@ static double *take_column(struct builder *b, const struct column_key *key, size
 }
 
 double *builder_column(struct builder *b, const struct column_key *key, size_t rows) {
-    size_t index;
-    return rows ? take_column(b, key, rows, 0, &index) : NULL;
+    return rows ? take_column(b, key, rows, b->hint + 1, &b->hint) : NULL;
 }
 
 static bool add_fields(struct builder *b, const struct step *s) {
@@ -383,8 +413,8 @@ static bool pack_column(struct codec *codec, const struct building *c, size_t n,
 
 // Chunks of a column: none empty, and no more values in one than SEGMENT_CHUNK_VALUES where it has
 // several rows.
-static size_t count_chunks(size_t rows, size_t n) {
-    size_t chunk_rows = SEGMENT_CHUNK_VALUES / n;
+static size_t count_chunks(size_t rows, size_t n, size_t most) {
+    size_t chunk_rows = most / n;
     chunk_rows = chunk_rows ? chunk_rows : 1;
     size_t n_chunks = (rows + chunk_rows - 1) / chunk_rows;
     chunk_rows = (rows + n_chunks - 1) / n_chunks;
@@ -398,7 +428,8 @@ static bool pack_columns(struct builder *b, struct codec *codec, struct packed *
     bool good = scratch != NULL;
     for (size_t i = 0; good && i < b->n_columns; i++) {
         struct building *c = &b->columns[i];
-        size_t n_chunks = count_chunks(c->rows, b->n);
+        size_t n_chunks =
+            count_chunks(c->rows, b->n, b->level ? TIER_CHUNK_VALUES : SEGMENT_CHUNK_VALUES);
         struct segment_column_head one = {.kind = (uint8_t)c->key.kind,
                                           .id = (uint8_t)c->key.id,
                                           .aggregate = (uint8_t)c->key.aggregate,

@@ -362,6 +362,7 @@ int store_maintain(struct store *s, bool idle) {
     if (rc == 0) {
         s->backlog_bytes = 0;
     }
+    rc = rc ? rc : upkeep_merge(s->upkeep);
     rc = rc ? rc : upkeep_sweep(s->upkeep);
     rc = rc ? rc : upkeep_vacuum(s->upkeep, idle);
     if (rc == 0 && idle && !s->settled) {

@@ -16,6 +16,7 @@ struct upkeep *upkeep_create(struct connection *c) {
     struct upkeep *u = NEW(struct upkeep);
     u->c = c;
     u->codec = codec_create();
+    u->all_grew = true;
     packed_init(&u->packed);
     return u;
 }

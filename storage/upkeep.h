@@ -21,6 +21,7 @@ struct codec *upkeep_codec(struct upkeep *u);
 // Each does one bounded piece in a transaction of its own. 1: did something, 0: there was nothing,
 // -1: the store failed and nothing was changed; connection.error says why.
 int upkeep_compact(struct upkeep *u) WARN_UNUSED;
+int upkeep_merge(struct upkeep *u) WARN_UNUSED; // pieces of tiers
 int upkeep_sweep(struct upkeep *u) WARN_UNUSED;
 // Gives free pages back to the file system. idle: all but a few of them.
 int upkeep_vacuum(struct upkeep *u, bool idle) WARN_UNUSED;

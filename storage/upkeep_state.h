@@ -19,7 +19,10 @@ struct upkeep {
     struct codec *codec;
     struct packed packed;
     struct upkeep_hint hints[UPKEEP_HINTS]; // by attempt; the newest of a slot stays
-    int64_t next_attempt[SEGMENT_KINDS];    // where the search for work goes on
+    // Whose tiers may have pieces to merge: one attempt, 0: none; or, after the start, any.
+    int64_t grown_attempt;
+    bool all_grew;
+    int64_t next_attempt[SEGMENT_KINDS]; // where the search for work goes on
 };
 
 // The first column of the first row. 1, 0 when there is none, -1.

@@ -80,7 +80,7 @@ START_TEST(test_an_ended_run_is_packed) {
     put_status(RUN_COMPLETED);
     maintain();
     ck_assert_int_eq(count("SELECT count(*) FROM step"), 0);
-    ck_assert_int_eq(count("SELECT count(*) FROM segment"), 1);
+    ck_assert_int_eq(count("SELECT count(*) FROM segment WHERE level=0"), 1);
     assert_reads(0, STEP_MAX, 0, 300, 3, 4);
     for (int64_t from = 0; from < 310; from += 37) {
         assert_reads(from, from + 50, 0, 300, 3, 4);
@@ -90,7 +90,7 @@ START_TEST(test_an_ended_run_is_packed) {
     put_made(300, 360, 3, 4);
     assert_reads(0, STEP_MAX, 0, 360, 3, 4);
     maintain();
-    ck_assert_int_eq(count("SELECT count(*) FROM segment"), 1);
+    ck_assert_int_eq(count("SELECT count(*) FROM segment WHERE level=0"), 1);
     ck_assert_int_eq(count("SELECT count(*) FROM block"), 1);
     assert_reads(0, STEP_MAX, 0, 360, 3, 4);
     close_store();
@@ -107,13 +107,13 @@ START_TEST(test_a_running_run_is_packed_as_it_grows) {
         maintain();
         assert_reads(0, STEP_MAX, 0, i + 200, 1, 90);
     }
-    int64_t segments = count("SELECT count(*) FROM segment"), left;
+    int64_t segments = count("SELECT count(*) FROM segment WHERE level=0"), left;
     ck_assert_int_ge(segments, 2);
     left = count("SELECT count(*) FROM step");
     ck_assert_int_gt(left, 0);
-    ck_assert_int_eq(count("SELECT sum(n) FROM segment") + left, 1600);
+    ck_assert_int_eq(count("SELECT sum(n) FROM segment WHERE level=0") + left, 1600);
     // All but the last have whole buckets of 64.
-    ck_assert_int_eq(count("SELECT count(*) FROM segment WHERE n%64<>0"), 0);
+    ck_assert_int_eq(count("SELECT count(*) FROM segment WHERE level=0 AND n%64<>0"), 0);
     for (int64_t from = 0; from < 1650; from += 111) {
         assert_reads(from, from + 130, 0, 1600, 1, 90);
     }
@@ -138,7 +138,7 @@ START_TEST(test_steps_with_other_layers_make_another_segment) {
     put_status(RUN_FAILED);
     maintain();
     ck_assert_int_eq(count("SELECT count(*) FROM step"), 0);
-    ck_assert_int_eq(count("SELECT count(*) FROM segment"), 2);
+    ck_assert_int_eq(count("SELECT count(*) FROM segment WHERE level=0"), 2);
     assert_reads(0, 9, 0, 10, 1, 2);
     assert_reads(10, 19, 10, 20, 1, 3);
 }
@@ -199,7 +199,7 @@ START_TEST(test_compaction_that_is_interrupted) {
         rc = store_maintain(store, false);
         store_interrupt_after(store, 0, NULL);
         int64_t steps = count("SELECT count(*) FROM step"),
-                segments = count("SELECT count(*) FROM segment");
+                segments = count("SELECT count(*) FROM segment WHERE level=0");
         ck_assert((steps == 60 && segments == 0) || (steps == 0 && segments == 1));
         assert_reads(0, STEP_MAX, 0, 60, 1, 20);
         if (rc == 1 || segments) {

@@ -1,0 +1,31 @@
+// One request for series at work: reads what it asks for into its selection.
+#ifndef API_DRAW_H
+#define API_DRAW_H
+
+#include "api/bounds.h"
+#include "api/request.h"
+#include "api/select.h"
+#include "storage/reader.h"
+
+#define DRAW_TIME_NS UINT64_C(20000000000)
+
+struct drawing {
+    struct request *q;
+    struct run_record run; // as the store has it; empty before its hello is durable
+    struct attempt_record *attempts;
+    size_t n_attempts;
+    int64_t from, to;
+    size_t points; // what a series is gathered to
+    struct selection selection;
+    struct bounds bounds; // empty when no intervals are wanted
+    uint64_t deadline_ns;
+    uint64_t visited; // steps, or points, seen
+    struct step_damage damage;
+};
+
+enum outcome { DRAWN, OUT_OF_TIME, OUT_OF_MEMORY, STORE_FAILED };
+
+// Within a read transaction.
+enum outcome draw(struct drawing *d);
+
+#endif

@@ -1,0 +1,341 @@
+#include "storage/range.h"
+
+#include "base/num.h"
+#include "storage/blob.h"
+#include "storage/blocks.h"
+#include "storage/place.h"
+#include "storage/reader_internal.h"
+#include "storage/schema.h"
+
+#include <string.h>
+
+struct chunk {
+    const struct segment_column *column;
+    size_t index;
+    bool good;
+    double *values; // SEGMENT_N_MAX + SEGMENT_CHUNK_VALUES
+};
+
+struct reading {
+    struct connection *c;
+    struct codec *codec;
+    struct range *range;
+    struct chunk chunks[AGGREGATES]; // the one at hand of each aggregate
+    struct step step;                // of the journal
+    bool begun;                      // the first point was given
+    bool stopped;
+};
+
+static int read_span(struct reading *r, unsigned tier, int64_t from, int64_t to);
+
+// -- one segment ---------------------------------------------------------------------------------
+
+struct span_segment {
+    struct segment s;
+    struct blocks blocks;
+};
+
+static void forget_chunks(struct reading *r) {
+    for (unsigned a = 0; a < AGGREGATES; a++) {
+        r->chunks[a].column = NULL;
+    }
+}
+
+// The row of an aggregate's column as n values; NULL when it is damaged.
+static const double *row_of(struct reading *r, struct span_segment *seg, unsigned aggregate,
+                            const struct segment_column *column, size_t row) {
+    struct chunk *chunk = &r->chunks[aggregate];
+    size_t index = row / column->chunk_rows;
+    if (chunk->column != column || chunk->index != index) {
+        if (!chunk->values) {
+            chunk->values = malloc((SEGMENT_N_MAX + SEGMENT_CHUNK_VALUES) * sizeof *chunk->values);
+            CHECK(chunk->values != NULL);
+        }
+        chunk->column = column;
+        chunk->index = index;
+        chunk->good = segment_read_chunk(&seg->s, column, index, r->codec, blocks_read,
+                                         &seg->blocks, chunk->values);
+    }
+    return chunk->good ? chunk->values + (row - index * column->chunk_rows) * seg->s.n : NULL;
+}
+
+static void note_damage(struct reading *r, int64_t first, int64_t last) {
+    struct step_damage *d = &r->range->damage;
+    d->first = d->segments == 0 || first < d->first ? first : d->first;
+    d->last = d->segments == 0 || last > d->last ? last : d->last;
+    d->segments++;
+}
+
+static void give(struct reading *r, size_t series, const struct range_point *point) {
+    if (!r->stopped && point->cell.value[AGGREGATE_COUNT] > 0) {
+        r->stopped = !r->range->point(r->range->context, series, point);
+    }
+}
+
+// Gives one series' entries first .. end - 1 of a segment. False: it is damaged.
+static bool give_series(struct reading *r, struct span_segment *seg, size_t series, size_t first,
+                        size_t end) {
+    struct range_series *one = &r->range->series[series];
+    struct column_key key = one->key;
+    const double *rows[AGGREGATES] = {NULL};
+    for (unsigned a = 0; a < (seg->s.level ? AGGREGATES : 1); a++) {
+        key.aggregate = (enum aggregate)a;
+        const struct segment_column *column = segment_find(&seg->s, &key);
+        if (!column || one->row >= column->rows) {
+            return true; // it was not sent here
+        }
+        rows[a] = row_of(r, seg, a, column, one->row);
+        if (!rows[a]) {
+            return false;
+        }
+    }
+    one->seen = true;
+    for (size_t i = first; i < end && !r->stopped; i++) {
+        struct range_point p = {.first = seg->s.firsts[i], .last = seg->s.steps[i]};
+        tier_cell_clear(&p.cell);
+        if (seg->s.level) {
+            for (unsigned a = 0; a < AGGREGATES; a++) {
+                p.cell.value[a] = rows[a][i];
+            }
+            p.last -= (int64_t)p.cell.value[AGGREGATE_LAG];
+        } else {
+            tier_cell_add(&p.cell, rows[AGGREGATE_LAST][i]);
+        }
+        give(r, series, &p);
+    }
+    return true;
+}
+
+static void give_entries(struct reading *r, struct span_segment *seg, size_t first, size_t end) {
+    bool good = true;
+    for (size_t i = 0; first < end && i < r->range->n_series; i++) {
+        good = give_series(r, seg, i, first, end) && good;
+    }
+    r->begun = r->begun || first < end;
+    r->range->entries += end - first;
+    if (!good) {
+        note_damage(r, seg->s.firsts[first], seg->s.steps[end - 1]);
+    }
+}
+
+// A bucket stands for itself unless the range cuts it or it is the series' first, whose value must
+// be shown.
+static bool is_whole(const struct reading *r, const struct segment *s, size_t i, int64_t from,
+                     int64_t to) {
+    return s->firsts[i] >= from && s->steps[i] <= to && (s->level == 0 || r->begun);
+}
+
+// Goes down for a bucket that does not stand for itself; where nothing is kept below it is given
+// as it is, when the range has its last step.
+static int descend(struct reading *r, struct span_segment *seg, unsigned tier, size_t i,
+                   int64_t from, int64_t to) {
+    int64_t first = seg->s.firsts[i] > from ? seg->s.firsts[i] : from;
+    int64_t last = seg->s.steps[i] < to ? seg->s.steps[i] : to;
+    bool begun = r->begun;
+    r->begun = false; // to see whether anything is found
+    forget_chunks(r);
+    int rc = read_span(r, tier - 1, first, last);
+    forget_chunks(r);
+    bool found = r->begun;
+    r->begun = begun || found;
+    if (rc == 0 && !found && seg->s.steps[i] <= to) {
+        give_entries(r, seg, i, i + 1);
+    }
+    return rc;
+}
+
+// The entries of a segment that are within from..to.
+static int read_segment(struct reading *r, struct span_segment *seg, unsigned tier, int64_t from,
+                        int64_t to) {
+    const struct segment *s = &seg->s;
+    int rc = 0;
+    size_t i = 0;
+    while (i < s->n && s->steps[i] < from) {
+        i++;
+    }
+    while (rc == 0 && i < s->n && s->firsts[i] <= to && !r->stopped) {
+        size_t end = i;
+        while (end < s->n && is_whole(r, s, end, from, to)) {
+            end++;
+        }
+        give_entries(r, seg, i, end);
+        if (end == i && s->level) {
+            rc = descend(r, seg, tier, i, from, to);
+            end++;
+        } else if (end == i) {
+            break;
+        }
+        i = end;
+    }
+    return rc;
+}
+
+// -- the journal ---------------------------------------------------------------------------------
+
+static double step_value(const struct step *s, const struct range_series *one, bool *seen) {
+    const double fields[SEGMENT_FIELDS] = {s->time,       s->loss,       s->lr,
+                                           s->batch_size, s->loss_after, s->val_loss};
+    const struct column_key *key = &one->key;
+    if (key->kind == COLUMN_FIELD) {
+        *seen = true;
+        return fields[key->id];
+    }
+    for (size_t i = 0; key->kind == COLUMN_SCALAR && i < s->n_scalars; i++) {
+        if (strlen(s->scalars[i].name) == key->name_len &&
+            memcmp(s->scalars[i].name, key->name, key->name_len) == 0) {
+            *seen = true;
+            return s->scalars[i].value;
+        }
+    }
+    for (size_t i = 0; key->kind == COLUMN_STATISTIC && i < s->n_columns; i++) {
+        const struct step_column *c = &s->columns[i];
+        if (c->stat == (enum statistic)key->id &&
+            (c->stat != STAT_NONE || (strlen(c->name) == key->name_len &&
+                                      memcmp(c->name, key->name, key->name_len) == 0))) {
+            *seen = true;
+            return one->row < s->n_layers ? c->values[one->row] : num_missing();
+        }
+    }
+    return num_missing();
+}
+
+static void give_step(struct reading *r, int64_t step) {
+    for (size_t i = 0; i < r->range->n_series; i++) {
+        struct range_series *one = &r->range->series[i];
+        struct range_point p = {.first = step, .last = step};
+        tier_cell_clear(&p.cell);
+        tier_cell_add(&p.cell, step_value(&r->step, one, &one->seen));
+        give(r, i, &p);
+    }
+    r->begun = true;
+    r->range->entries++;
+}
+
+static const char *const journal_sql[SEGMENT_KINDS] = {
+    [SEGMENT_STEPS] = "SELECT key, columns FROM step WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
+    [SEGMENT_MESSAGES] =
+        "SELECT key, columns FROM scalars WHERE key BETWEEN ?1 AND ?2 ORDER BY key, id",
+};
+
+static int read_journal(struct reading *r, int64_t from, int64_t to) {
+    const int64_t keys[] = {schema_key(r->range->attempt, from), schema_key(r->range->attempt, to)};
+    if (from > to || !journal_sql[r->range->kind]) {
+        return 0;
+    }
+    sqlite3_stmt *q = place_prepare(r->c, journal_sql[r->range->kind], keys, 2);
+    int rc = q ? SQLITE_ROW : SQLITE_ERROR;
+    while (!r->stopped && q && (rc = sqlite3_step(q)) == SQLITE_ROW) {
+        int64_t step = schema_key_step(sqlite3_column_int64(q, 0));
+        const void *blob = sqlite3_column_blob(q, 1);
+        if (blob && blob_decode(blob, (size_t)sqlite3_column_bytes(q, 1), &r->step)) {
+            give_step(r, step);
+        } else {
+            note_damage(r, step, step);
+        }
+    }
+    int result = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : -1;
+    if (result && q) {
+        connection_fail(r->c);
+    }
+    sqlite3_finalize(q);
+    return result;
+}
+
+// -- a span at one tier --------------------------------------------------------------------------
+
+// The last segment that begins before the span may reach into it.
+#define SPAN_SQL                                                                                   \
+    "SELECT first_step, last_step, first_block, head FROM segment "                                \
+    "WHERE attempt=?1 AND kind=?2 AND level=?3 AND first_step>=coalesce("                          \
+    "(SELECT max(first_step) FROM segment WHERE attempt=?1 AND kind=?2 AND level=?3 "              \
+    "AND first_step<?4), 0) AND first_step<=?5 AND last_step>=?4 ORDER BY first_step, id"
+
+// Reads the span's part that one level has, and what lies between its segments from the tier below.
+// *from moves behind what was read.
+static int read_level(struct reading *r, unsigned tier, unsigned level, int64_t *from, int64_t to) {
+    const int64_t arguments[] = {r->range->attempt, r->range->kind, level, *from, to};
+    sqlite3_stmt *q = place_prepare(r->c, SPAN_SQL, arguments, 5);
+    int rc = q ? 0 : -1, row = SQLITE_DONE;
+    while (rc == 0 && !r->stopped && (row = sqlite3_step(q)) == SQLITE_ROW) {
+        int64_t first = sqlite3_column_int64(q, 0), last = sqlite3_column_int64(q, 1);
+        // Messages of one step may stand in two segments.
+        if (last < *from && !(r->range->kind == SEGMENT_MESSAGES && tier == 0)) {
+            continue;
+        }
+        struct span_segment seg = {.blocks = {.c = r->c, .first = sqlite3_column_int64(q, 2)}};
+        if (tier && first > *from) {
+            rc = read_span(r, tier - 1, *from, first - 1);
+        }
+        if (rc == 0 && segment_parse(&seg.s, sqlite3_column_blob(q, 3),
+                                     (size_t)sqlite3_column_bytes(q, 3)) == 0) {
+            int64_t begin = tier ? (first > *from ? first : *from) : *from;
+            rc = read_segment(r, &seg, tier, begin, to);
+            segment_free(&seg.s);
+        } else if (rc == 0 && tier) {
+            rc = read_span(r, tier - 1, first > *from ? first : *from, last < to ? last : to);
+        } else if (rc == 0) {
+            note_damage(r, first, last);
+        }
+        forget_chunks(r);
+        blocks_close(&seg.blocks);
+        *from = last + (tier || r->range->kind != SEGMENT_MESSAGES);
+    }
+    if (rc == 0 && row != SQLITE_ROW && row != SQLITE_DONE) {
+        rc = connection_fail(r->c);
+    }
+    sqlite3_finalize(q);
+    return rc;
+}
+
+static int read_span(struct reading *r, unsigned tier, int64_t from, int64_t to) {
+    if (from > to || r->stopped) {
+        return 0;
+    }
+    if (tier == 0) {
+        int64_t start = from;
+        int rc = read_level(r, 0, 0, &start, to);
+        // Messages that came late stand in the journal below the last segment: they are given last.
+        bool late = r->range->kind == SEGMENT_MESSAGES;
+        return rc ? rc : read_journal(r, late ? from : start, to);
+    }
+    int rc = read_level(r, tier, tier_merged(tier), &from, to);
+    rc = rc ? rc : read_level(r, tier, tier_loose(tier), &from, to);
+    return rc ? rc : read_span(r, tier - 1, from, to);
+}
+
+int range_read(struct reader *reader, struct range *range) {
+    struct reading r = {
+        .c = reader_connection(reader), .codec = reader_codec(reader), .range = range};
+    int64_t from = range->from < 0 ? 0 : range->from;
+    int64_t to = range->to > STEP_MAX ? STEP_MAX : range->to;
+    unsigned tier = 0;
+    while (tier < TIER_COUNT && tier_steps(tier + 1) <= range->width) {
+        tier++;
+    }
+    range->damage = (struct step_damage){0};
+    range->entries = 0;
+    step_init(&r.step);
+    int rc = read_span(&r, tier, from, to);
+    step_free(&r.step);
+    for (unsigned a = 0; a < AGGREGATES; a++) {
+        free(r.chunks[a].values);
+    }
+    return rc;
+}
+
+int range_entries(struct reader *reader, int64_t attempt, enum segment_kind kind,
+                  int64_t *entries) {
+    struct connection *c = reader_connection(reader);
+    const int64_t arguments[] = {attempt, kind};
+    sqlite3_stmt *q = place_prepare(
+        c, "SELECT coalesce(sum(n), 0) FROM segment WHERE attempt=?1 AND kind=?2 AND level=0",
+        arguments, 2);
+    int rc = q && sqlite3_step(q) == SQLITE_ROW ? 0 : -1;
+    if (rc == 0) {
+        *entries = sqlite3_column_int64(q, 0);
+    } else if (q) {
+        connection_fail(c);
+    }
+    sqlite3_finalize(q);
+    return rc;
+}

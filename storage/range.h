@@ -1,0 +1,47 @@
+// Series over a range of steps, read from as little as gives them: from the tier whose buckets are
+// not wider than what is wanted, from the steps themselves where a bucket is cut by the range or
+// has to show its first value.
+#ifndef STORAGE_RANGE_H
+#define STORAGE_RANGE_H
+
+#include "storage/reader.h"
+#include "storage/segment.h"
+#include "storage/tier.h"
+
+struct range_series {
+    struct column_key key; // aggregate is not looked at
+    size_t row;            // the layer
+    bool seen;             // set when the column is there somewhere
+};
+
+// A stretch of a series: one value a step or a bucket of several.
+struct range_point {
+    int64_t first, last; // steps; last: of the last value that was measured
+    struct tier_cell cell;
+};
+// The points of one series come in order; those of several series take turns. False stops.
+typedef bool range_point_fn(void *context, size_t series, const struct range_point *point);
+
+struct range {
+    int64_t attempt;
+    enum segment_kind kind;
+    int64_t from, to; // inclusive
+    int64_t width;    // how many steps a point may stand for
+    struct range_series *series;
+    size_t n_series;
+    range_point_fn *point;
+    void *context;
+    // On the way out: how many entries were looked at, steps or buckets, and what damaged blocks
+    // cost.
+    uint64_t entries;
+    struct step_damage damage;
+};
+
+// 0, or -1 for an error of the store. Stopping is no error.
+int range_read(struct reader *r, struct range *range) WARN_UNUSED;
+
+// How many steps, or messages, the store has of an attempt, nearly.
+int range_entries(struct reader *r, int64_t attempt, enum segment_kind kind,
+                  int64_t *entries) WARN_UNUSED;
+
+#endif
