@@ -5,6 +5,7 @@
 #include "api/outputs.h"
 #include "api/server.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "runs/history.h"
 #include "storage/range.h"
 
@@ -56,7 +57,7 @@ struct reach {
 static bool enqueue(struct queued *q, const struct bucket *one) {
     if (q->n == q->cap) {
         size_t cap = q->cap ? 2 * q->cap : 64;
-        struct bucket *grown = realloc(q->at, cap * sizeof *grown);
+        struct bucket *grown = try_grow(q->at, cap * sizeof *grown);
         if (!grown) {
             return false;
         }

@@ -27,7 +27,8 @@ const struct parameter series_parameters[] = {
     {"intervals", PARAMETER_INTEGER, 0, BOUNDS_MOST, NULL,
      "how many 95% intervals to give beside an instrument's values, none when not given"},
     {"agg", PARAMETER_CHOICE, 0, 0, aggs,
-     "what a point shows of the steps it stands for: the last value with min and max (minmax, when not "
+     "what a point shows of the steps it stands for: the last value with min and max (minmax, when "
+     "not "
      "given), their mean, the last value alone, or points chosen by their shape (lttb)"},
     {0},
 };

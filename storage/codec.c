@@ -1,6 +1,7 @@
 #include "storage/codec.h"
 
 #include "base/float32.h"
+#include "base/memory.h"
 
 #include <math.h>
 #include <string.h>
@@ -51,8 +52,8 @@ static bool make_room(struct codec *c, size_t n) {
     }
     free(c->words);
     free(c->planes);
-    c->words = malloc(n * sizeof *c->words);
-    c->planes = malloc(n * sizeof(double));
+    c->words = try_alloc(n * sizeof *c->words);
+    c->planes = try_alloc(n * sizeof(double));
     c->cap = c->words && c->planes ? n : 0;
     return c->cap > 0;
 }
@@ -249,7 +250,7 @@ bool codec_encode(struct codec *c, const double *values, size_t rows, size_t n, 
         buf_put(out, values, sizeof *values);
         return !out->failed;
     }
-    uint64_t *centres = malloc(rows * sizeof *centres);
+    uint64_t *centres = try_alloc(rows * sizeof *centres);
     if (!centres || !make_room(c, rows * n)) {
         free(centres);
         return false;

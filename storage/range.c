@@ -1,5 +1,6 @@
 #include "storage/range.h"
 
+#include "base/memory.h"
 #include "base/num.h"
 #include "storage/blob.h"
 #include "storage/blocks.h"
@@ -48,7 +49,8 @@ static const double *row_of(struct reading *r, struct span_segment *seg, unsigne
     size_t index = row / column->chunk_rows;
     if (chunk->column != column || chunk->index != index) {
         if (!chunk->values) {
-            chunk->values = malloc((SEGMENT_N_MAX + SEGMENT_CHUNK_VALUES) * sizeof *chunk->values);
+            chunk->values =
+                try_alloc((SEGMENT_N_MAX + SEGMENT_CHUNK_VALUES) * sizeof *chunk->values);
             CHECK(chunk->values != NULL);
         }
         chunk->column = column;

@@ -1,5 +1,6 @@
 #include "storage/reader.h"
 
+#include "base/memory.h"
 #include "storage/cursor.h"
 #include "storage/reader_internal.h"
 #include "storage/statement.h"
@@ -297,7 +298,7 @@ static void *unpack(const void *stored, size_t stored_size, size_t *size) {
     unsigned long long n = stored_size ? ZSTD_getFrameContentSize(stored, stored_size) : 0;
     bool is_packed = n != ZSTD_CONTENTSIZE_ERROR && n != ZSTD_CONTENTSIZE_UNKNOWN && stored_size;
     *size = is_packed ? (size_t)n : stored_size;
-    void *bytes = n > CHECKPOINT_BYTES_MAX && is_packed ? NULL : malloc(*size + 1);
+    void *bytes = n > CHECKPOINT_BYTES_MAX && is_packed ? NULL : try_alloc(*size + 1);
     if (bytes && is_packed && ZSTD_decompress(bytes, *size, stored, stored_size) != *size) {
         free(bytes);
         return NULL;

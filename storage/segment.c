@@ -2,6 +2,7 @@
 // believed before it is bounded.
 #include "storage/segment.h"
 
+#include "base/memory.h"
 #include "storage/segment_head.h"
 #include "wire/json.h"
 
@@ -118,7 +119,7 @@ static bool get_shapes(struct source *from, struct segment *s, size_t n_runs) {
             (size_t)(from->end - from->p) < count * sizeof(uint16_t)) {
             return false;
         }
-        s->shapes[i] = malloc((count + (size_t)1) * sizeof(uint16_t));
+        s->shapes[i] = try_alloc((count + (size_t)1) * sizeof(uint16_t));
         if (!s->shapes[i]) {
             return false;
         }
@@ -172,7 +173,7 @@ static bool head_is_sound(const struct segment_head *h, size_t size) {
 }
 
 static void *get_memory(size_t n, size_t size) {
-    return calloc(n ? n : 1, size);
+    return try_calloc(n ? n : 1, size);
 }
 
 static bool parse(struct segment *s, struct source *from, const struct segment_head *h) {
@@ -195,7 +196,7 @@ int segment_parse(struct segment *s, const void *bytes, size_t size) {
     if (size < sizeof h || size > UINT32_MAX) {
         return -1;
     }
-    s->bytes = malloc(size);
+    s->bytes = try_alloc(size);
     if (!s->bytes) {
         return -1;
     }
@@ -261,7 +262,7 @@ bool segment_read_chunk(const struct segment *s, const struct segment_column *co
     if (at->size > 2 * rows * s->n * sizeof *values + 1024) {
         return false;
     }
-    unsigned char *bytes = malloc(at->size + 1);
+    unsigned char *bytes = try_alloc(at->size + 1);
     bool good = bytes && read(context, at->block, at->offset, at->size, bytes) &&
                 crc32(0, bytes, at->size) == at->crc &&
                 codec_decode(c, bytes, at->size, values, rows, s->n);

@@ -1,6 +1,7 @@
 // Making segments: values gather a column each, entry after entry, and are turned into rows when
 // they are packed.
 #include "base/num.h"
+#include "base/memory.h"
 #include "storage/segment.h"
 #include "storage/segment_head.h"
 
@@ -128,8 +129,8 @@ static bool grow_entries(struct builder *b) {
         return true;
     }
     size_t cap = b->steps_cap ? 2 * b->steps_cap : 64;
-    int64_t *both = malloc(2 * cap * sizeof *both);
-    uint16_t *shape_of = realloc(b->shape_of, cap * sizeof *shape_of);
+    int64_t *both = try_alloc(2 * cap * sizeof *both);
+    uint16_t *shape_of = try_grow(b->shape_of, cap * sizeof *shape_of);
     b->shape_of = shape_of ? shape_of : b->shape_of;
     if (!both || !shape_of) {
         free(both);
@@ -163,14 +164,14 @@ static struct building *add_column(struct builder *b, const struct column_key *k
     }
     if (b->n_columns == b->columns_cap) {
         size_t cap = b->columns_cap ? 2 * b->columns_cap : 32;
-        struct building *columns = realloc(b->columns, cap * sizeof *columns);
+        struct building *columns = try_grow(b->columns, cap * sizeof *columns);
         if (!columns) {
             return NULL;
         }
         b->columns = columns;
         b->columns_cap = cap;
     }
-    char *name = malloc(key->name_len + 1);
+    char *name = try_alloc(key->name_len + 1);
     if (!name) {
         return NULL;
     }
@@ -201,7 +202,7 @@ static bool fill_column(struct building *c, size_t n) {
         while (cap < n) {
             cap *= 2;
         }
-        double *values = realloc(c->values, cap * c->rows * sizeof *values);
+        double *values = try_grow(c->values, cap * c->rows * sizeof *values);
         if (!values) {
             return false;
         }
@@ -290,7 +291,7 @@ static bool take_shape(struct builder *b) {
             return true;
         }
     }
-    uint16_t *kept = b->n_shapes < SHAPES_MAX ? malloc(bytes) : NULL;
+    uint16_t *kept = b->n_shapes < SHAPES_MAX ? try_alloc(bytes) : NULL;
     if (!kept) {
         return false;
     }
@@ -379,7 +380,7 @@ static void turn(const struct building *c, size_t n, size_t first, size_t rows, 
 }
 
 static bool end_block(struct packed *p) {
-    size_t *ends = realloc(p->ends, (p->n_blocks + 1) * sizeof *ends);
+    size_t *ends = try_grow(p->ends, (p->n_blocks + 1) * sizeof *ends);
     if (!ends) {
         return false;
     }
@@ -424,7 +425,7 @@ static size_t count_chunks(size_t rows, size_t n, size_t most) {
 static bool pack_columns(struct builder *b, struct codec *codec, struct packed *p,
                          struct segment_head *head, struct buf *columns, struct buf *directory) {
     size_t most = SEGMENT_CHUNK_VALUES > b->n ? SEGMENT_CHUNK_VALUES : b->n;
-    double *scratch = malloc(most * sizeof *scratch);
+    double *scratch = try_alloc(most * sizeof *scratch);
     bool good = scratch != NULL;
     for (size_t i = 0; good && i < b->n_columns; i++) {
         struct building *c = &b->columns[i];

@@ -1,5 +1,6 @@
 #include "storage/store.h"
 
+#include "base/memory.h"
 #include "storage/lock.h"
 #include "storage/schema.h"
 #include "storage/statement.h"
@@ -296,7 +297,7 @@ int store_put_checkpoint(struct store *s, int64_t run, int64_t attempt, int64_t 
         return -1;
     }
     size_t bound = ZSTD_compressBound(size);
-    void *packed = malloc(bound);
+    void *packed = try_alloc(bound);
     size_t packed_size = packed ? ZSTD_compress(packed, bound, bytes, size, 1) : 0;
     bool is_packed = packed && !ZSTD_isError(packed_size);
     sqlite3_bind_int64(q, 1, run);

@@ -24,8 +24,7 @@ static double greatest(double a, double b) {
 
 void tier_cell_clear(struct tier_cell *c) {
     for (unsigned a = 0; a < AGGREGATES; a++) {
-        bool is_number =
-            a == AGGREGATE_COUNT || a == AGGREGATE_NONFINITE || a == AGGREGATE_LAG;
+        bool is_number = a == AGGREGATE_COUNT || a == AGGREGATE_NONFINITE || a == AGGREGATE_LAG;
         c->value[a] = is_number ? 0 : num_missing();
     }
 }
