@@ -1,4 +1,5 @@
 // Series by range: whatever tier is read, the points stand for exactly the steps of the range.
+#define STORE_DURABLE false
 #include "storage/range.h"
 #include "tests/unit/support/store_case.h"
 

@@ -11,13 +11,18 @@
 
 #define FACTS "{\"protocol\":1,\"run\":\"r\",\"layers\":[{\"name\":\"a\",\"n\":10}]}"
 
+// A test that writes much may do without a sync a commit.
+#ifndef STORE_DURABLE
+#define STORE_DURABLE true
+#endif
+
 static char *directory;
 static struct store *store;
 static struct reader *reader;
 
 static inline void open_store(void) {
     struct buf error = new_buf();
-    int rc = store_open(&store, directory, true, &error);
+    int rc = store_open(&store, directory, STORE_DURABLE, &error);
     ck_assert_msg(rc == 0, "%s", buf_str(&error));
     ck_assert_uint_eq(error.len, 0);
     rc = reader_open(&reader, directory, &error);
