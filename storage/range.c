@@ -252,35 +252,44 @@ static int read_journal(struct reading *r, int64_t from, int64_t to) {
     "(SELECT max(first_step) FROM segment WHERE attempt=?1 AND kind=?2 AND level=?3 "              \
     "AND first_step<?4), 0) AND first_step<=?5 AND last_step>=?4 ORDER BY first_step, id"
 
+// What the segment of the row has of the span; a tier that is damaged is replaced by the one below.
+static int read_row(struct reading *r, sqlite3_stmt *row, unsigned tier, int64_t from, int64_t to) {
+    int64_t first = sqlite3_column_int64(row, 0), last = sqlite3_column_int64(row, 1);
+    struct span_segment seg = {.blocks = {.c = r->c, .first = sqlite3_column_int64(row, 2)}};
+    int rc = 0;
+    if (segment_parse(&seg.s, sqlite3_column_blob(row, 3), (size_t)sqlite3_column_bytes(row, 3)) ==
+        0) {
+        rc = read_segment(r, &seg, tier, from, to);
+        segment_free(&seg.s);
+    } else if (tier) {
+        rc = read_span(r, tier - 1, from, last < to ? last : to);
+    } else {
+        note_damage(r, first, last);
+    }
+    forget_chunks(r);
+    blocks_close(&seg.blocks);
+    return rc;
+}
+
 // Reads the span's part that one level has, and what lies between its segments from the tier below.
 // *from moves behind what was read.
 static int read_level(struct reading *r, unsigned tier, unsigned level, int64_t *from, int64_t to) {
     const int64_t arguments[] = {r->range->attempt, r->range->kind, level, *from, to};
+    // Messages of one step may stand in two segments.
+    const bool overlaps = tier == 0 && r->range->kind == SEGMENT_MESSAGES;
     sqlite3_stmt *q = place_prepare(r->c, SPAN_SQL, arguments, 5);
     int rc = q ? 0 : -1, row = SQLITE_DONE;
     while (rc == 0 && !r->stopped && (row = sqlite3_step(q)) == SQLITE_ROW) {
         int64_t first = sqlite3_column_int64(q, 0), last = sqlite3_column_int64(q, 1);
-        // Messages of one step may stand in two segments.
-        if (last < *from && !(r->range->kind == SEGMENT_MESSAGES && tier == 0)) {
+        if (last < *from && !overlaps) {
             continue;
         }
-        struct span_segment seg = {.blocks = {.c = r->c, .first = sqlite3_column_int64(q, 2)}};
-        if (tier && first > *from) {
-            rc = read_span(r, tier - 1, *from, first - 1);
+        int64_t begin = tier && first > *from ? first : *from;
+        if (begin > *from) {
+            rc = read_span(r, tier - 1, *from, begin - 1);
         }
-        if (rc == 0 && segment_parse(&seg.s, sqlite3_column_blob(q, 3),
-                                     (size_t)sqlite3_column_bytes(q, 3)) == 0) {
-            int64_t begin = tier ? (first > *from ? first : *from) : *from;
-            rc = read_segment(r, &seg, tier, begin, to);
-            segment_free(&seg.s);
-        } else if (rc == 0 && tier) {
-            rc = read_span(r, tier - 1, first > *from ? first : *from, last < to ? last : to);
-        } else if (rc == 0) {
-            note_damage(r, first, last);
-        }
-        forget_chunks(r);
-        blocks_close(&seg.blocks);
-        *from = last + (tier || r->range->kind != SEGMENT_MESSAGES);
+        rc = rc ? rc : read_row(r, q, tier, begin, to);
+        *from = last + !overlaps;
     }
     if (rc == 0 && row != SQLITE_ROW && row != SQLITE_DONE) {
         rc = connection_fail(r->c);
