@@ -76,6 +76,9 @@ $(BIN)/loadgen: $(call objects,bench base wire config)
 $(BIN)/bench-client: $(BUILD)/bench/clients/step.o $(BIN)/libpyrometer.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+$(BIN)/bench-instruments: $(call objects,bench/instruments base probes)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 # Loaded into a daemon by tests: never with a sanitizer of its own.
 $(BIN)/fault%.so: tests/e2e/fault%.c
 	$(call say,LINK,$@)
@@ -121,7 +124,7 @@ bench-web: all ## how soon the dashboard is there, with 100 runs and one of 1,00
 check-web: all ## the dashboard's tests alone, in Chromium
 	@scripts/web.sh test
 	@node tests/web/main.mjs
-unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen $(BIN)/faultfs.so $(BIN)/faultmem.so
+unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen $(BIN)/bench-instruments $(BIN)/faultfs.so $(BIN)/faultmem.so
 torture: all unit-tests ## fault tests in full: each allocation, write, sync, rename fails in turn (make check tries a share)
 	@FAULTS=all PYTHONDONTWRITEBYTECODE=1 python3 tests/e2e/suite.py -k Allocations -k Each torture tests/e2e test_memory test_trouble
 check-valgrind: ## the C unit tests and one whole daemon run under valgrind
@@ -131,6 +134,8 @@ bench: all $(BIN)/loadgen ## speed, memory and disk, beside the peers that are i
 	@python3 bench/bench.py --out docs/benchmarks.md $(ARGS)
 bench-clients: all $(BIN)/bench-client ## what the clients take from a job's step: docs/bench-clients.md
 	@$(PYTHON) bench/clients/clients.py --out docs/bench-clients.md $(ARGS)
+bench-instruments: $(BIN)/bench-instruments ## CPU time of all instruments a layer-step, and their state a layer
+	@$(BIN)/bench-instruments $(ARGS)
 bench-peers: ## install Debian's packages of the programs that `make bench` compares with
 	@scripts/bench-peers.sh
 calibrate: all $(BIN)/calibrate ## simulated systems of known temperature against the readings: docs/calibration.md
@@ -161,6 +166,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps web demo check check-web torture bench-web unit-tests check-valgrind bench bench-clients bench-peers calibrate ramps quality fuzz lint format install clean help
+.PHONY: all deps web demo check check-web torture bench-web unit-tests check-valgrind bench bench-clients bench-instruments bench-peers calibrate ramps quality fuzz lint format install clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

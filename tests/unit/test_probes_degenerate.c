@@ -377,6 +377,62 @@ START_TEST(repeated_steps) {
 }
 END_TEST
 
+// Two bad steps are passed over, the third in a row is the end of the layer and of the run, until a
+// good one comes.
+START_TEST(three_bad_steps_diverge) {
+    struct thermo *t = create_sgd(0.9);
+    struct feed f;
+    observe_healthy(t, 0, 40);
+    double before = thermo_value(t, 0, METRIC_KINETIC);
+    for (int k = 40; k < 43; k++) {
+        expect_value(t, 0, METRIC_KINETIC, before, 0);
+        feed_healthy(&f, k);
+        feed_gradient(&f, 0, ((double)NAN));
+        thermo_observe(t, &f.step);
+    }
+    expect_reason(t, 0, METRIC_KINETIC, "diverged: the statistics are not finite");
+    expect_reason(t, THERMO_GLOBAL, METRIC_KINETIC, "diverged: the statistics are not finite");
+    ck_assert_uint_eq(thermo_skipped(t), 0);
+    observe_healthy(t, 43, 44);
+    ck_assert(feed_read(t, 0, METRIC_KINETIC).reason == NULL);
+    thermo_destroy(t);
+}
+END_TEST
+
+// Loss scaling: the gradient overflowed and the optimizer left the step out. However many follow
+// one another, no reading moves and nothing has diverged.
+START_TEST(steps_not_taken) {
+    static const double overflow[] = {((double)NAN), ((double)INFINITY)};
+    struct thermo *t = create_sgd(0.9), *untouched = create_sgd(0.9);
+    struct feed f;
+    observe_healthy(t, 0, 60);
+    observe_healthy(untouched, 0, 60);
+    for (int k = 60; k < 70; k++) {
+        feed_healthy(&f, k);
+        feed_gradient(&f, 0, overflow[k % 2]);
+        feed_update(&f, 0, 0);
+        thermo_observe(t, &f.step);
+    }
+    ck_assert_uint_eq(thermo_skipped(t), 10);
+    expect_same_readings(t, untouched);
+    observe_healthy(t, 70, 71);
+    ck_assert(feed_read(t, 0, METRIC_STABILITY).reason == NULL);
+    // What did move was taken, and one whose weights are gone is no matter of scaling.
+    feed_healthy(&f, 71);
+    feed_gradient(&f, 0, ((double)INFINITY));
+    thermo_observe(t, &f.step);
+    feed_healthy(&f, 72);
+    feed_gradient(&f, 0, ((double)INFINITY));
+    feed_update(&f, 0, 0);
+    feed_set(&f, STAT_W_VAR, 0, ((double)NAN));
+    thermo_observe(t, &f.step);
+    ck_assert_uint_eq(thermo_skipped(t), 10);
+    expect_reason(t, 0, METRIC_STABILITY, "diverged: the statistics are not finite");
+    thermo_destroy(t);
+    thermo_destroy(untouched);
+}
+END_TEST
+
 // Sent every fourth step: each sent step stands for four, and nothing of neighbours is concluded.
 START_TEST(gaps) {
     struct thermo *t = create_sgd(0);
@@ -414,6 +470,8 @@ int main(void) {
     tcase_add_test(tc, drift_below_rounding);
     tcase_add_test(tc, non_finite_loss);
     tcase_add_test(tc, repeated_steps);
+    tcase_add_test(tc, three_bad_steps_diverge);
+    tcase_add_test(tc, steps_not_taken);
     tcase_add_test(tc, gaps);
     suite_add_tcase(suite, tc);
     return feed_main(suite);
