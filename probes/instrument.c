@@ -12,6 +12,12 @@ void reading_around(struct reading *r, double half) {
     }
 }
 
+void reading_not_negative(struct reading *r) {
+    if (r->has_interval) {
+        reading_interval(r, fmax(r->low, 0), fmax(r->high, 0));
+    }
+}
+
 bool read_window(const struct view *v, enum column num, enum column den, double scale,
                  struct reading *r) {
     double value;

@@ -48,6 +48,8 @@ static inline void reading_interval(struct reading *r, double low, double high) 
 
 // value +- half, unless half is not a number to be trusted.
 void reading_around(struct reading *r, double half);
+// The interval of what cannot be negative.
+void reading_not_negative(struct reading *r);
 
 // `scale` times the windowed ratio of two columns (COLUMN_NONE: the average of one), with its
 // interval. False when there is none; the caller then gives the reason.

@@ -16,5 +16,7 @@ void kinetic_read(const struct view *v, struct reading *r) {
         reading_interval(r, 0, 0);
     } else if (!read_window(v, COLUMN_KINETIC, COLUMN_NONE, scale, r)) {
         read_missing(v, r, STAT_U_VAR, STAT_U_MEAN, NEED_LR);
+    } else {
+        reading_not_negative(r);
     }
 }

@@ -8,5 +8,7 @@ void velocity_read(const struct view *v, struct reading *r) {
         reading_interval(r, 0, 0);
     } else if (!read_window(v, COLUMN_UPDATE2, COLUMN_NONE, 0.5, r)) {
         read_missing(v, r, STAT_U_VAR, STAT_U_MEAN);
+    } else {
+        reading_not_negative(r);
     }
 }

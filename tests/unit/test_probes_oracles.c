@@ -154,6 +154,26 @@ START_TEST(series_of_cross_entropy) {
 }
 END_TEST
 
+// Motion that comes in one burst: the interval is wide, but a mean square is never below zero.
+START_TEST(squares_are_not_negative) {
+    static const enum metric squares[] = {METRIC_KINETIC, METRIC_VELOCITY};
+    struct thermo *t = create_sgd(0.9);
+    struct feed f;
+    for (int k = 0; k < 64; k++) {
+        feed_healthy(&f, k);
+        feed_update(&f, 0, k / 8 == 2 ? 1 : 1e-6);
+        thermo_observe(t, &f.step);
+    }
+    for (int i = 0; i < 2; i++) {
+        struct reading r = feed_read(t, 0, squares[i]);
+        ck_assert(r.reason == NULL && r.has_interval);
+        ck_assert_double_eq(r.low, 0);
+        ck_assert_double_gt(r.high, r.value);
+    }
+    thermo_destroy(t);
+}
+END_TEST
+
 START_TEST(slope_of_twelve_points) {
     static const double s[] = {10, 9.8, 9.7, 9.3, 9.1, 9.0, 8.6, 8.5, 8.1, 7.9, 7.8, 7.4};
     static const double e[] = {2.31, 2.22, 2.15, 2.02, 1.88, 1.86,
@@ -173,6 +193,7 @@ int main(void) {
     tcase_add_loop_test(tc, rotational_equilibrium_to_leading_order, 0, 2);
     tcase_add_test(tc, radius_of_a_scale_invariant_layer);
     tcase_add_test(tc, series_of_cross_entropy);
+    tcase_add_test(tc, squares_are_not_negative);
     tcase_add_test(tc, slope_of_twelve_points);
     suite_add_tcase(suite, tc);
     return feed_main(suite);
