@@ -35,12 +35,14 @@ static void lower_bound(double low, struct reading *r) {
 }
 
 static void add_interval(const struct ewma_cross *c, struct reading *r) {
-    double low, high, q = ewma_cross_factor(c);
-    double se_spread = sqrt((double)c->xx * q), se_signal = sqrt((double)c->yy * q);
     if (c->count < SAMPLES_MIN) {
         r->no_interval = REASON_STEPS;
-    } else if (fieller_interval(c->x, se_spread, c->y, se_signal, (double)c->xy * q, &low, &high) &&
-               c->y > 0) {
+        return;
+    }
+    double low, high, q = ewma_cross_factor(c);
+    double se_spread = sqrt((double)c->xx * q), se_signal = sqrt((double)c->yy * q);
+    if (fieller_interval(c->x, se_spread, c->y, se_signal, (double)c->xy * q, &low, &high) &&
+        c->y > 0) {
         reading_interval(r, fmin(fmax(low, 0), r->value), fmax(high, r->value));
     } else {
         lower_bound(least_ratio(c->x, se_spread, c->y, se_signal, (double)c->xy * q), r);
@@ -78,6 +80,19 @@ static double scale_of(double share) {
     return share < 1 ? fmax(share, 0) / (1 - share) : HUGE_VAL;
 }
 
+static void add_split_interval(enum filter filter, double mu, double batch,
+                               const struct lag_ratio *ratio, struct reading *r) {
+    if (!ratio->no_interval && (filter == FILTER_NONE || ratio->low > 0)) {
+        double low = batch * scale_of(share_of_noise(filter, mu, ratio->low));
+        double high = batch * scale_of(share_of_noise(filter, mu, ratio->high));
+        if (isfinite(low)) {
+            reading_interval(r, low, high);
+        }
+    } else if (!r->reason) {
+        r->no_interval = ratio->no_interval ? ratio->no_interval : NO_INTERVAL_UNBOUNDED;
+    }
+}
+
 static void read_split(const struct view *v, struct reading *r) {
     enum filter filter = coherence_filter(v->run);
     double mu = coherence_memory(v->run), batch = v->run->batch;
@@ -96,15 +111,8 @@ static void read_split(const struct view *v, struct reading *r) {
     } else {
         reading_none(r, UNRESOLVED);
     }
-    bool bounded = !ratio.no_interval && (filter == FILTER_NONE || ratio.low > 0);
-    if (v->interval && bounded) {
-        double low = batch * scale_of(share_of_noise(filter, mu, ratio.low));
-        double high = batch * scale_of(share_of_noise(filter, mu, ratio.high));
-        if (isfinite(low)) {
-            reading_interval(r, low, high);
-        }
-    } else if (v->interval && !r->reason) {
-        r->no_interval = ratio.no_interval ? ratio.no_interval : NO_INTERVAL_UNBOUNDED;
+    if (v->interval) {
+        add_split_interval(filter, mu, batch, &ratio, r);
     }
     r->source = filter == FILTER_NONE ? "gu_prev" : "momentum";
 }

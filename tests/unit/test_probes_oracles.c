@@ -13,7 +13,7 @@
 //   coherence against curvature, anchors         probes_thermometers: coherence_of_curvature,
 //   anchors SGLD                                         here; by simulation: tests/calibrate drift
 //   of four weights                        probes_thermometers rotational equilibrium, exact
-//   probes_instruments: adamw_on_random_gradients rotational equilibrium, leading order here; SGD:
+//   probes_equilibrium: adamw_on_random_gradients rotational equilibrium, leading order here; SGD:
 //   probes_instruments radius of a scale-invariant layer            here noise scale of two
 //   batches, momentum split   probes_instruments heat capacity of four oscillators
 //   probes_instruments: heat_capacity_by_fluctuation moments, merges, slopes, jackknife, Fieller
