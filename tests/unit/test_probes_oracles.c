@@ -1,25 +1,26 @@
-// The table of closed forms in docs/theory.md ("Held to closed forms"), row by row: where each is
-// tested, and here those that no other file has. Digits are those of the table.
+// The table of closed forms in docs/theory.md ("Held to closed forms"): where each row is tested,
+// and here those that no other file has. Digits are those of the table.
 //
-//   entropy: normal, uniform, mixture, blocks    probes_statistics: entropies,
-//     entropy_of_histograms; reference: entropies
-//   entropy: changes, sampling error             probes_statistics
-//   transition: linear models, MSE, MAE, quanta  reference: mean_square, absolute, quanta;
-//     probes_thermometers: transition_chords
-//   cross-entropy of one weight, f(s)            reference: cross_entropy; its two series: here
-//   gradient flow, Boltzmann chords              probes_thermometers
-//   SGD and heavy ball on a quadratic            probes_thermometers: stationary_quadratics,
-//     temperatures_tell_stability; <buf^2>, two modes in one layer: here
-//   coherence against curvature, anchors         probes_thermometers: coherence_of_curvature,
-//   anchors SGLD                                         here; by simulation: tests/calibrate drift
-//   of four weights                        probes_thermometers rotational equilibrium, exact
-//   probes_equilibrium: adamw_on_random_gradients rotational equilibrium, leading order here; SGD:
-//   probes_instruments radius of a scale-invariant layer            here noise scale of two
-//   batches, momentum split   probes_instruments heat capacity of four oscillators
-//   probes_instruments: heat_capacity_by_fluctuation moments, merges, slopes, jackknife, Fieller
-//   probes_statistics; slope of 12 points: here variance of weighted averages probes_statistics:
-//   weighted_averages change points                                bocpd activations activation,
-//   engine
+// - entropy of normal, uniform, mixture, blocks: probes_statistics, entropies and
+//   entropy_of_histograms; reference, entropies
+// - entropy, changes and sampling error: probes_statistics
+// - transition of linear models: reference, mean_square, absolute, quanta; probes_thermometers,
+//   transition_chords
+// - cross-entropy of one weight: reference, cross_entropy; its two series: here
+// - gradient flow, Boltzmann chords: probes_thermometers
+// - SGD and heavy ball on a quadratic: probes_thermometers, stationary_quadratics and
+//   temperatures_tell_stability; momentum buffers, two modes in one layer: here
+// - coherence against curvature, anchors: probes_thermometers
+// - Langevin steps: here; by simulation: tests/calibrate
+// - drift of four weights: probes_thermometers
+// - rotational equilibrium, exact: probes_equilibrium; to leading order: here
+// - radius of a scale-invariant layer: here
+// - noise scale of two batches, momentum split: probes_instruments
+// - heat capacity of four oscillators: probes_instruments, heat_capacity_by_fluctuation
+// - moments, merges, slopes, jackknife, Fieller, weighted averages: probes_statistics; slope of 12
+//   points: here
+// - change points: bocpd
+// - activations: activation, engine
 #include "test_probes_feed.h"
 
 #include "probes/reference.h"
