@@ -95,7 +95,7 @@ static inline double ewma_cross_factor(const struct ewma_cross *c) {
         double kept = pow(1 - EWMA_ALPHA, 2 * (c->count - plain));
         q = kept / plain + (1 - kept) * EWMA_ALPHA / (2 - EWMA_ALPHA);
     }
-    return q / (1 - q);
+    return q < 1 ? q / (1 - q) : HUGE_VAL; // of one value there is no spread
 }
 
 // The variance of an EWMA of a series of variance 1 whose lag-1 autocorrelation is phi (AR(1)).

@@ -85,11 +85,9 @@ static bool take_virial(const struct view *v, struct virial *w) {
                take(v, COLUMN_KINETIC, &w->kinetic) && take(v, COLUMN_WEIGHT2, &w->weight2) &&
                take(v, COLUMN_UPDATE2, &w->update2) && take(v, COLUMN_CLIMB, &w->climb);
     for (size_t g = 0; all && g < w->climb.n; g++) {
-        all = w->update2.of[g] > 0 && w->kinetic.of[g] > 0;
-        if (all) {
-            double eta = w->update2.of[g] / w->kinetic.of[g];
-            w->climb.of[g] *= (1 - coherence_memory(v->run)) / 2 / eta;
-        }
+        all = w->kinetic.of[g] > 0 && w->update2.of[g] > 0;
+        double eta = all ? w->update2.of[g] / w->kinetic.of[g] : 1;
+        w->climb.of[g] *= (1 - coherence_memory(v->run)) / 2 / eta;
     }
     return all;
 }

@@ -24,10 +24,10 @@ struct chord {
 // chord.
 static void take_noise(const struct run *run, struct chord *c) {
     struct course_noise last, first;
-    double slope = c->de / c->ds, across[2];
-    if (!course_noise(&run->course, &last, &first)) {
-        return;
+    if (!(fabs(c->ds) > 0) || !course_noise(&run->course, &last, &first)) {
+        return; // without a change of entropy there is no ratio to be uncertain
     }
+    double slope = c->de / c->ds, across[2];
     c->var_de = last.energy + first.energy;
     c->covariance = last.both + first.both;
     c->var_ds = last.entropy + first.entropy;
