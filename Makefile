@@ -1,5 +1,5 @@
 # Pyrometer. The two commands of the README are `make demo` and `make check`; `make help` lists the rest.
-# Everything is built below build/$(MODE): release (default), debug, asan.
+# Everything is built below build/$(MODE): release (default), debug, asan, tsan.
 
 MODE ?= release
 VERSION := 0.1.0
@@ -21,6 +21,8 @@ CFLAGS_debug := -O0 -g
 CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
   -fsanitize=address,undefined,float-divide-by-zero,float-cast-overflow
 LDFLAGS_asan := -fsanitize=address,undefined
+CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+LDFLAGS_tsan := -fsanitize=thread
 CFLAGS ?= $(CFLAGS_$(MODE))
 WERROR ?= -Werror
 

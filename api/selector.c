@@ -130,7 +130,7 @@ static int take_matcher(struct selector *s, struct parser *p) {
         return fail(p, "a label's name");
     }
     struct selector_matcher *m = add(s, p, label);
-    enum matcher_op op;
+    enum matcher_op op = MATCH_IS;
     if (!m || take_op(p, &op) || !(m->value = take_text(p))) {
         return -1;
     }

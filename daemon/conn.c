@@ -198,7 +198,8 @@ static void refuse_message(struct conn *c, enum cut cut) {
 
 static void take_message(struct conn *c, enum cut cut, struct slice message) {
     c->messages++;
-    if (message.len > LARGE_BYTES && !memory_is_there(MEMORY_SHARE * message.len)) {
+    bool whole = cut == CUT_LINE || cut == CUT_FRAME; // else there is no message
+    if (whole && message.len > LARGE_BYTES && !memory_is_there(MEMORY_SHARE * message.len)) {
         cut = CUT_NO_MEMORY;
     }
     if (cut == CUT_LINE) {
