@@ -127,7 +127,8 @@ check-web: all ## the dashboard's tests alone, in Chromium
 	@scripts/web.sh test
 	@node tests/web/main.mjs
 unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen $(BIN)/bench-instruments $(BIN)/faultfs.so $(BIN)/faultmem.so
-torture: all unit-tests ## fault tests in full: each allocation, write, sync, rename fails in turn (make check tries a share)
+torture: all unit-tests ## fault tests in full: power cuts; each allocation, write, sync, rename fails in turn (make check tries a share)
+	@FAULTS=all $(BUILD)/tests/test_powercut
 	@FAULTS=all PYTHONDONTWRITEBYTECODE=1 python3 tests/e2e/suite.py -k Allocations -k Each torture tests/e2e test_memory test_trouble
 check-valgrind: ## the C unit tests and one whole daemon run under valgrind
 	@scripts/deps.sh
