@@ -10,7 +10,7 @@ BUILD := build/$(if $(filter release,$(MODE)),obj,$(MODE))
 BIN := $(if $(filter release,$(MODE)),build,$(BUILD))
 
 DAEMON_PACKAGES := libuv libmicrohttpd libcjson sqlite3 libzstd yaml-0.1 zlib libcurl gnutls
-CLI_PACKAGES := libcjson libcurl zlib yaml-0.1
+CLI_PACKAGES := libcjson libcurl zlib yaml-0.1 sqlite3 libzstd
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wstrict-prototypes \
   -Wmissing-prototypes -Wnull-dereference -Wdouble-promotion -Wundef -Wcast-qual -Wwrite-strings \
   -Wpointer-arith -Wimplicit-fallthrough -Wswitch-enum
@@ -43,7 +43,7 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(sort $(foreach d,$(1),$(wildcard $(d)/*.
 ROOM_OBJECTS := $(call objects,$(ROOMS)) $(BUILD)/api/assets.o
 DAEMON_OBJECTS := $(call objects,daemon)
 DAEMON_PARTS := $(filter-out $(BUILD)/daemon/main.o,$(DAEMON_OBJECTS))
-CLI_OBJECTS := $(call objects,cli base wire probes alerts config) \
+CLI_OBJECTS := $(call objects,cli base wire probes alerts config storage) \
   $(BUILD)/runs/view.o $(BUILD)/runs/rules.o
 CLIENT_OBJECTS := $(call objects,clients/c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))

@@ -48,6 +48,8 @@ int command_sync(const struct cli *cli, int count, char **words);
 int command_export(const struct cli *cli, int count, char **words);
 int command_rules(const struct cli *cli, int count, char **words);
 int command_reference(const struct cli *cli, int count, char **words);
+int command_check(const struct cli *cli, int count, char **words);
+int command_backup(const struct cli *cli, int count, char **words);
 
 // "pyrometer: ..." and a newline on standard error. Returns CLI_FAILED, so that a command can end
 // with it.

@@ -23,7 +23,9 @@ enum {
     EXPORT = 32,
     REFERENCE = 64,
     RULES = 128,
-    SYNC = 256
+    SYNC = 256,
+    CHECK_STORE = 512,
+    BACKUP = 1024
 };
 
 struct command {
@@ -77,6 +79,16 @@ static const struct command commands[] = {
      "Judges each run here, by the same thermometers and rules as the daemon, and lists what would "
      "have fired\n"
      "when. With --json: one object a run."},
+    {"check", CHECK_STORE, 0, 1, command_check, "[DIR]", "whether a store on disk is sound",
+     "Compares every checksum and asks SQLite of its pages; says which run, steps and column are "
+     "damaged.\n"
+     "DIR is the daemon's data directory, or a backup's file; without it, the one a daemon takes. "
+     "Only\n"
+     "reads, also beside a running daemon. Exit status 1 when something is damaged."},
+    {"backup", BACKUP, 1, 2, command_backup, "[DIR] FILE", "copy a store, also while it is written",
+     "The copy is of one moment, checked, and gets its name when it is found sound. To restore it, "
+     "put it\n"
+     "into an empty data directory as pyrometer.db."},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

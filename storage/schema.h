@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #define SCHEMA_APPLICATION_ID 0x5079726F // "Pyro"
+#define SCHEMA_VERSION_SEGMENTS 4        // the first that has the tables `segment` and `block`
 #define SCHEMA_STEP_BITS 43
 #define SCHEMA_ATTEMPT_MAX ((INT64_C(1) << 20) - 1)
 

@@ -54,6 +54,12 @@ void connection_close(struct connection *c) {
     *c = (struct connection){0};
 }
 
+int connection_keep_wal(struct connection *c) {
+    int is_on = 0;
+    int rc = sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, &is_on);
+    return rc == SQLITE_OK && is_on ? 0 : connection_fail(c);
+}
+
 int connection_fail(struct connection *c) {
     snprintf(c->error, sizeof c->error, "%s (SQLite %d)", sqlite3_errmsg(c->db),
              sqlite3_extended_errcode(c->db));

@@ -25,6 +25,9 @@ struct connection {
 int connection_open(struct connection *c, const char *path, int flags, const char *const *sql,
                     size_t n, struct buf *error) WARN_UNUSED;
 void connection_close(struct connection *c);
+// For connections of other processes than the daemon: even as the last one to close, it does not
+// checkpoint.
+int connection_keep_wal(struct connection *c) WARN_UNUSED;
 // The statement, reset and unbound, or NULL with c->error.
 sqlite3_stmt *connection_statement(struct connection *c, size_t which);
 // Runs a statement to its end; what it returns is ignored. Resets it.
