@@ -283,19 +283,15 @@ const struct setting config_table[] = {
      FIELD(storage.retention_s),
      .initial = "0",
      .max = UINT64_C(36500) * 86400,
-     .in_force = NOT_IN_FORCE,
-     .instead =
-         "nothing is deleted by age by this version; DELETE /api/v1/runs/{run} forgets a run",
-     .help = "How long runs are kept; 0 is for ever."},
+     .help = "How long the exact values of steps are kept once they are packed; plots of older "
+             "ones are drawn from buckets of 64 steps and more. 0 is for ever."},
     {.key = "storage.max_size",
      .type = &type_size,
      FIELD(storage.max_size_bytes),
      .initial = "0",
      .max = UINT64_C(1) << 60,
-     .in_force = NOT_IN_FORCE,
-     .instead = "the store's size is not bounded by this version; DELETE /api/v1/runs/{run} "
-                "forgets a run",
-     .help = "The most disk the store may take; 0 is no limit."},
+     .help = "The size of the database's file above which the exact values of the oldest runs' "
+             "oldest steps are deleted; their buckets stay. 0 is no limit."},
     {.key = "alerts.stall_after",
      .type = &type_seconds,
      FIELD(alerts.stall_after_s),

@@ -231,6 +231,11 @@ static bool checkpoint_is_worth(const struct live_run *l) {
     return l->checkpoint_bytes >= CHECKPOINT_SHARE * state_bytes;
 }
 
+// Whether steps may be deleted: only those behind a checkpoint may.
+static bool is_forgetful(const struct app *app) {
+    return app->config.storage.retention_s > 0 || app->config.storage.max_size_bytes > 0;
+}
+
 void live_resume(struct live_run *l) {
     l->last_activity_ns = clock_monotonic_ns();
     if (l->run->record.progress.status != RUN_RUNNING) {
@@ -361,8 +366,8 @@ void live_end(struct live_run *l, const char *status) {
     l->closing = ALERT_RECOVERED;
     l->run->record.progress.last_seen = now;
     set_status(l, s, now);
-    if (checkpoint_is_worth(l)) {
-        push_checkpoint(l); // of a short run the steps are less than its state
+    if (checkpoint_is_worth(l) || is_forgetful(l->app)) {
+        push_checkpoint(l); // of a short run that is kept the steps are less than its state
     }
 }
 

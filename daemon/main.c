@@ -345,6 +345,7 @@ static int start(struct app *app, struct buf *error) {
                    app->config.storage.durability == CONFIG_DURABILITY_FULL, error)) {
         return -1;
     }
+    store_limit(store, app->config.storage.retention_s, app->config.storage.max_size_bytes);
     app->figures->unclean_starts = store_was_unclean(store);
     if (store_was_unclean(store)) {
         log_warning(

@@ -13,11 +13,10 @@
 #define BATCH_BYTES (8u << 20)
 #define RETRY_S 1
 // The store's upkeep runs while the queue is empty, this often when it found nothing to do, and
-// between batches when this much is waiting for it.
+// between batches when much is waiting for it.
 #define UPKEEP_PAUSE_NS UINT64_C(250000000)
 #define UPKEEP_IDLE_NS UINT64_C(1000000000)
 #define UPKEEP_RETRY_NS UINT64_C(10000000000)
-#define UPKEEP_BACKLOG_BYTES ((int64_t)128 << 20)
 
 struct writer {
     pthread_t thread;
@@ -172,7 +171,7 @@ static bool upkeep(struct writer *w) {
 
 // Between batches, where so much is waiting to be packed that it should not wait for quiet.
 static void upkeep_under_load(struct writer *w) {
-    if (store_backlog_bytes(w->store) > UPKEEP_BACKLOG_BYTES) {
+    if (store_is_behind(w->store)) {
         upkeep(w);
     }
 }

@@ -159,6 +159,19 @@ static void trim(struct builder *builder, const struct backlog *b, bool more) {
     }
 }
 
+int upkeep_insert_tier(struct upkeep *u, int64_t attempt, enum segment_kind kind,
+                       const struct builder *builder, double time) {
+    struct builder *tier = builder_create(kind, tier_loose(1));
+    bool good = tier_build(builder, TIER_FIRST, tier) && builder_pack(tier, u->codec, &u->packed);
+    builder_destroy(tier);
+    u->grown_attempt = attempt;
+    if (!good) {
+        snprintf(u->c->error, sizeof u->c->error, "no memory to make a tier");
+        return -1;
+    }
+    return place_insert(u->c, attempt, &u->packed, time);
+}
+
 // The tier beside a segment: of attempts that have more than one.
 static int insert_tier(struct upkeep *u, const struct backlog *b, struct builder *builder,
                        bool more, double time) {
@@ -176,15 +189,7 @@ static int insert_tier(struct upkeep *u, const struct backlog *b, struct builder
     if (!more && !found) {
         return 0;
     }
-    struct builder *tier = builder_create(b->kind, tier_loose(1));
-    bool good = tier_build(builder, TIER_FIRST, tier) && builder_pack(tier, u->codec, &u->packed);
-    builder_destroy(tier);
-    u->grown_attempt = b->attempt;
-    if (!good) {
-        snprintf(u->c->error, sizeof u->c->error, "no memory to make a tier");
-        return -1;
-    }
-    return place_insert(u->c, b->attempt, &u->packed, time);
+    return upkeep_insert_tier(u, b->attempt, b->kind, builder, time);
 }
 
 // A small segment that is replaced goes with its piece of the tier, which was not merged: it was

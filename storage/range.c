@@ -314,6 +314,45 @@ static int read_span(struct reading *r, unsigned tier, int64_t from, int64_t to)
     return rc ? rc : read_span(r, tier - 1, from, to);
 }
 
+#define RAW_SQL(journal)                                                                           \
+    "SELECT coalesce((SELECT min(first_step) FROM segment WHERE attempt=?1 AND kind=?2 "           \
+    "AND level=0), (SELECT min(key)-?3 FROM " journal " WHERE key BETWEEN ?3 AND ?4), ?5)"
+static const char *const raw_sql[SEGMENT_KINDS] = {
+    [SEGMENT_STEPS] = RAW_SQL("step"),
+    [SEGMENT_MESSAGES] = RAW_SQL("scalars"),
+};
+
+// Where the exact values begin: older ones may have been deleted, but for their tiers.
+static int find_raw(struct reading *r, int64_t *first) {
+    const int64_t attempt = r->range->attempt;
+    const int64_t arguments[] = {attempt, r->range->kind, schema_key(attempt, 0),
+                                 schema_key(attempt, STEP_MAX), STEP_MAX};
+    *first = 0;
+    if (!raw_sql[r->range->kind]) {
+        return 0;
+    }
+    sqlite3_stmt *q = place_prepare(r->c, raw_sql[r->range->kind], arguments, 5);
+    int rc = q && sqlite3_step(q) == SQLITE_ROW ? 0 : -1;
+    if (rc == 0) {
+        *first = sqlite3_column_int64(q, 0);
+    } else if (q) {
+        connection_fail(r->c);
+    }
+    sqlite3_finalize(q);
+    return rc;
+}
+
+// Exact values, and the first tier where they are gone.
+static int read_exact(struct reading *r, int64_t from, int64_t to) {
+    int64_t first;
+    int rc = find_raw(r, &first);
+    if (rc == 0 && from < first) {
+        rc = read_span(r, 1, from, to < first ? to : first - 1);
+        from = first;
+    }
+    return rc ? rc : read_span(r, 0, from, to);
+}
+
 int range_read(struct reader *reader, struct range *range) {
     struct reading r = {
         .c = reader_connection(reader), .codec = reader_codec(reader), .range = range};
@@ -326,7 +365,7 @@ int range_read(struct reader *reader, struct range *range) {
     range->damage = (struct step_damage){0};
     range->entries = 0;
     step_init(&r.step);
-    int rc = read_span(&r, tier, from, to);
+    int rc = tier ? read_span(&r, tier, from, to) : read_exact(&r, from, to);
     step_free(&r.step);
     for (unsigned a = 0; a < AGGREGATES; a++) {
         free(r.chunks[a].values);

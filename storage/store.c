@@ -1,5 +1,6 @@
 #include "storage/store.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "storage/lock.h"
 #include "storage/schema.h"
@@ -13,6 +14,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <zstd.h>
+
+// What may wait to be packed: so much, or a share of the store's greatest size.
+#define BACKLOG_BYTES ((int64_t)128 << 20)
+#define BACKLOG_SHARE 4
 
 enum {
     SQL_BEGIN,
@@ -71,7 +76,9 @@ struct store {
     char *wal_path;
     struct upkeep *upkeep;
     int64_t backlog_bytes;
-    bool settled; // the log was emptied since the last upkeep that did something
+    double retention_s; // 0: for ever
+    int64_t max_bytes;  // 0: no limit
+    bool settled;       // the log was emptied since the last upkeep that did something
 };
 
 static int make_directory(const char *path, struct buf *error) {
@@ -358,7 +365,18 @@ static void truncate_log(struct store *s) {
     s->settled = rc == SQLITE_OK;
 }
 
+void store_limit(struct store *s, uint64_t retention_s, uint64_t max_bytes) {
+    s->retention_s = (double)retention_s;
+    s->max_bytes = max_bytes > INT64_MAX ? INT64_MAX : (int64_t)max_bytes;
+}
+
 int store_maintain(struct store *s, bool idle) {
+    double oldest = s->retention_s > 0 ? clock_wall_s() - s->retention_s : 0;
+    int removed = upkeep_retain(s->upkeep, oldest, s->max_bytes);
+    if (removed < 0) {
+        return -1;
+    }
+    s->settled = s->settled && removed == 0;
     int rc = upkeep_compact(s->upkeep);
     if (rc == 0) {
         s->backlog_bytes = 0;
@@ -370,15 +388,16 @@ int store_maintain(struct store *s, bool idle) {
         truncate_log(s);
     }
     s->settled = s->settled && rc == 0;
-    return rc;
+    return rc == 0 ? removed : rc; // both at once: neither waits for the other
 }
 
 void store_interrupt_after(struct store *s, int instructions, int (*interrupt)(void *)) {
     sqlite3_progress_handler(s->c.db, instructions, interrupt, NULL);
 }
 
-int64_t store_backlog_bytes(const struct store *s) {
-    return s->backlog_bytes;
+bool store_is_behind(const struct store *s) {
+    int64_t share = s->max_bytes / BACKLOG_SHARE;
+    return s->backlog_bytes > (share && share < BACKLOG_BYTES ? share : BACKLOG_BYTES);
 }
 
 int64_t store_wal_bytes(const struct store *s) {

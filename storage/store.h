@@ -62,14 +62,18 @@ int store_delete_run(struct store *s, int64_t run) WARN_UNUSED;
 
 // The first run and attempt ids that are free.
 int store_next_ids(struct store *s, int64_t *run, int64_t *attempt) WARN_UNUSED;
-// One bounded piece of upkeep, in transactions of its own: packs journal rows into blocks, deletes
-// what was forgotten, gives free pages back. `idle`: nothing else is to be written now. 1: there
-// may be more to do, 0: there is nothing, -1: it failed and changed nothing.
+// How much is kept of what lies in blocks: store_maintain() deletes the exact values of steps that
+// are older than retention_s, and while the database's file takes more than max_bytes the oldest
+// ones of the oldest runs. Tiers, events and alerts stay. 0: no limit.
+void store_limit(struct store *s, uint64_t retention_s, uint64_t max_bytes);
+// A bounded piece of upkeep, in transactions of its own: deletes what is not to be kept, packs
+// journal rows into blocks, gives free pages back. `idle`: nothing else is to be written now. 1:
+// there may be more to do, 0: there is nothing, -1: it failed and changed nothing.
 int store_maintain(struct store *s, bool idle) WARN_UNUSED;
 // For tests: asks `interrupt` every so many instructions of SQLite's whether to fail now.
 void store_interrupt_after(struct store *s, int instructions, int (*interrupt)(void *));
-// Bytes of steps put since the last upkeep that found nothing to pack.
-int64_t store_backlog_bytes(const struct store *s);
+// So much waits to be packed that upkeep should not wait for quiet.
+bool store_is_behind(const struct store *s);
 // Size of the write-ahead log in bytes.
 int64_t store_wal_bytes(const struct store *s);
 

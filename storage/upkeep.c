@@ -4,11 +4,13 @@
 #include "storage/schema.h"
 #include "storage/upkeep_state.h"
 
+#include <stdio.h>
 #include <string.h>
 
 // Free pages that are kept for what comes next, and how many are given back at a time.
 #define FREE_PAGES 64
 #define FREE_PAGES_BUSY 16384
+#define SLICE_PAGES 512
 #define SWEEP_ROWS 4096
 #define SWEEP_BYTES ((int64_t)4 << 20)
 
@@ -133,8 +135,20 @@ int upkeep_sweep(struct upkeep *u) {
     return upkeep_end(u->c, sweep(u->c, attempt));
 }
 
+int upkeep_give_back(struct upkeep *u, int64_t pages) {
+    int64_t before, after;
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%lld)", (long long)pages);
+    if (upkeep_integer(u->c, "PRAGMA freelist_count", NULL, 0, &before) < 0 ||
+        place_run(u->c, sql, NULL, 0) ||
+        upkeep_integer(u->c, "PRAGMA freelist_count", NULL, 0, &after) < 0) {
+        return -1;
+    }
+    return after < before; // a store without incremental vacuum keeps its pages
+}
+
 int upkeep_vacuum(struct upkeep *u, bool idle) {
-    int64_t free_pages, pages, after;
+    int64_t free_pages, pages;
     if (upkeep_integer(u->c, "PRAGMA freelist_count", NULL, 0, &free_pages) < 0 ||
         upkeep_integer(u->c, "PRAGMA page_count", NULL, 0, &pages) < 0) {
         return -1;
@@ -142,10 +156,5 @@ int upkeep_vacuum(struct upkeep *u, bool idle) {
     if (free_pages <= (idle ? FREE_PAGES + pages / 100 : FREE_PAGES_BUSY + pages / 4)) {
         return 0;
     }
-    const char *sql = "PRAGMA incremental_vacuum(512)";
-    if (place_run(u->c, sql, NULL, 0) ||
-        upkeep_integer(u->c, "PRAGMA freelist_count", NULL, 0, &after) < 0) {
-        return -1;
-    }
-    return after < free_pages; // a store without incremental vacuum keeps its pages
+    return upkeep_give_back(u, SLICE_PAGES);
 }

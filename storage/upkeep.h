@@ -23,6 +23,9 @@ struct codec *upkeep_codec(struct upkeep *u);
 int upkeep_compact(struct upkeep *u) WARN_UNUSED;
 int upkeep_merge(struct upkeep *u) WARN_UNUSED; // pieces of tiers
 int upkeep_sweep(struct upkeep *u) WARN_UNUSED;
+// Raw segments whose newest step is older than `oldest` (seconds since the epoch; 0: none), and
+// while the store takes more than max_bytes (0: any number) the oldest ones of the oldest runs.
+int upkeep_retain(struct upkeep *u, double oldest, int64_t max_bytes) WARN_UNUSED;
 // Gives free pages back to the file system. idle: all but a few of them.
 int upkeep_vacuum(struct upkeep *u, bool idle) WARN_UNUSED;
 

@@ -270,10 +270,6 @@ START_TEST(test_warnings) {
     config_warnings(&c, &messages);
     ck_assert_str_eq(
         buf_str(&messages),
-        "storage.retention: nothing is deleted by age by this version; DELETE /api/v1/runs/{run} "
-        "forgets a run\n"
-        "storage.max_size: the store's size is not bounded by this version; DELETE "
-        "/api/v1/runs/{run} forgets a run\n"
         "remote_write: nothing is written to other stores by this version; Prometheus can read "
         "/metrics\n");
     config_free(&c);
