@@ -68,26 +68,29 @@ $(BIN)/libpyrometer.a: $(CLIENT_OBJECTS)
 $(BIN)/libpyrometer.so: $(CLIENT_OBJECTS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared $(LDFLAGS_$(MODE)) $(LDFLAGS) -Wl,-z,relro,-z,now -Wl,-soname,libpyrometer.so.0 \
-	  -pthread -o $@ $^ -lm
+	  -pthread -o $@ $^ -lm -lz
 $(BIN)/pyrometer-demo: $(BUILD)/examples/digits.o $(BIN)/libpyrometer.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -lz
 $(BIN)/loadgen: $(call objects,bench base wire config)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 $(BIN)/bench-client: $(BUILD)/bench/clients/step.o $(BIN)/libpyrometer.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -lz
 $(BIN)/bench-instruments: $(call objects,bench/instruments base probes)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+$(BIN)/client-job: $(BUILD)/tests/clients/job.o $(BIN)/libpyrometer.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -lz
 # Loaded into a daemon by tests: never with a sanitizer of its own.
 $(BIN)/fault%.so: tests/e2e/fault%.c
 	$(call say,LINK,$@)
 	$(Q)$(CC) -std=gnu11 $(WARNINGS) $(WERROR) -O1 -fPIC -shared -o $@ $< -ldl
 $(BIN)/calibrate: $(call objects,tests/calibrate) $(BIN)/libpyrometer.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -lz
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(DAEMON_PARTS) $(ROOM_OBJECTS) $(BIN)/libpyrometer.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
@@ -126,7 +129,7 @@ bench-web: all ## how soon the dashboard is there, with 100 runs and one of 1,00
 check-web: all ## the dashboard's tests alone, in Chromium
 	@scripts/web.sh test
 	@node tests/web/main.mjs
-unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen $(BIN)/bench-instruments $(BIN)/faultfs.so $(BIN)/faultmem.so
+unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen $(BIN)/bench-instruments $(BIN)/faultfs.so $(BIN)/faultmem.so $(BIN)/client-job
 torture: all unit-tests ## fault tests in full: power cuts; each allocation, write, sync, rename fails in turn (make check tries a share)
 	@FAULTS=all $(BUILD)/tests/test_powercut
 	@FAULTS=all PYTHONDONTWRITEBYTECODE=1 python3 tests/e2e/suite.py -k Allocations -k Each torture tests/e2e test_memory test_trouble
@@ -160,6 +163,10 @@ install: all ## honours DESTDIR and PREFIX
 	install -D -m 755 $(BIN)/libpyrometer.so $(DESTDIR)$(PREFIX)/lib/libpyrometer.so.0
 	ln -sf libpyrometer.so.0 $(DESTDIR)$(PREFIX)/lib/libpyrometer.so
 	install -D -m 644 clients/c/pyrometer.h $(DESTDIR)$(PREFIX)/include/pyrometer.h
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/share/man/man3
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' clients/c/pyrometer.pc.in \
+	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/pyrometer.pc
+	install -m 644 clients/c/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|@BINDIR@|$(PREFIX)/bin|' systemd/pyrometerd.service \
 	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/pyrometerd.service

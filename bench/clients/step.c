@@ -22,7 +22,7 @@ static int ascending(const void *a, const void *b) {
 
 static struct pyrometer *open_run(const char *server) {
     static struct pyrometer_layer layers[LAYERS];
-    static char names[LAYERS][16];
+    static char names[LAYERS][24];
     char run[64];
     snprintf(run, sizeof run, "bench-c-%lld", (long long)now_us());
     for (int l = 0; l < LAYERS; l++) {

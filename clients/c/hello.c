@@ -128,6 +128,10 @@ void pyr_hello_write(struct pyr_text *out, const struct pyrometer_config *config
     }
     write_count(out, "batch_size", config->batch_size);
     write_count(out, "dataset_size", config->dataset_size);
+    if (config->on_alert) {
+        pyr_text_key(out, "notify");
+        pyr_text_literal(out, "true");
+    }
     pyr_text_key(out, "resume");
     if (config->rewind && first) {
         pyr_text_literal(out, "{\"rewind\":");

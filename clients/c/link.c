@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clients/c/backlog.h"
 #include "clients/c/clock.h"
 #include "clients/c/frame.h"
 #include "clients/c/reply.h"
@@ -27,6 +28,8 @@ enum {
     BROKEN_TIMEOUT_MS = 1000,
     BACKOFF_FIRST_MS = 100,
     BACKOFF_LAST_MS = 5000,
+    LOST_AFTER_MS = 20000, // without a word while something waits for an answer
+    TICK_MS = 1000, // while something waits; and what a kill can cost while there is no daemon
 };
 
 // Owned by the thread.
@@ -39,8 +42,11 @@ struct link {
     bool known;    // on an earlier one
     bool frames;   // steps go as binary frames on this connection
     int64_t deadline_ms;
-    uint64_t lines;        // and frames, written on this connection
+    uint64_t lines; // and frames, written on this connection
+    const struct pyr_queue *pinged_queue;
     uint64_t pinged_index; // the newest message before the last ping
+    int64_t heard_ms;      // when the daemon last spoke, or nothing was left to answer
+    int64_t away_ms;       // when the last connection ended
     bool pinged;           // its pong is still to come
     bool more;             // fill() left messages for the next round
     struct pyr_text out;
@@ -63,7 +69,7 @@ __attribute__((format(printf, 2, 3))) static void set_error(struct pyrometer *p,
 
 static bool wanted(struct pyrometer *p) {
     pthread_mutex_lock(&p->lock);
-    bool over = p->stop || p->counters.stopped || (p->ended && p->queue.count == 0);
+    bool over = p->stop || p->counters.stopped || (p->ended && p->queue.count == 0 && !p->spooling);
     pthread_mutex_unlock(&p->lock);
     return !over;
 }
@@ -73,6 +79,19 @@ static bool empty_wake(void *client) {
     eventfd_t unused;
     (void)eventfd_read(p->wake_fd, &unused);
     return wanted(p);
+}
+
+// The same while there is no connection: what comes meanwhile may not fill the memory.
+static bool empty_wake_away(void *client) {
+    struct pyrometer *p = client;
+    bool go_on = empty_wake(p);
+    pthread_mutex_lock(&p->lock);
+    bool crowded = pyr_queue_is_crowded(&p->queue);
+    pthread_mutex_unlock(&p->lock);
+    if (crowded) {
+        pyr_backlog_spill(p, false);
+    }
+    return go_on;
 }
 
 // --- what the daemon says ---
@@ -98,6 +117,9 @@ static void on_welcome(struct link *k, const struct pyr_reply *reply) {
     p->counters.reconnects += k->known;
     count_settled(p, pyr_queue_settle_step(&p->queue, durable));
     pthread_mutex_unlock(&p->lock);
+    if (p->spool) {
+        pyr_spool_hello_said(p->spool);
+    }
     k->welcomed = k->known = true;
     k->frames = reply->frames == PYR_FRAME_VERSION && !p->lines_only;
     k->backoff_ms = BACKOFF_FIRST_MS;
@@ -108,15 +130,23 @@ static void on_ack(struct pyrometer *p, int64_t step) {
     if (step > p->counters.last_acked_step) {
         p->counters.last_acked_step = step;
     }
+    count_settled(p, pyr_queue_settle_step(&p->flight, step));
     count_settled(p, pyr_queue_settle_step(&p->queue, step));
     pthread_mutex_unlock(&p->lock);
+}
+
+// With the lock held.
+static void settle_pinged(struct link *k) {
+    struct pyrometer *p = k->p;
+    struct pyr_queue *q = k->pinged_queue == &p->flight ? &p->flight : &p->queue;
+    count_settled(p, pyr_queue_settle_index(q, k->pinged_index));
 }
 
 static void on_pong(struct link *k) {
     struct pyrometer *p = k->p;
     k->pinged = false;
     pthread_mutex_lock(&p->lock);
-    count_settled(p, pyr_queue_settle_index(&p->queue, k->pinged_index));
+    settle_pinged(k);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -136,7 +166,8 @@ static void on_error(struct link *k, const struct pyr_reply *reply) {
     struct pyrometer *p = k->p;
     set_error(p, "%s: %s: %s", p->server, reply->code, reply->message);
     pthread_mutex_lock(&p->lock);
-    if (reply->line > 0 && pyr_queue_refuse_line(&p->queue, (uint64_t)reply->line)) {
+    if (reply->line > 0 && (pyr_queue_refuse_line(&p->flight, (uint64_t)reply->line) ||
+                            pyr_queue_refuse_line(&p->queue, (uint64_t)reply->line))) {
         p->counters.refused++;
         count_settled(p, 0);
     }
@@ -160,6 +191,8 @@ static void on_line(struct link *k, const char *line, size_t n) {
         on_ack(k->p, reply.step);
     } else if (strcmp(reply.type, "pong") == 0) {
         on_pong(k);
+    } else if (strcmp(reply.type, "alert") == 0 && k->p->on_alert) {
+        k->p->on_alert(k->p->alert_context, line);
     } else if (strcmp(reply.type, "error") == 0) {
         on_error(k, &reply);
     }
@@ -173,6 +206,7 @@ static void take_lines(struct link *k) {
         if (!end) {
             break;
         }
+        *end = '\0';
         on_line(k, line, (size_t)(end - line));
         at += (size_t)(end - line) + 1;
     }
@@ -190,7 +224,7 @@ static void on_close(struct link *k) {
     struct pyrometer *p = k->p;
     pthread_mutex_lock(&p->lock);
     if (k->pinged && !k->broken && k->out_sent == k->out.length) {
-        count_settled(p, pyr_queue_settle_index(&p->queue, k->pinged_index));
+        settle_pinged(k);
     }
     pthread_mutex_unlock(&p->lock);
     set_error(p, "%s: the daemon closed the connection", p->server);
@@ -201,6 +235,7 @@ static void receive(struct link *k) {
     ssize_t n = recv(k->fd, k->in + k->in_length, sizeof k->in - k->in_length, 0);
     if (n > 0) {
         k->in_length += (size_t)n;
+        k->heard_ms = pyr_clock_ms();
         take_lines(k);
     } else if (n == 0) {
         on_close(k);
@@ -215,15 +250,18 @@ static void receive(struct link *k) {
 // The next message; else NULL, and *ping when one is due.
 static struct pyr_message *take_message(struct link *k, bool *ping) {
     struct pyrometer *p = k->p;
+    struct pyr_queue *source = pyr_backlog_source(p);
     pthread_mutex_lock(&p->lock);
-    struct pyr_message *m = pyr_queue_take(&p->queue);
-    const struct pyr_message *tail = p->queue.tail;
+    struct pyr_message *m = pyr_queue_take(source);
+    const struct pyr_message *tail = source->tail;
+    uint64_t pinged = k->pinged_queue == source ? k->pinged_index : 0;
     if (m) {
         m->scalars_apart = k->frames && pyr_message_fits_frame(m) && pyr_message_has_scalars(m);
         k->lines += m->scalars_apart ? 2 : 1;
         m->line = k->lines;
         p->counters.sent++;
-    } else if (!k->pinged && tail && tail->kind != PYR_STEP && tail->index > k->pinged_index) {
+    } else if (!k->pinged && tail && tail->kind != PYR_STEP && tail->index > pinged) {
+        k->pinged_queue = source;
         k->pinged_index = tail->index;
         k->pinged = *ping = true;
         k->lines++;
@@ -277,6 +315,41 @@ static bool overdue(const struct link *k) {
     return (!k->welcomed || k->broken) && pyr_clock_left_ms(k->deadline_ms) == 0;
 }
 
+// For the daemon to settle something. When not, its silence means nothing.
+static bool is_waiting(struct link *k) {
+    struct pyrometer *p = k->p;
+    pthread_mutex_lock(&p->lock);
+    bool waiting = p->queue.count > 0 || p->flight.count > 0;
+    pthread_mutex_unlock(&p->lock);
+    if (!waiting) {
+        k->heard_ms = pyr_clock_ms();
+    }
+    return waiting;
+}
+
+// Silence ends a connection; and so does a daemon that does not keep up, when the rest can wait on
+// disk: what was sent and is not settled must go there before what follows it.
+static void check_pace(struct link *k) {
+    struct pyrometer *p = k->p;
+    if (k->alive && is_waiting(k) && pyr_clock_ms() - k->heard_ms > LOST_AFTER_MS) {
+        set_error(p, "%s: nothing heard for %d s", p->server, LOST_AFTER_MS / 1000);
+        k->alive = false;
+    }
+    pthread_mutex_lock(&p->lock);
+    bool crowded = pyr_queue_is_crowded(&p->queue);
+    bool untouched = p->queue.unsent == p->queue.head;
+    pthread_mutex_unlock(&p->lock);
+    if (!crowded || !pyr_backlog_can_spill(p)) {
+        return;
+    }
+    if (untouched) {
+        pyr_backlog_spill(p, false);
+    } else {
+        set_error(p, "%s: the daemon does not keep up; steps wait on disk", p->server);
+        k->alive = false;
+    }
+}
+
 static void wait_and_receive(struct link *k) {
     bool pending = !k->broken && k->out_sent < k->out.length;
     bool bounded = !k->welcomed || k->broken;
@@ -284,7 +357,7 @@ static void wait_and_receive(struct link *k) {
         {.fd = k->fd, .events = (short)(POLLIN | (pending ? POLLOUT : 0))},
         {.fd = k->p->wake_fd, .events = POLLIN},
     };
-    int timeout_ms = bounded ? pyr_clock_left_ms(k->deadline_ms) : -1;
+    int timeout_ms = bounded ? pyr_clock_left_ms(k->deadline_ms) : is_waiting(k) ? TICK_MS : -1;
     int n = poll(polled, 2, k->more && !pending ? 0 : timeout_ms);
     if (n > 0 && polled[1].revents) {
         (void)empty_wake(k->p);
@@ -306,12 +379,15 @@ static void begin(struct link *k) {
     k->alive = true;
     k->welcomed = k->pinged = k->broken = false;
     k->pinged_index = 0;
+    k->pinged_queue = NULL;
+    k->heard_ms = pyr_clock_ms();
     k->in_length = k->out_sent = 0;
     k->out.length = 0;
     k->out.failed = false;
     k->lines = 1;
     k->deadline_ms = pyr_clock_ms() + WELCOME_TIMEOUT_MS;
     pyr_text_add(&k->out, hello->data, hello->length);
+    pyr_backlog_rewind(k->p);
     pthread_mutex_lock(&k->p->lock);
     pyr_queue_resend(&k->p->queue);
     pthread_mutex_unlock(&k->p->lock);
@@ -324,8 +400,11 @@ static void serve(struct link *k) {
         flush(k);
         if (k->alive) {
             wait_and_receive(k);
+            pyr_backlog_settled(k->p);
+            check_pace(k);
         }
     }
+    k->away_ms = pyr_clock_ms();
     pthread_mutex_lock(&k->p->lock);
     k->p->counters.connected = false;
     pthread_mutex_unlock(&k->p->lock);
@@ -346,8 +425,11 @@ static void back_off(struct link *k) {
     struct pollfd polled = {.fd = k->p->wake_fd, .events = POLLIN};
     int left;
     while (wanted(k->p) && (left = pyr_clock_left_ms(deadline)) > 0) {
-        if (poll(&polled, 1, left) > 0) {
-            (void)empty_wake(k->p);
+        if (poll(&polled, 1, left < TICK_MS ? left : TICK_MS) > 0) {
+            (void)empty_wake_away(k->p);
+        }
+        if (pyr_clock_ms() - k->away_ms >= TICK_MS) {
+            pyr_backlog_spill(k->p, false);
         }
     }
 }
@@ -356,7 +438,7 @@ static void run(struct link *k) {
     struct pyrometer *p = k->p;
     while (wanted(p)) {
         const char *why = NULL;
-        k->fd = pyr_address_connect(&p->address, p->wake_fd, empty_wake, p, &why);
+        k->fd = pyr_address_connect(&p->address, p->wake_fd, empty_wake_away, p, &why);
         if (k->fd >= 0) {
             p->fd = k->fd;
             serve(k);
@@ -369,6 +451,36 @@ static void run(struct link *k) {
     }
 }
 
+// The daemon refused for good: the rest of the run waits on disk for another try.
+static void keep(struct pyrometer *p) {
+    struct pollfd polled = {.fd = p->wake_fd, .events = POLLIN};
+    for (bool go_on = true; go_on && pyr_backlog_can_spill(p);) {
+        if (poll(&polled, 1, TICK_MS) > 0) {
+            eventfd_t unused;
+            (void)eventfd_read(p->wake_fd, &unused);
+        }
+        pyr_backlog_spill(p, false);
+        pthread_mutex_lock(&p->lock);
+        go_on = !p->stop;
+        pthread_mutex_unlock(&p->lock);
+    }
+}
+
+// What is left when the job closes the client.
+static void put_away(struct pyrometer *p) {
+    pyr_backlog_rewind(p);
+    pthread_mutex_lock(&p->lock);
+    bool left = p->queue.count > 0;
+    bool refused = p->counters.stopped;
+    pthread_mutex_unlock(&p->lock);
+    if (refused) {
+        keep(p);
+    }
+    if (left || refused) {
+        pyr_backlog_spill(p, true);
+    }
+}
+
 void *pyr_link_run(void *client) {
     struct pyrometer *p = client;
     (void)uselocale(p->locale);
@@ -377,7 +489,13 @@ void *pyr_link_run(void *client) {
         k->p = p;
         k->backoff_ms = BACKOFF_FIRST_MS;
         k->random = (uint64_t)pyr_clock_ms() ^ ((uint64_t)p->owner << 32) ^ (uintptr_t)p ^ 1;
+        k->away_ms = pyr_clock_ms();
+        if (p->spool) {
+            pyr_spool_adopt(p->spool);
+            pyr_backlog_spill(p, false); // tells the counters
+        }
         run(k);
+        put_away(p);
         pyr_text_free(&k->out);
         free(k);
     } else {

@@ -171,6 +171,23 @@ struct pyr_message *pyr_message_end(const char *status) {
     return message_of_text(PYR_END, &line);
 }
 
+struct pyr_message *pyr_message_line(const char *line, size_t n) {
+    static const char head[] = "{\"type\":\"step\",\"step\":";
+    struct pyr_message *m = malloc(sizeof *m + n + 1);
+    if (!m) {
+        return NULL;
+    }
+    bool is_step = n > sizeof head && memcmp(line, head, sizeof head - 1) == 0;
+    *m = (struct pyr_message){.kind = is_step ? PYR_STEP : PYR_EVENT,
+                              .step = is_step ? strtoll(line + sizeof head - 1, NULL, 10) : 0,
+                              .bytes = sizeof *m + n + 1,
+                              .is_line = true,
+                              .text = (char *)(m + 1)};
+    memcpy(m->text, line, n);
+    m->text[n] = '\0';
+    return m;
+}
+
 static void write_member(struct pyr_text *out, const char *key, double x) {
     if (pyrometer_is_measured(x)) {
         pyr_text_key(out, key);
@@ -229,12 +246,12 @@ static void write_step(const struct pyr_message *m, struct pyr_text *out) {
 }
 
 bool pyr_message_has_scalars(const struct pyr_message *m) {
-    return m->kind == PYR_STEP && m->copy->scalar_count > 0;
+    return m->kind == PYR_STEP && !m->is_line && m->copy->scalar_count > 0;
 }
 
 bool pyr_message_fits_frame(const struct pyr_message *m) {
     const struct pyr_step_copy *s = m->copy;
-    if (m->kind != PYR_STEP || s->column_count > PYR_FRAME_COLUMNS_MAX ||
+    if (m->kind != PYR_STEP || m->is_line || s->column_count > PYR_FRAME_COLUMNS_MAX ||
         pyrometer_is_measured(s->loss_after) || pyrometer_is_measured(s->val_loss)) {
         return false;
     }
@@ -274,7 +291,7 @@ static void write_frame(const struct pyr_message *m, struct pyr_text *out) {
 void pyr_message_write(const struct pyr_message *m, bool frame, struct pyr_text *out) {
     if (m->kind == PYR_STEP && frame) {
         write_frame(m, out);
-    } else if (m->kind == PYR_STEP) {
+    } else if (m->kind == PYR_STEP && !m->is_line) {
         write_step(m, out);
     } else {
         pyr_text_literal(out, m->text);

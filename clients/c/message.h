@@ -17,11 +17,12 @@ struct pyr_message {
     int64_t step;       // of a step
     uint64_t index;     // 1, 2, 3, ... in the order of queueing
     uint64_t line;      // its number on the present connection, 0: not written yet
+    bool is_line;       // a step that is kept as its line, not as a copy of its numbers
     bool scalars_apart; // of a step written as a frame: its scalars went before it, as line - 1
     size_t bytes;       // memory taken, this struct included
     union {
         struct pyr_step_copy *copy; // of a step, in the same allocation
-        char *text;                 // of anything else: the line, in the same allocation
+        char *text;                 // else: the line, in the same allocation
     };
 };
 
@@ -29,6 +30,8 @@ struct pyr_message {
 struct pyr_message *pyr_message_step(const struct pyrometer_step *step, size_t layer_count);
 struct pyr_message *pyr_message_event(int64_t step, const char *name, const char *data_json);
 struct pyr_message *pyr_message_end(const char *status);
+// A line that was written before, with its line feed.
+struct pyr_message *pyr_message_line(const char *line, size_t n);
 
 // Whether the step can go as a frame (clients/c/frame.h): it has no loss_after, no val_loss and no
 // statistic of the job's own. Its scalars, where it has some, then go before it in a line.

@@ -2,6 +2,7 @@
 #include "clients/c/client.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,9 @@
 #include "clients/c/clock.h"
 #include "clients/c/hello.h"
 
-enum { QUEUE_BYTES_DEFAULT = 16 * 1024 * 1024, TOKEN_MAX = 4096, CLOSE_TIMEOUT_MS = 1000 };
+#define SPOOL_BYTES_DEFAULT (UINT64_C(1) << 30)
+
+enum { QUEUE_BYTES_DEFAULT = 16 * 1024 * 1024, TOKEN_MAX = 4096, CLOSE_TIMEOUT_MS = 2000 };
 
 static const char server_default[] = "127.0.0.1:27315";
 
@@ -25,6 +28,8 @@ void pyr_client_wake(struct pyrometer *p) {
 
 void pyr_client_free(struct pyrometer *p) {
     pyr_queue_clear(&p->queue);
+    pyr_queue_clear(&p->flight);
+    pyr_spool_free(p->spool);
     pyr_text_free(&p->hello_first);
     pyr_text_free(&p->hello_again);
     pthread_cond_destroy(&p->changed);
@@ -60,6 +65,41 @@ static const char *server_of(const struct pyrometer_config *config) {
     return server && server[0] ? server : server_default;
 }
 
+// Where spools are: as configured, else $PYROMETER_SPOOL, else below $XDG_STATE_HOME, else
+// ~/.local/state. False: nowhere.
+static bool spool_root(const struct pyrometer_config *config, char root[PATH_MAX]) {
+    const char *named = config->spool ? config->spool : getenv("PYROMETER_SPOOL");
+    const char *state = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    int n = 0;
+    if (named) {
+        n = snprintf(root, PATH_MAX, "%s", named);
+    } else if (state && state[0]) {
+        n = snprintf(root, PATH_MAX, "%s/pyrometer/spool", state);
+    } else if (home && home[0]) {
+        n = snprintf(root, PATH_MAX, "%s/.local/state/pyrometer/spool", home);
+    }
+    return n > 0 && n < PATH_MAX;
+}
+
+// The spool's hellos go without the token: a directory of recordings is no place for it.
+static bool prepare_spool(struct pyrometer *p, const struct pyrometer_config *config) {
+    char root[PATH_MAX];
+    if (!spool_root(config, root)) {
+        return true;
+    }
+    struct pyr_text first = {0}, again = {0};
+    pyr_hello_write(&first, config, NULL, true);
+    pyr_hello_write(&again, config, NULL, false);
+    uint64_t bytes_max = config->spool_bytes ? config->spool_bytes : SPOOL_BYTES_DEFAULT;
+    if (!first.failed && !again.failed) {
+        p->spool = pyr_spool_new(root, config->run, &first, &again, bytes_max);
+    }
+    pyr_text_free(&first);
+    pyr_text_free(&again);
+    return p->spool != NULL;
+}
+
 // Fills what is fixed. 0 or a negative errno value with the reason in open_error.
 static int prepare(struct pyrometer *p, const struct pyrometer_config *config) {
     char from_file[TOKEN_MAX];
@@ -84,12 +124,17 @@ static int prepare(struct pyrometer *p, const struct pyrometer_config *config) {
     locale_t before = uselocale(p->locale);
     pyr_hello_write(&p->hello_first, config, token, true);
     pyr_hello_write(&p->hello_again, config, token, false);
+    bool has_spool = prepare_spool(p, config);
     (void)uselocale(before);
     p->rewind_step = config->rewind ? config->rewind_step : INT64_MAX;
     p->layer_count = config->layer_count;
     p->lines_only = config->lines_only;
     p->queue.bytes_max = config->queue_bytes ? config->queue_bytes : QUEUE_BYTES_DEFAULT;
-    return p->server && !p->hello_first.failed && !p->hello_again.failed ? 0 : -ENOMEM;
+    p->flight.bytes_max = SIZE_MAX / 2;
+    p->on_alert = config->on_alert;
+    p->alert_context = config->alert_context;
+    bool whole = p->server && !p->hello_first.failed && !p->hello_again.failed && has_spool;
+    return whole ? 0 : -ENOMEM;
 }
 
 // The thread takes no signals: they are the job's.
@@ -156,6 +201,7 @@ void pyrometer_close(struct pyrometer *p) {
     int rc = usable(p);
     if (rc == -ECHILD) {
         close(p->wake_fd);
+        pyr_spool_after_fork(p->spool);
         if (p->fd >= 0) {
             close(p->fd);
         }
@@ -188,7 +234,7 @@ void pyrometer_close(struct pyrometer *p) {
 
 // With the lock held: 0 when m went into the queue.
 static int append(struct pyrometer *p, struct pyr_message *m) {
-    if (p->counters.stopped) {
+    if (p->counters.stopped && (!p->spool || p->spool_failed)) {
         return -ECONNABORTED;
     }
     if (p->ended) {
@@ -214,7 +260,7 @@ static int append(struct pyrometer *p, struct pyr_message *m) {
 static int queue_message(struct pyrometer *p, struct pyr_message *m) {
     pthread_mutex_lock(&p->lock);
     int rc = m ? append(p, m) : -ENOMEM;
-    bool wake = rc == 0 && p->queue.unsent == m;
+    bool wake = rc == 0 && (p->queue.unsent == m || pyr_queue_is_crowded(&p->queue));
     p->counters.dropped += rc < 0 && !(m && m->kind == PYR_END);
     pthread_mutex_unlock(&p->lock);
     if (wake) {
@@ -262,7 +308,7 @@ int pyrometer_finish(struct pyrometer *p, const char *status, int timeout_ms) {
     rc = queue_message(p, pyr_message_end(status ? status : "completed"));
     rc = rc == -ESHUTDOWN ? 0 : rc; // queued by an earlier call
     pthread_mutex_lock(&p->lock);
-    while (rc == 0 && p->queue.count > 0 && !p->counters.stopped) {
+    while (rc == 0 && (p->queue.count > 0 || p->spooling) && !p->counters.stopped) {
         rc = -pthread_cond_timedwait(&p->changed, &p->lock, &deadline);
     }
     if (p->counters.stopped) {
@@ -281,10 +327,11 @@ int pyrometer_counters(struct pyrometer *p, struct pyrometer_counters *out) {
     }
     pthread_mutex_lock(&p->lock);
     *out = p->counters;
+    out->dropped += p->spool_dropped;
     out->queued = p->queue.count;
     out->queued_bytes = p->queue.bytes;
     pthread_mutex_unlock(&p->lock);
-    out->lag = out->queued > 0 && out->last_step > out->last_acked_step
+    out->lag = out->queued + out->spooled > 0 && out->last_step > out->last_acked_step
                    ? out->last_step - out->last_acked_step
                    : 0;
     return 0;

@@ -14,10 +14,11 @@
 //
 // It never hurts the job. A call copies its arguments and appends the copy to a bounded queue;
 // connecting, writing numbers as text, sending and waiting are done by a thread of the library's
-// own. Only pyrometer_finish() (up to its timeout) and pyrometer_close() (up to a second) wait. No
-// signal is raised, nothing is printed, the process is never ended, the locale is left alone. A
-// daemon that is absent, restarts or refuses costs nothing but a full queue, and what did not fit
-// is counted.
+// own. Only pyrometer_finish() (up to its timeout) and pyrometer_close() (up to two seconds) wait.
+// No signal is raised, nothing is printed, the process is never ended, the locale is left alone.
+// While a daemon is absent or refuses, steps go to a spool on disk (clients/c/spool.h): the run's
+// next start or `pyrometer sync` delivers what this process could not. What fits nowhere is
+// counted.
 //
 // Steps go as binary frames to a daemon that reads them: statistics as float32, but for w_var and
 // what float32 cannot hold, which go as float64, as do loss, lr and time. A step with loss_after,
@@ -92,6 +93,11 @@ struct pyrometer_tag {
     const char *value;
 };
 
+// An alert of the run that fires or resolves: one JSON object, as the REST API shows it, valid
+// during the call. Called by the library's thread; it should not take long, and may call nothing
+// here but pyrometer_event(), pyrometer_counters() and pyrometer_last_error().
+typedef void pyrometer_alert(void *context, const char *json);
+
 // Everything but run, layers and layer_count may be left zero.
 struct pyrometer_config {
     const char *server; // "host:port", "[::1]:port" or "unix:/path"; NULL: $PYROMETER_SERVER, else
@@ -109,10 +115,15 @@ struct pyrometer_config {
     const struct pyrometer_layer *layers;
     size_t layer_count;
     bool rewind; // the job went back to a checkpoint: steps after rewind_step are superseded.
-    int64_t rewind_step; // Without rewind, steps that the daemon has already are skipped.
-    size_t queue_bytes;  // bound of the queue in memory, 0: 16 MiB
-    bool lines_only;     // steps as lines of JSON, with every digit, even to a daemon that reads
-                         // frames
+    int64_t rewind_step;  // Without rewind, steps that the daemon has already are skipped.
+    size_t queue_bytes;   // bound of the queue in memory, 0: 16 MiB
+    const char *spool;    // where what cannot be sent waits on disk; NULL: $PYROMETER_SPOOL, else
+                          // ~/.local/state/pyrometer/spool; "", of either: in memory only
+    uint64_t spool_bytes; // bound of this run's spool, 0: 1 GiB
+    pyrometer_alert *on_alert; // NULL: the daemon is not asked for alerts
+    void *alert_context;       // handed to on_alert
+    bool lines_only; // steps as lines of JSON, with every digit, even to a daemon that reads
+                     // frames
 };
 
 // Eleven per-layer statistics, named as on the wire. pyrometer_not_measured() where not known.
@@ -157,6 +168,7 @@ struct pyrometer_counters {
     uint64_t refused;        // messages that the daemon refused; the reason is in the last error
     uint64_t dropped;        // messages that were not queued: queue full, wrong order, stopped
     uint64_t reconnects;     // connections made after the first
+    uint64_t spooled;        // messages waiting on disk, now
     uint64_t queued;         // messages waiting for the daemon, now
     uint64_t queued_bytes;   // memory they take, now
     int64_t last_step;       // the newest step queued, -1: none
@@ -187,8 +199,8 @@ PYROMETER_API int pyrometer_event(struct pyrometer *p, int64_t step, const char 
 // then ignored). -ECONNABORTED: the daemon refused for good.
 PYROMETER_API int pyrometer_finish(struct pyrometer *p, const char *status, int timeout_ms);
 
-// Stops the thread and frees the handle. What is still queued is lost: call pyrometer_finish()
-// first.
+// Stops the thread and frees the handle. What is still queued goes to the spool; without one it is
+// lost: call pyrometer_finish() first.
 PYROMETER_API void pyrometer_close(struct pyrometer *p);
 
 PYROMETER_API int pyrometer_counters(struct pyrometer *p, struct pyrometer_counters *out);

@@ -37,9 +37,23 @@ void pyr_queue_resend(struct pyr_queue *q) {
     q->unsent = q->head;
 }
 
+void pyr_queue_push_front(struct pyr_queue *q, struct pyr_message *m) {
+    if (!q->unsent || q->unsent == q->head) {
+        q->unsent = m;
+    }
+    m->next = q->head;
+    q->head = m;
+    q->tail = q->tail ? q->tail : m;
+    q->bytes += m->bytes;
+    q->count++;
+}
+
+bool pyr_queue_is_crowded(const struct pyr_queue *q) {
+    return q->bytes > q->bytes_max / 2;
+}
+
 // `previous` stands before m, NULL when m is the head.
-static void unlink_message(struct pyr_queue *q, struct pyr_message *previous,
-                           struct pyr_message *m) {
+static void take_out(struct pyr_queue *q, struct pyr_message *previous, struct pyr_message *m) {
     if (previous) {
         previous->next = m->next;
     } else {
@@ -53,7 +67,20 @@ static void unlink_message(struct pyr_queue *q, struct pyr_message *previous,
     }
     q->bytes -= m->bytes;
     q->count--;
+}
+
+static void unlink_message(struct pyr_queue *q, struct pyr_message *previous,
+                           struct pyr_message *m) {
+    take_out(q, previous, m);
     free(m);
+}
+
+struct pyr_message *pyr_queue_pop(struct pyr_queue *q) {
+    struct pyr_message *m = q->head;
+    if (m) {
+        take_out(q, NULL, m);
+    }
+    return m;
 }
 
 uint64_t pyr_queue_settle_step(struct pyr_queue *q, int64_t step) {

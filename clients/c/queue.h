@@ -20,6 +20,13 @@ bool pyr_queue_append(struct pyr_queue *q, struct pyr_message *m);
 // The next message to send, NULL: none. It stays in the queue.
 struct pyr_message *pyr_queue_take(struct pyr_queue *q);
 
+// The oldest, which leaves the queue and is the caller's to free; NULL: none.
+struct pyr_message *pyr_queue_pop(struct pyr_queue *q);
+// Puts it back.
+void pyr_queue_push_front(struct pyr_queue *q, struct pyr_message *m);
+// Whether more than half of the bound is taken.
+bool pyr_queue_is_crowded(const struct pyr_queue *q);
+
 // Everything in the queue is to be sent again.
 void pyr_queue_resend(struct pyr_queue *q);
 

@@ -31,6 +31,11 @@ struct fake {
     size_t length;
 };
 
+// All tests are one run, each in a process of its own: none is to find another's steps.
+static inline void without_spool(void) {
+    (void)setenv("PYROMETER_SPOOL", "", 1);
+}
+
 static inline void fake_listen(struct fake *f) {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof at;

@@ -321,6 +321,7 @@ START_TEST(statistics_by_hand) {
 END_TEST
 
 int main(void) {
+    without_spool();
     TCase *test = tcase_create("client");
     tcase_add_test(test, hello_says_the_configuration);
     tcase_add_test(test, steps_are_sent_and_acknowledged);

@@ -220,6 +220,7 @@ static void tear_down(void) {
 }
 
 int main(void) {
+    without_spool();
     TCase *test = tcase_create("client frames");
     tcase_add_checked_fixture(test, set_up, tear_down);
     tcase_add_test(test, steps_go_as_frames);

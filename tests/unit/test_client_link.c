@@ -270,6 +270,7 @@ START_TEST(rewind_is_said_once) {
 END_TEST
 
 int main(void) {
+    without_spool();
     TCase *test = tcase_create("client_link");
     tcase_add_loop_test(test, reconnect_sends_what_was_not_stored, 0, 2);
     tcase_add_test(test, events_are_sent_until_the_daemon_read_them);

@@ -150,7 +150,8 @@ def _float32_keeps(values: Sequence[Any]) -> bool:
     """For finite numbers; a TypeError or OverflowError for anything else, None and NaN too."""
     if not math.isfinite(sum(values)):
         raise OverflowError
-    low, high = (min(map(abs, values)), max(map(abs, values))) if values else (1.0, 1.0)
+    sizes: list[float] = list(map(abs, values)) or [1.0]
+    low, high = min(sizes), max(sizes)
     return high <= FLOAT32_MAX and (low >= FLOAT32_MIN or
                                     not any(0 < abs(x) < FLOAT32_MIN for x in values))
 

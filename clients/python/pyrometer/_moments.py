@@ -39,7 +39,7 @@ class Exact:
         table = torch.zeros(10, sum(counts), device=self._params[0].device, dtype=torch.float64)
         self._table = table
         self._sums = table.new_zeros(len(counts), SUMS)
-        self._layers = list(zip(table[1:].split(counts, 1), table[1].split(counts),
+        self._layers = list(zip(torch.split(table[1:], counts, 1), torch.split(table[1], counts),
                                 self._sums[:, :9].unbind(), self._sums[:, 9].unbind(),
                                 self._sums[:, 10].unbind()))
 

@@ -124,6 +124,11 @@ class Queue:
         with self._lock:
             return 2 * self._bytes > self._limit
 
+    def is_sending(self) -> bool:
+        """Something that is not on disk has been sent and is not acknowledged."""
+        with self._lock:
+            return any(entry.segment is None for entry in self._unacked)
+
     def resume(self, last: int) -> None:
         """A new connection: what this process sent before and is on disk need not go over it."""
         with self._lock:

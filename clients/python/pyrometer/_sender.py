@@ -289,6 +289,8 @@ class _Connection:
                 self._wait(selector)
                 self._remove_delivered()
                 if self._queue.is_crowded():
+                    if self._queue.is_sending():  # what is on its way has to go to disk first
+                        raise ConnectionError("the daemon does not keep up with the job")
                     self._sender.spill()
                 self._check_silence()
         return False

@@ -263,7 +263,7 @@ def _start_copy(flat: Tensor) -> Callable[[], list[float]]:
     with torch.cuda.device(flat.device):
         host = torch.empty(flat.shape, dtype=flat.dtype, pin_memory=True)
         host.copy_(flat, non_blocking=True)
-        done = torch.cuda.Event()
+        done: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
         done.record()
 
     def wait() -> list[float]:
@@ -273,7 +273,7 @@ def _start_copy(flat: Tensor) -> Callable[[], list[float]]:
     return wait
 
 
-def hook_optimizer(optimizer: Optimizer, before: Callable[[], None],
+def hook_optimizer(optimizer: Any, before: Callable[[], None],
                    after: Callable[[], None]) -> Callable[[], None]:
     """Calls `before` and `after` around every optimizer.step(); returns what undoes it."""
     if hasattr(optimizer, "register_step_pre_hook"):

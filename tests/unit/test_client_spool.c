@@ -1,0 +1,182 @@
+// The C client's spool: what was appended comes back in order, whatever happened to the files.
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clients/c/spool.h"
+#include "tests/unit/fake_daemon.h"
+
+static char root[64];
+
+static void make_root(void) {
+    snprintf(root, sizeof root, "/tmp/pyrometer-spool-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(root));
+}
+
+static void remove_root(void) {
+    ck_assert_int_eq(rmdir(root), 0); // every test leaves nothing
+}
+
+static struct pyr_spool *open_spool(uint64_t bytes_max) {
+    struct pyr_text hello = {0};
+    pyr_text_literal(&hello, "{\"type\":\"hello\",\"run\":\"r\"}\n");
+    struct pyr_spool *s = pyr_spool_new(root, "r", &hello, &hello, bytes_max);
+    ck_assert_ptr_nonnull(s);
+    pyr_text_free(&hello);
+    return s;
+}
+
+static void append(struct pyr_spool *s, int step, size_t padding) {
+    struct pyr_text line = {0};
+    pyr_text_literal(&line, "{\"type\":\"step\",\"step\":");
+    pyr_text_integer(&line, step);
+    pyr_text_literal(&line, ",\"x\":\"");
+    for (size_t i = 0; i < padding; i++) { // does not compress
+        char c = (char)('0' + rand() % 75);
+        pyr_text_add(&line, c == '\\' ? "a" : &c, 1);
+    }
+    pyr_text_literal(&line, "\"}\n");
+    ck_assert(pyr_spool_append(s, line.data, line.length));
+    pyr_text_free(&line);
+}
+
+struct seen {
+    int first, last, count, adopted;
+};
+
+static void see(void *context, const char *line, size_t n, bool adopted) {
+    struct seen *seen = context;
+    int step = -1;
+    ck_assert_int_eq(line[n - 1], '\n');
+    ck_assert_int_eq(sscanf(line, "{\"type\":\"step\",\"step\":%d", &step), 1);
+    ck_assert(seen->count == 0 || step == seen->last + 1);
+    seen->first = seen->count == 0 ? step : seen->first;
+    seen->last = step;
+    seen->count++;
+    seen->adopted += adopted;
+}
+
+static struct seen deliver(struct pyr_spool *s) {
+    struct seen seen = {0};
+    while (!pyr_spool_is_empty(s)) {
+        pyr_spool_read(s, see, &seen);
+        pyr_spool_remove(s);
+    }
+    ck_assert_uint_eq(pyr_spool_lines(s), 0);
+    return seen;
+}
+
+START_TEST(what_went_in_comes_out_in_order) {
+    struct pyr_spool *s = open_spool(1 << 30);
+    ck_assert(pyr_spool_is_empty(s));
+    for (int step = 0; step < 20; step++) { // more than one segment
+        append(s, step, 1 << 20);
+    }
+    ck_assert_uint_eq(pyr_spool_lines(s), 20);
+    struct seen seen = deliver(s);
+    ck_assert(seen.first == 0 && seen.count == 20 && seen.adopted == 0);
+    append(s, 20, 1); // and begins again
+    ck_assert_int_eq(deliver(s).first, 20);
+    pyr_spool_free(s);
+}
+END_TEST
+
+START_TEST(the_oldest_gives_way) {
+    struct pyr_spool *s = open_spool(12 << 20);
+    for (int step = 0; step < 40; step++) {
+        append(s, step, 1 << 20);
+    }
+    uint64_t dropped = pyr_spool_dropped(s);
+    ck_assert_uint_gt(dropped, 0);
+    struct seen seen = deliver(s);
+    ck_assert_int_eq(seen.first, (int)dropped);
+    ck_assert_int_eq(seen.last, 39);
+    pyr_spool_free(s);
+}
+END_TEST
+
+// The name of the only directory of the root, and of a file in it.
+static void find(char path[512], const char *directory, const char *what) {
+    DIR *d = opendir(directory);
+    ck_assert_ptr_nonnull(d);
+    for (struct dirent *e; (e = readdir(d));) {
+        if (strstr(e->d_name, what)) {
+            snprintf(path, 512, "%s/%s", directory, e->d_name);
+        }
+    }
+    closedir(d);
+}
+
+// A process that is killed: what it flushed, but for what the disk did not get.
+static void leave_behind(size_t cut) {
+    pid_t child = fork();
+    if (child == 0) {
+        struct pyr_spool *s = open_spool(1 << 30);
+        append(s, 0, 10);
+        (void)pyr_spool_flush(s);
+        append(s, 1, 1000);
+        (void)pyr_spool_flush(s);
+        _exit(0);
+    }
+    int status = 0;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    char directory[512] = "", file[512] = "";
+    find(directory, root, "r.");
+    find(file, directory, ".gz");
+    struct stat now;
+    ck_assert_int_eq(stat(file, &now), 0);
+    ck_assert_int_eq(truncate(file, now.st_size - (off_t)cut), 0);
+}
+
+START_TEST(what_was_left_behind_is_adopted) {
+    leave_behind(0);
+    struct pyr_spool *s = open_spool(1 << 30);
+    pyr_spool_adopt(s);
+    ck_assert_uint_eq(pyr_spool_lines(s), 2);
+    struct pyr_spool *late = open_spool(1 << 30); // it is somebody's now
+    pyr_spool_adopt(late);
+    ck_assert(pyr_spool_is_empty(late));
+    pyr_spool_free(late);
+    append(s, 2, 10);
+    struct seen seen = deliver(s);
+    ck_assert(seen.first == 0 && seen.count == 3 && seen.adopted == 2);
+    pyr_spool_free(s);
+}
+END_TEST
+
+START_TEST(a_torn_member_costs_its_own_lines) {
+    leave_behind(100);
+    struct pyr_spool *s = open_spool(1 << 30);
+    pyr_spool_adopt(s);
+    struct seen seen = deliver(s);
+    ck_assert(seen.first == 0 && seen.count == 1);
+    pyr_spool_free(s);
+}
+END_TEST
+
+START_TEST(a_disk_that_takes_nothing_is_told) {
+    struct pyr_text hello = {0};
+    struct pyr_spool *s = pyr_spool_new("/dev/null/spool", "r", &hello, &hello, 1 << 30);
+    ck_assert_ptr_null(pyr_spool_fault(s));
+    ck_assert(!pyr_spool_append(s, "{}\n", 3));
+    ck_assert_ptr_nonnull(strstr(pyr_spool_fault(s), "Not a directory"));
+    ck_assert(!pyr_spool_append(s, "{}\n", 3));
+    pyr_spool_free(s);
+}
+END_TEST
+
+int main(void) {
+    TCase *test = tcase_create("client_spool");
+    tcase_add_checked_fixture(test, make_root, remove_root);
+    tcase_add_test(test, what_went_in_comes_out_in_order);
+    tcase_add_test(test, the_oldest_gives_way);
+    tcase_add_test(test, what_was_left_behind_is_adopted);
+    tcase_add_test(test, a_torn_member_costs_its_own_lines);
+    tcase_add_test(test, a_disk_that_takes_nothing_is_told);
+    return run_tests("client_spool", test);
+}
