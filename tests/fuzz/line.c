@@ -2,6 +2,7 @@
 // takes it prints so that it is read again the same.
 #include "base/num.h"
 #include "wire/hello.h"
+#include "wire/init.h"
 #include "wire/json.h"
 #include "wire/message.h"
 #include "wire/outputs.h"
@@ -56,6 +57,12 @@ static void fuzz_hello(const char *line, size_t len, bool is_valid) {
         check_error(&error);
         return;
     }
+    struct init *inits = must_alloc(h.n_layers * sizeof *inits + 1);
+    init_read(h.facts, inits, h.n_layers);
+    for (size_t i = 0; i < h.n_layers; i++) {
+        CHECK(inits[i].n_parts <= INIT_PARTS_MAX && (inits[i].n_parts == 0) == !!inits[i].reason);
+    }
+    free(inits);
     if (is_valid) {
         CHECK(hello_parse(&again, h.facts, strlen(h.facts), &error) == 0);
         CHECK(strcmp(h.facts, again.facts) == 0 && hello_same_layers(&h, &again));
