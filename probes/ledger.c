@@ -44,7 +44,7 @@ static void keep(struct ledger *l, size_t r, const double row[COLUMN_COUNT]) {
 static void merge_neighbours(struct ledger *l) {
     double row[COLUMN_COUNT];
     for (size_t r = 0; r < LEDGER_ROWS / 2; r++) {
-        for (size_t c = 0; c < COLUMN_COUNT; c++) {
+        for (enum column c = 0; c < COLUMN_COUNT; c++) {
             row[c] = average_of_both(ledger_row(l, 2 * r, c), ledger_row(l, 2 * r + 1, c));
         }
         keep(l, r, row);

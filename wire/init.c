@@ -22,11 +22,13 @@ static bool read_part(const cJSON *item, struct init_part *p) {
     }
     if (strcmp(name, "normal") == 0) {
         p->draw = INIT_NORMAL;
-        return number(item, "mean", 0, &p->a) && number(item, "std", NAN, &p->b) && p->b > 0;
+        return number(item, "mean", 0, &p->a) && number(item, "std", (double)NAN, &p->b) &&
+               p->b > 0;
     }
     if (strcmp(name, "uniform") == 0) {
         p->draw = INIT_UNIFORM;
-        return number(item, "low", NAN, &p->a) && number(item, "high", NAN, &p->b) && p->a < p->b;
+        return number(item, "low", (double)NAN, &p->a) &&
+               number(item, "high", (double)NAN, &p->b) && p->a < p->b;
     }
     p->draw = INIT_CONSTANT;
     p->b = 0;
