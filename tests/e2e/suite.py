@@ -6,6 +6,7 @@ The last line of the output is `TITLE: N passed, N failed, N skipped`; the exit 
 
 import argparse
 import faulthandler
+import os
 import sys
 import time
 import unittest
@@ -24,7 +25,7 @@ class Result(unittest.TestResult):
     def startTest(self, test):
         super().startTest(test)
         self.began = time.monotonic()
-        faulthandler.dump_traceback_later(900, exit=True)
+        faulthandler.dump_traceback_later(7200 if os.environ.get("FAULTS") == "all" else 900, exit=True)
 
     def stopTest(self, test):
         super().stopTest(test)
