@@ -13,16 +13,17 @@ static _Atomic(void *) reserve;
 static _Atomic bool is_short;
 
 void memory_reserve(void) {
-    if (atomic_load_explicit(&reserve, memory_order_relaxed)) {
-        return;
+    if (!atomic_load_explicit(&reserve, memory_order_relaxed)) {
+        void *bytes = malloc(RESERVE_BYTES), *none = NULL;
+        if (!bytes) {
+            return;
+        }
+        if (!atomic_compare_exchange_strong(&reserve, &none, bytes)) {
+            free(bytes);
+        }
     }
-    void *bytes = malloc(RESERVE_BYTES), *none = NULL;
-    if (!bytes) {
-        return;
-    }
-    if (!atomic_compare_exchange_strong(&reserve, &none, bytes)) {
-        free(bytes);
-    } else if (atomic_exchange(&is_short, false)) {
+    // Apart from the above: who let the reserve go may say so only after it was had anew.
+    if (memory_is_short() && atomic_exchange(&is_short, false)) {
         log_info("there is memory again");
     }
 }
