@@ -30,8 +30,10 @@ struct codec {
 
 struct codec *codec_create(void) {
     struct codec *c = NEW(struct codec);
-    c->pack = ZSTD_createCCtx();
-    c->unpack = ZSTD_createDCtx();
+    do {
+        c->pack = c->pack ? c->pack : ZSTD_createCCtx();
+        c->unpack = c->unpack ? c->unpack : ZSTD_createDCtx();
+    } while (!(c->pack && c->unpack) && memory_let_go());
     CHECK(c->pack && c->unpack);
     return c;
 }

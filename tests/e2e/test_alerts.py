@@ -199,6 +199,8 @@ class Recordings(unittest.TestCase):
     def test_they_are_what_the_tests_take_them_for(self):
         for path in DATA.glob("*.ndjson.gz"):
             name = path.name.removesuffix(".ndjson.gz")
+            if name.startswith("store-"):  # a store's, exported
+                continue
             messages = [json.loads(text) for text in recording(name)]
             self.assertEqual((messages[0]["type"], messages[0]["run"], messages[-1]["type"]), ("hello", name, "end"))
 
