@@ -90,6 +90,15 @@ static void judge_nonfinite(const struct teller *to, bool finite) {
     tell_finding(to, RULE_LOSS_NONFINITE, index, &f);
 }
 
+// Any NaN or infinity at all; loss_nonfinite says where it began.
+static void judge_exploding(const struct teller *to, bool finite) {
+    struct alerts *a = to->a;
+    const struct rule *rule = rule_for(a, RULE_EXPLODING_TENSOR, a->n_layers);
+    struct finding f = {.fire = !finite, .clear = finite, .value = a->watch.nonfinite.run};
+    f.severity = rule ? rule->severity : SEVERITY_INFO;
+    tell_finding(to, RULE_EXPLODING_TENSOR, a->n_layers, &f);
+}
+
 // Another batch size is another scale of everything that moves: the windows start anew.
 static void follow_batch(struct alerts *a, double batch_size) {
     struct watch *w = &a->watch;
@@ -251,6 +260,7 @@ void alerts_observe(struct alerts *a, const struct thermo *t, const struct alert
     tell_end(&to, RULE_STALLED, a->n_layers);
     bool finite = look_for_nonfinite(a, step);
     judge_nonfinite(&to, finite);
+    judge_exploding(&to, finite);
     if (finite && nonfinite_is_idle(a)) {
         w->nonfinite.diverged = false;
     }

@@ -204,6 +204,182 @@ const struct builtin builtins[RULE_COUNT] = {
                         .for_steps = 1,
                         .keep_firing_steps = 1},
         },
+    [RULE_THERMAL_IMBALANCE] =
+        {
+            .name = "thermal_imbalance",
+            .help = "The layers' kinetic temperatures drift apart. The value is the z-score of the "
+                    "scatter of their logarithms.",
+            .reach = REACH_RUN,
+            .look = thermal_imbalance_look,
+            .describe = thermal_imbalance_describe,
+            .was = "had layers of very different temperature",
+            .initial = {.severity = SEVERITY_INFO,
+                        .fire_above = 12,
+                        .clear_below = 4,
+                        .for_steps = 20,
+                        .keep_firing_steps = 50,
+                        .warmup_steps = 512},
+        },
+    [RULE_HEATING] =
+        {
+            .name = "heating",
+            .help = "Loss and entropy both rise significantly: the run takes up heat. The value is "
+                    "1 while they do.",
+            .reach = REACH_RUN,
+            .look = heating_look,
+            .describe = heating_describe,
+            .was = "took up heat",
+            .initial = {.severity = SEVERITY_INFO,
+                        .fire_above = 0.5,
+                        .clear_below = 0.5,
+                        .for_steps = 100,
+                        .keep_firing_steps = 50,
+                        .warmup_steps = 256},
+        },
+    [RULE_EXPLODING_TENSOR] =
+        {
+            .name = "exploding_tensor",
+            .help = "Debugger's: anything is NaN or infinite; loss_nonfinite says where it began. "
+                    "The value is the number of such steps in a row.",
+            .reach = REACH_APART,
+            .look = NULL,
+            .describe = exploding_tensor_describe,
+            .was = "had values that were NaN or infinite",
+            .initial = {.severity = SEVERITY_INFO,
+                        .fire_above = 0,
+                        .clear_below = 1,
+                        .for_steps = 1,
+                        .keep_firing_steps = 20},
+        },
+    [RULE_VANISHING_GRADIENT] =
+        {
+            .name = "vanishing_gradient",
+            .help = "Debugger's: the mean absolute gradient of a layer is tiny, though not zero. "
+                    "The value is that mean.",
+            .reach = REACH_LAYERS,
+            .look = vanishing_gradient_look,
+            .describe = vanishing_gradient_describe,
+            .was = "had a vanishing gradient",
+            .initial = {.severity = SEVERITY_INFO,
+                        .fire_below = 1e-7,
+                        .clear_above = 2e-7,
+                        .for_steps = 50,
+                        .keep_firing_steps = 50,
+                        .warmup_steps = 64},
+        },
+    [RULE_DEAD_RELU] =
+        {
+            .name = "dead_relu",
+            .help = "Debugger's: hardly any of a layer's activations are above zero. The value is "
+                    "their share.",
+            .reach = REACH_LAYERS,
+            .look = dead_relu_look,
+            .describe = dead_relu_describe,
+            .was = "had nearly no active unit",
+            .initial = {.severity = SEVERITY_INFO,
+                        .fire_below = 0.01,
+                        .clear_above = 0.02,
+                        .for_steps = 50,
+                        .keep_firing_steps = 50,
+                        .warmup_steps = 64},
+        },
+    [RULE_SATURATED_ACTIVATION] =
+        {
+            .name = "saturated_activation",
+            .help = "Debugger's: most of a layer's activations are saturated. The value is their "
+                    "share.",
+            .reach = REACH_LAYERS,
+            .look = saturated_activation_look,
+            .describe = saturated_activation_describe,
+            .was = "was saturated",
+            .initial = {.severity = SEVERITY_INFO,
+                        .fire_above = 0.5,
+                        .clear_below = 0.4,
+                        .for_steps = 50,
+                        .keep_firing_steps = 50,
+                        .warmup_steps = 64},
+        },
+    [RULE_WEIGHT_UPDATE_RATIO] =
+        {
+            .name = "weight_update_ratio",
+            .help = "Debugger's: a layer's updates are far too large, or too small, beside its "
+                    "weights. The value is the ratio of their sizes.",
+            .reach = REACH_LAYERS,
+            .look = weight_update_ratio_look,
+            .describe = weight_update_ratio_describe,
+            .was = "had updates out of proportion",
+            .initial = {.severity = SEVERITY_INFO,
+                        .fire_above = 10,
+                        .clear_below = 5,
+                        .fire_below = 1e-8,
+                        .clear_above = 2e-8,
+                        .for_steps = 20,
+                        .keep_firing_steps = 50,
+                        .warmup_steps = 64},
+        },
+    [RULE_UNCHANGED_TENSOR] =
+        {
+            .name = "unchanged_tensor",
+            .help = "Debugger's: a layer's weights stay as they are though it once learned. The "
+                    "value is the size of its update beside its weights.",
+            .reach = REACH_LAYERS,
+            .look = unchanged_tensor_look,
+            .describe = unchanged_tensor_describe,
+            .was = "did not change",
+            .initial = {.severity = SEVERITY_INFO,
+                        .fire_below = 1e-12,
+                        .clear_above = 1e-12,
+                        .for_steps = 3,
+                        .keep_firing_steps = 3,
+                        .warmup_steps = 64},
+        },
+    [RULE_POOR_WEIGHT_INITIALIZATION] =
+        {
+            .name = "poor_weight_initialization",
+            .help = "Debugger's: the layers' weights begin with very different variances, and the "
+                    "loss does not fall. The value is the largest variance over the smallest.",
+            .reach = REACH_RUN,
+            .look = poor_weight_initialization_look,
+            .describe = poor_weight_initialization_describe,
+            .was = "began with badly scaled weights",
+            .initial = {.severity = SEVERITY_INFO,
+                        .fire_above = 10,
+                        .clear_below = 10,
+                        .for_steps = 5,
+                        .keep_firing_steps = 20},
+        },
+    [RULE_LOSS_NOT_DECREASING] =
+        {
+            .name = "loss_not_decreasing",
+            .help = "Debugger's: the loss is higher than before. The value is by how many percent "
+                    "the average of 1000 steps lies over that of the 1000 before.",
+            .reach = REACH_RUN,
+            .look = loss_not_decreasing_look,
+            .describe = loss_not_decreasing_describe,
+            .was = "had a loss that did not fall",
+            .initial = {.severity = SEVERITY_INFO,
+                        .fire_above = 5,
+                        .clear_below = 0,
+                        .for_steps = 1,
+                        .keep_firing_steps = 1,
+                        .warmup_steps = 256},
+        },
+    [RULE_OVERFIT] =
+        {
+            .name = "overfit",
+            .help = "Debugger's: the validation loss lies above the training loss. The value is by "
+                    "which share.",
+            .reach = REACH_RUN,
+            .look = overfit_look,
+            .describe = overfit_describe,
+            .was = "overfitted",
+            .initial = {.severity = SEVERITY_INFO,
+                        .fire_above = 0.1,
+                        .clear_below = 0.05,
+                        .for_steps = 2,
+                        .keep_firing_steps = 2,
+                        .warmup_steps = 256},
+        },
     [RULE_STALLED] =
         {
             .name = "stalled",
@@ -241,7 +417,11 @@ struct rule rule_default(enum rule_id id) {
     r.id = id;
     r.name = builtins[id].name;
     r.enabled = true;
-    r.fire_below = r.clear_above = num_missing();
+    if (!(r.fire_below > 0)) {
+        r.fire_below = r.clear_above = num_missing();
+    } else if (!(r.fire_above > 0)) {
+        r.fire_above = r.clear_below = num_missing();
+    }
     return r;
 }
 

@@ -18,7 +18,7 @@ static double average(struct own *o, double x, uint32_t window) {
     return o->mean;
 }
 
-static void judge(const struct look *look, double x, struct finding *f) {
+void bounds_judge(const struct look *look, double x, struct finding *f) {
     const struct rule *r = look->rule;
     bool above = is_bound(r->fire_above) && x > r->fire_above;
     bool below = is_bound(r->fire_below) && x < r->fire_below;
@@ -42,5 +42,5 @@ void own_look(const struct look *look, unsigned own, size_t index, struct findin
     if (r->window > 1 && isfinite(x)) {
         x = average(&look->a->own[own * (look->a->n_layers + 1) + index], x, r->window);
     }
-    judge(look, x, f);
+    bounds_judge(look, x, f);
 }

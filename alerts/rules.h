@@ -24,6 +24,17 @@ enum rule_id {
     RULE_OVERHEATING,
     RULE_LOSS_RISING,
     RULE_HEAT_DEATH,
+    RULE_THERMAL_IMBALANCE,
+    RULE_HEATING,
+    RULE_EXPLODING_TENSOR,
+    RULE_VANISHING_GRADIENT,
+    RULE_DEAD_RELU,
+    RULE_SATURATED_ACTIVATION,
+    RULE_WEIGHT_UPDATE_RATIO,
+    RULE_UNCHANGED_TENSOR,
+    RULE_POOR_WEIGHT_INITIALIZATION,
+    RULE_LOSS_NOT_DECREASING,
+    RULE_OVERFIT,
     RULE_STALLED,
     RULE_COUNT
 };
@@ -48,7 +59,7 @@ struct rule {
     enum severity severity;
     double fire_above;  // in the unit of the rule's value
     double clear_below; // hysteresis: a firing alert holds until the value falls below this
-    double fire_below, clear_above; // the same downwards, for rules of the configuration's own
+    double fire_below, clear_above; // the same downwards, for rules that look that way
     uint32_t for_steps;             // the condition must hold so many steps in a row to fire
     uint32_t keep_firing_steps;     // and be gone so many to resolve
     double for_seconds, keep_firing_seconds; // the same in time; both must be fulfilled

@@ -10,6 +10,7 @@
 #define TREND_ALPHA 0.01      // half-life of about 70 steps
 #define HOLD_MAX 500          // values kept out in a row until they are the new normal
 #define BOTH_ABOVE (6. / 8)   // of the rule's threshold, where loss and gradient rise together
+#define ALONE 1.5             // times the threshold that a single loss must reach
 #define RECOVERY_STEPS 100    // after which a spike is a change of level
 #define GRADIENT_FLOOR 1e-300 // keeps the logarithm finite
 
@@ -77,9 +78,12 @@ void spike_look(const struct look *look, struct finding *f) {
     if (together && !(f->value > rule->fire_above)) {
         f->threshold = both;
     }
-    f->fire = f->value > f->threshold && look->warmed_up;
+    // Losses of small batches have heavy tails: one alone must be further off than two in a row.
+    bool again = w->loss_z > rule->fire_above / 2 || f->value > ALONE * rule->fire_above;
+    w->loss_z = f->value;
+    f->fire = f->value > f->threshold && again && look->warmed_up;
     f->clear = f->value < rule->clear_below;
-    detrended_add(&w->loss, x, f->fire || (open && !f->clear));
+    detrended_add(&w->loss, x, f->value > f->threshold || (open && !f->clear));
     w->spike_steps = open ? w->spike_steps + 1 : 0;
     if (w->spike_steps >= RECOVERY_STEPS && !f->clear) {
         f->severity = SEVERITY_CRITICAL;

@@ -57,7 +57,7 @@ struct gain {
     uint32_t filled, n, learnt, held;
 };
 
-#define SCOPE_LIVES 6 // alerts of one layer that may be open, or remembered, at once
+#define SCOPE_LIVES 8 // alerts of one layer that may be open, or remembered, at once
 
 struct scope {
     struct level jumps[CHANNELS];
@@ -118,6 +118,12 @@ struct collapse {
     double rise;                 // the largest between two generations, slowly forgotten
     uint32_t falls;              // in a row
     uint32_t established;        // it is a fall and not noise
+// What Debugger's rules of the whole run remember.
+struct progress {
+    double sum, last; // of the losses of the block being filled; the average of the one before
+    double train;     // an average of some fifty losses
+    double first, variances; // the first loss; the widest of weights over the narrowest there
+    uint32_t filled, blocks;
 };
 
 struct watch {
@@ -128,9 +134,12 @@ struct watch {
     struct detrended loss, gradient;
     bool signed_loss; // a loss was not above zero: losses are judged as they are, not by logarithm
     uint32_t spike_steps; // since the spike's alert fired
+    double loss_z;        // of the newest loss
     struct gain gain;     // of the first layer that sends outputs
     struct rising rising;
     struct collapse collapse;
+    struct level imbalance; // of the layers' temperatures
+    struct progress progress;
     uint32_t still_layers; // without a gradient at this step, of those that had one before
     uint32_t live_layers;  // with one
     struct pace pace;
@@ -271,6 +280,32 @@ void loss_rising_look(const struct look *look, struct finding *f);
 void loss_rising_describe(struct text *t, const struct life *l, const struct story *story);
 void stalled_describe(struct text *t, const struct life *l, const struct story *story);
 
+void thermal_imbalance_look(const struct look *look, struct finding *f);
+void thermal_imbalance_describe(struct text *t, const struct life *l, const struct story *story);
+void heating_look(const struct look *look, struct finding *f);
+void heating_describe(struct text *t, const struct life *l, const struct story *story);
+// SageMaker Debugger's, debugger.c and progress.c.
+void exploding_tensor_describe(struct text *t, const struct life *l, const struct story *story);
+void vanishing_gradient_look(const struct look *look, struct finding *f);
+void vanishing_gradient_describe(struct text *t, const struct life *l, const struct story *story);
+void dead_relu_look(const struct look *look, struct finding *f);
+void dead_relu_describe(struct text *t, const struct life *l, const struct story *story);
+void saturated_activation_look(const struct look *look, struct finding *f);
+void saturated_activation_describe(struct text *t, const struct life *l, const struct story *story);
+void weight_update_ratio_look(const struct look *look, struct finding *f);
+void weight_update_ratio_describe(struct text *t, const struct life *l, const struct story *story);
+void unchanged_tensor_look(const struct look *look, struct finding *f);
+void unchanged_tensor_describe(struct text *t, const struct life *l, const struct story *story);
+void poor_weight_initialization_look(const struct look *look, struct finding *f);
+void poor_weight_initialization_describe(struct text *t, const struct life *l,
+                                         const struct story *story);
+void loss_not_decreasing_look(const struct look *look, struct finding *f);
+void loss_not_decreasing_describe(struct text *t, const struct life *l, const struct story *story);
+void overfit_look(const struct look *look, struct finding *f);
+void overfit_describe(struct text *t, const struct life *l, const struct story *story);
+
+// x against the bounds of the rule, above and below.
+void bounds_judge(const struct look *look, double x, struct finding *f);
 // A rule of the configuration's own, number RULE_COUNT + own.
 void own_look(const struct look *look, unsigned own, size_t index, struct finding *f);
 

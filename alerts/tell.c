@@ -51,6 +51,9 @@ static bool group_goes_on(struct alerts *a, unsigned rule) {
 // own.
 static void join_group(struct alerts *a, size_t index, struct life *l) {
     struct watch *w = &a->watch;
+    if (l->rule < RULE_COUNT && builtins[l->rule].initial.severity == SEVERITY_INFO) {
+        return; // what only informs is nobody's cause
+    }
     bool is_near = w->group_fired >= 0 && l->since - w->group_fired <= GROUP_STEPS;
     if (!is_near && !group_goes_on(a, l->rule)) {
         w->group_rule = l->rule;
@@ -75,11 +78,12 @@ void tell_event(const struct teller *to, size_t index, struct life *l, enum life
     if (event == LIFE_NOTHING) {
         return;
     }
-    if (event == LIFE_BEGAN) {
+    if (event == LIFE_BEGAN || event == LIFE_FIRED) {
         l->group_rule = l->rule;
         l->group_layer = layer_of(a, index);
         l->group_since = l->since;
-    } else if (event == LIFE_FIRED) {
+    }
+    if (event == LIFE_FIRED) {
         join_group(a, index, l);
     }
     struct alert_change change = {

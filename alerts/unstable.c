@@ -15,7 +15,8 @@
 #define UNPROVEN 1.1            // times the proven learning rate
 #define FLOOR 0.02              // any restoring force at all, beyond what noise would feign
 #define RISE_PROVEN 0.5         // over the healthy level, at a proven learning rate
-#define RISE 0.35               // over the healthy level, at a proven learning rate
+#define RISE 0.35               // the same at an unproven one, before it is eased
+#define LOSS_SUFFERS 5          // of the cumulative sum of loss_rising
 #define RISE_MIN 0.05
 #define RISE_SPREADS 4
 #define CRITICAL_FACTOR 2 // times the rule's threshold
@@ -64,6 +65,11 @@ void unstable_look(const struct look *look, struct finding *f) {
     if (f->fire && stability > CRITICAL_FACTOR * rule->fire_above &&
         rule->severity > SEVERITY_INFO) {
         f->severity = SEVERITY_CRITICAL;
+    }
+    // Training sharpens until it meets the edge, and lives there in good health: at a proven
+    // learning rate that warns only when the loss suffers too.
+    if (excess <= UNPROVEN && look->a->watch.rising.sum.sum < LOSS_SUFFERS) {
+        f->severity = SEVERITY_INFO;
     }
     bool suspect = stability > b->level + rise / 2 || excess > UNPROVEN || !f->clear;
     if (suspect && baseline_is_known(b)) {

@@ -72,12 +72,13 @@ static int check_bounds(const struct rule *r, struct buf *error) {
     return 0;
 }
 
-static int check_built_in(const struct config_rule *c, struct buf *error) {
-    const char *key = c->metric                         ? "metric"
-                      : !num_is_missing(c->fire_below)  ? "fire_below"
-                      : !num_is_missing(c->clear_above) ? "clear_above"
-                      : c->window != CONFIG_UNSET       ? "window"
-                                                        : NULL;
+static int check_built_in(const struct config_rule *c, enum rule_id id, struct buf *error) {
+    bool looks_down = !num_is_missing(rule_default(id).fire_below);
+    const char *key = c->metric                                        ? "metric"
+                      : !looks_down && !num_is_missing(c->fire_below)  ? "fire_below"
+                      : !looks_down && !num_is_missing(c->clear_above) ? "clear_above"
+                      : c->window != CONFIG_UNSET                      ? "window"
+                                                                       : NULL;
     if (key) {
         buf_printf(error,
                    "alerts.rules: %s: %s is for rules of your own; a built-in rule has its own "
@@ -100,6 +101,9 @@ static void change(struct rule *r, const struct config_rule *c) {
         r->clear_below = c->clear_below;
     } else if (r->clear_below > r->fire_above) {
         r->clear_below = r->fire_above;
+    }
+    if (num_is_missing(c->clear_above) && r->clear_above < r->fire_below) {
+        r->clear_above = r->fire_below;
     }
     set_span(&c->for_span, &r->for_steps, &r->for_seconds);
     set_span(&c->keep_firing_for, &r->keep_firing_steps, &r->keep_firing_seconds);
@@ -135,7 +139,7 @@ static int add(struct draft *d, const struct config_rule *c, bool replaced[RULE_
     enum rule_id id;
     bool is_built_in = rule_find(c->rule, &id);
     struct rule r = is_built_in ? rule_default(id) : rule_own(c->rule, c->metric);
-    if (is_built_in && check_built_in(c, error)) {
+    if (is_built_in && check_built_in(c, id, error)) {
         return -1;
     }
     change(&r, c);

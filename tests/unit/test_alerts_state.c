@@ -52,7 +52,7 @@ START_TEST(the_end_closes_what_is_open) {
 END_TEST
 
 START_TEST(a_segment_warms_up_again) {
-    sim_create(&sim, NULL, 20);
+    sim_create_only(&sim, ~RULE_BIT(RULE_WEIGHT_UPDATE_RATIO), 20);
     sim_steps(&sim, 500);
     struct thermo_facts facts = facts_sgd(SIM_MU, 0.1);
     thermo_begin_segment(sim.thermo, &facts);
