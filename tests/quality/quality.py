@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How good are the alerts? Labelled recordings through the real daemon, and through other tools' detectors.
 
-    tests/quality/quality.py DIRECTORY...      (default: tests/data)
+    tests/quality/quality.py DIRECTORY...      (default: those in $PYROMETER_CORPUS, else tests/data)
     --fast            judge with `pyrometer rules backtest` instead of a daemon: the same rules, in seconds
     --config FILE     rules to judge by instead of the defaults
     --runs            a line a run as well
@@ -15,6 +15,7 @@ import argparse
 import gzip
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -191,9 +192,14 @@ def failed_goals(outcomes):
     return missed
 
 
+def corpus():
+    named = os.environ.get("PYROMETER_CORPUS", "").split()
+    return [Path(d) for d in named] or [harness.DATA]
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("directories", nargs="*", type=Path, default=[harness.DATA])
+    parser.add_argument("directories", nargs="*", type=Path, default=corpus())
     for flag in ("fast", "runs", "no-baselines", "check"):
         parser.add_argument("--" + flag, action="store_true")
     parser.add_argument("--config")

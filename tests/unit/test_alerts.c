@@ -263,8 +263,9 @@ START_TEST(loss_and_gradient_spike_together) {
     sim_steps(&sim, 1);
     ck_assert_uint_eq(sim_count(&sim, RULE_LOSS_SPIKE, ALERT_FIRING), (size_t)_i);
     if (_i) {
-        ck_assert_double_eq_tol(sim.changes[0].threshold, 6, 1e-12);
-        sim_expect_text(&sim.changes[0], "the gradient jumped with it");
+        const struct alert_change *c = sim_find(&sim, RULE_LOSS_SPIKE, ALERT_FIRING);
+        ck_assert_double_eq_tol(c->threshold, 6, 1e-12);
+        sim_expect_text(c, "the gradient jumped with it");
     }
 }
 END_TEST
