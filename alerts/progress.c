@@ -61,7 +61,7 @@ void overfit_describe(struct text *t, const struct life *l, const struct story *
 // The largest variance of a layer's weights over the smallest.
 static double spread_of_weights(const struct look *look) {
     const double *var = look->in->step->stat[STAT_W_VAR];
-    double least = INFINITY, most = 0;
+    double least = (double)INFINITY, most = 0;
     for (size_t i = 0; var && i < look->a->n_layers; i++) {
         if (var[i] > 0) {
             least = fmin(least, var[i]);
