@@ -118,6 +118,8 @@ struct collapse {
     double rise;                 // the largest between two generations, slowly forgotten
     uint32_t falls;              // in a row
     uint32_t established;        // it is a fall and not noise
+};
+
 // What Debugger's rules of the whole run remember.
 struct progress {
     double sum, last; // of the losses of the block being filled; the average of the one before
