@@ -246,6 +246,10 @@ uint64_t judge_steps(const struct judge *j) {
     return j->steps;
 }
 
+int64_t judge_last(const struct judge *j) {
+    return j->last;
+}
+
 size_t judge_count(const struct judge *j) {
     return j->n;
 }

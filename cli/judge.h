@@ -32,6 +32,7 @@ WARN_UNUSED int judge_line(struct judge *j, const char *line, size_t len, struct
 
 const char *judge_run(const struct judge *j); // its name, "" before the hello
 uint64_t judge_steps(const struct judge *j);
+int64_t judge_last(const struct judge *j); // the newest step, -1 before the first
 // What fired so far, in the order of firing.
 size_t judge_count(const struct judge *j);
 const struct verdict *judge_verdict(const struct judge *j, size_t i);

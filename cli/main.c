@@ -78,7 +78,9 @@ static const struct command commands[] = {
      "what the alert rules would have told of recorded or stored runs",
      "Judges each run here, by the same thermometers and rules as the daemon, and lists what would "
      "have fired\n"
-     "when. With --json: one object a run."},
+     "when. With --json: one object a run. 'rules check FILE' says whether a configuration's rules "
+     "are good,\n"
+     "'rules test FILE...' runs unit tests of rules."},
     {"check", CHECK_STORE, 0, 1, command_check, "[DIR]", "whether a store on disk is sound",
      "Compares every checksum and asks SQLite of its pages; says which run, steps and column are "
      "damaged.\n"

@@ -1,4 +1,5 @@
-// `pyrometer rules backtest`: what rules would have told of recorded or stored runs.
+// `pyrometer rules`: whether rules are good, and what they would have told of recorded or stored
+// runs.
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "cli/http.h"
 #include "cli/judge.h"
 #include "cli/recorded.h"
+#include "cli/rules.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "config/config.h"
@@ -198,17 +200,15 @@ static int backtest_source(const struct cli *cli, struct ruleset *rules, const c
     return status;
 }
 
-// The rules of a configuration file; a message on standard error and NULL when it is not good.
-static struct ruleset *load_rules(const char *path) {
-    if (strcmp(path, "default") == 0) {
-        return ruleset_default();
-    }
+struct ruleset *rules_load(const char *path, bool alerts_only) {
     const char *names[RULE_COUNT + 1];
     struct config config;
     struct buf messages;
     struct ruleset *rules = NULL;
     buf_init(&messages, LIMIT_CONFIG_MESSAGE_BYTES);
-    if (config_load(&config, path, rules_names(names), &messages) == 0) {
+    int (*load)(struct config *, const char *, const char *const *, struct buf *) =
+        alerts_only ? config_load_alerts : config_load;
+    if (load(&config, path, rules_names(names), &messages) == 0) {
         rules = rules_from_config(&config, &messages);
         config_free(&config);
     }
@@ -220,6 +220,10 @@ static struct ruleset *load_rules(const char *path) {
     }
     buf_free(&messages);
     return rules;
+}
+
+static struct ruleset *load_rules(const char *path) {
+    return strcmp(path, "default") == 0 ? ruleset_default() : rules_load(path, false);
 }
 
 static int check(int count, char **words) {
@@ -268,6 +272,9 @@ int command_rules(const struct cli *cli, int count, char **words) {
     if (strcmp(words[0], "check") == 0) {
         return check(count - 1, words + 1);
     }
-    cli_fail("rules has no '%s'; it has: check, backtest", words[0]);
+    if (strcmp(words[0], "test") == 0) {
+        return rules_test(count - 1, words + 1);
+    }
+    cli_fail("rules has no '%s'; it has: check, test, backtest", words[0]);
     return CLI_USAGE;
 }

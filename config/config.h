@@ -108,6 +108,11 @@ struct config {
 int config_load(struct config *out, const char *path, const char *const *rule_names,
                 struct buf *messages) WARN_UNUSED;
 
+// The same of a file in which only the key `alerts` at the top is the configuration's; what else
+// stands there is somebody else's and is not looked at.
+int config_load_alerts(struct config *out, const char *path, const char *const *rule_names,
+                       struct buf *messages) WARN_UNUSED;
+
 // Sets one key as if the file had said it, for command-line flags; a list gets this one entry.
 // `flag` stands in the message in the file's place. Returns 0, or -1 with a message and *c as it
 // was.

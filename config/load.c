@@ -12,6 +12,7 @@ struct reader {
     yaml_document_t *document;
     const char *const *rule_names; // NULL: any name
     struct yaml_errors errors;
+    bool alerts_only; // of the keys at the top
 };
 
 // Where a mapping of the file belongs: the table, the struct it fills, and its names in both.
@@ -436,7 +437,13 @@ static void set_default_data(struct reader *r, struct config *c) {
 static void read_root(struct reader *r, struct config *c) {
     struct place top = {config_table, c, "", ""};
     const yaml_node_t *root = yaml_document_get_root_node(r->document);
-    if (root->type == YAML_MAPPING_NODE) {
+    const yaml_node_pair_t *alerts = r->alerts_only ? find_pair(r, root, "alerts") : NULL;
+    if (alerts) {
+        read_key(r, &top, yaml_document_get_node(r->document, alerts->key),
+                 yaml_document_get_node(r->document, alerts->value));
+    } else if (r->alerts_only) {
+        return;
+    } else if (root->type == YAML_MAPPING_NODE) {
         read_mapping(r, &top, root);
     } else if (!yaml_is_null(root)) {
         yaml_error(&r->errors, yaml_line(root), "document",
@@ -461,9 +468,11 @@ static void load_file(struct reader *r, struct config *c, const char *path) {
     }
 }
 
-int config_load(struct config *out, const char *path, const char *const *rule_names,
-                struct buf *messages) {
-    struct reader r = {.rule_names = rule_names, .errors = {path ? path : "defaults", messages, 0}};
+static int load(struct config *out, const char *path, const char *const *rule_names,
+                bool alerts_only, struct buf *messages) {
+    struct reader r = {.rule_names = rule_names,
+                       .errors = {path ? path : "defaults", messages, 0},
+                       .alerts_only = alerts_only};
     *out = (struct config){0};
     setting_defaults(config_table, out);
     if (path) {
@@ -477,6 +486,16 @@ int config_load(struct config *out, const char *path, const char *const *rule_na
         return -1;
     }
     return 0;
+}
+
+int config_load(struct config *out, const char *path, const char *const *rule_names,
+                struct buf *messages) {
+    return load(out, path, rule_names, false, messages);
+}
+
+int config_load_alerts(struct config *out, const char *path, const char *const *rule_names,
+                       struct buf *messages) {
+    return load(out, path, rule_names, true, messages);
 }
 
 int config_set(struct config *c, const char *flag, const char *key, const char *value,
