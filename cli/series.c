@@ -15,7 +15,8 @@ static bool take_number(const char **at, double *x) {
     const char *p = *at + (**at == '-' || **at == '+');
     size_t sign = (size_t)(p - *at);
     if (strncasecmp(p, "inf", 3) == 0 || strncasecmp(p, "nan", 3) == 0) {
-        *x = tolower((unsigned char)*p) == 'n' ? NAN : **at == '-' ? -INFINITY : INFINITY;
+        *x = tolower((unsigned char)*p) == 'n' ? (double)NAN : (double)INFINITY;
+        *x = **at == '-' ? -*x : *x;
         *at = p + 3;
         return true;
     }
@@ -123,8 +124,9 @@ int series_expand(const char *text, uint64_t seed, double **values, size_t *n,
             free(all);
             return -1;
         }
-        all = realloc(all, (total + w.count + 1) * sizeof *all);
-        CHECK(all != NULL);
+        double *more = realloc(all, (total + w.count + 1) * sizeof *all);
+        CHECK(more != NULL);
+        all = more;
         put_word(&w, &seed, all + total);
         total += w.count;
     }
