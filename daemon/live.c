@@ -231,6 +231,13 @@ static bool checkpoint_is_worth(const struct live_run *l) {
     return l->checkpoint_bytes >= CHECKPOINT_SHARE * state_bytes;
 }
 
+// A small store wants them more often, to be able to delete.
+static bool checkpoint_is_due(const struct live_run *l) {
+    uint64_t max_bytes = l->app->config.storage.max_size_bytes;
+    return l->checkpoint_steps >= CHECKPOINT_STEPS ||
+           (max_bytes > 0 && l->checkpoint_bytes >= max_bytes / CHECKPOINT_SHARE);
+}
+
 // Whether steps may be deleted: only those behind a checkpoint may.
 static bool is_forgetful(const struct app *app) {
     return app->config.storage.retention_s > 0 || app->config.storage.max_size_bytes > 0;
@@ -328,7 +335,7 @@ bool live_step(struct live_run *l, const struct step *step) {
     add_phases(l, op, step->time);
     push(l, op);
     l->dirty = true;
-    if (l->checkpoint_steps >= CHECKPOINT_STEPS && checkpoint_is_worth(l)) {
+    if (checkpoint_is_due(l) && checkpoint_is_worth(l)) {
         push_checkpoint(l);
     }
     return true;

@@ -48,6 +48,25 @@ class Retention(TestCase):
         runs.append(self.send_run(daemon, RUNS))
         self.check_drawn(daemon, runs)
 
+    def test_a_run_that_goes_on_is_bounded(self):
+        daemon = self.daemon(f"storage: {{ max_size: {LIMIT // MIB}MiB }}\n")
+        job = self.job(daemon)
+        run, n = job.hello(new_run("long"), layers=LAYERS)["run"], 900
+        for i in range(n):
+            job.send(make_step(i, layers=LAYERS, loss=float(i)))
+        job.wait_ack(n - 1)
+        file = daemon.data / "pyrometer.db"
+        eventually(lambda: file.stat().st_size <= LIMIT, "the store to be small enough")
+        daemon.kill9()
+        daemon.start()
+        s = daemon.series(run, "loss", points=1000)["series"][0]
+        self.assertEqual((s["min"][0], s["value"][-1]), (0, n - 1))
+        self.assertLess(len(s["step"]), n)
+        job = self.job(daemon)
+        self.assertEqual(job.hello(run, layers=LAYERS)["last_step"], n - 1)
+        job.send(make_step(n, layers=LAYERS))
+        job.wait_ack(n)
+
     def check_drawn(self, daemon, runs):
         """Every run from its first steps to its last, whatever is left of it."""
         for number, run in enumerate(runs):
