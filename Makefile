@@ -130,9 +130,10 @@ check-web: all ## the dashboard's tests alone, in Chromium
 	@scripts/web.sh test
 	@node tests/web/main.mjs
 unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen $(BIN)/bench-instruments $(BIN)/faultfs.so $(BIN)/faultmem.so $(BIN)/client-job
-torture: all unit-tests ## fault tests in full: power cuts; each allocation, write, sync, rename fails in turn (make check tries a share)
+torture: all unit-tests ## fault tests in full: power cuts; kill -9; each allocation, write, sync, rename fails in turn (make check tries a share)
 	@FAULTS=all $(BUILD)/tests/test_powercut
 	@FAULTS=all PYTHONDONTWRITEBYTECODE=1 python3 tests/e2e/suite.py -k Allocations -k Each torture tests/e2e test_memory test_trouble
+	@FAULTS=all PYTHONDONTWRITEBYTECODE=1 python3 tests/e2e/suite.py torture tests/e2e test_kill
 check-valgrind: ## the C unit tests and one whole daemon run under valgrind
 	@scripts/deps.sh
 	@tests/run.sh valgrind
