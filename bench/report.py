@@ -150,10 +150,10 @@ WHY = {
     "cpu": "What it is spent on is under \"Where the time goes\".",
     "times": "The peer's rate is that of the same run; ours is bounded as said above.",
     "latency": "It is that of the disk's sync when other work keeps the cores or the disk busy.",
-    "disk": "The disk holds the journal's columns as they came, with SQLite's pages around them; packing is what lacks.",
+    "disk": "Noisy mantissas do not pack; the newest steps, not packed yet, and the tiers come on top.",
     "memory": "Each run keeps the windows of its instruments, each connection its read buffer.",
     "idle": "Most of it are pages of shared libraries: SQLite, GnuTLS, libcurl with OpenSSL and Kerberos.",
-    "series": "Every step between the first and the last is read.",
+    "series": "The answer is drawn from tiers; what is not in one yet is read step by step.",
     "temperature": "The clients (`wrk`), the load generator and the daemon share two cores.",
 }
 
