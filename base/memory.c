@@ -60,17 +60,26 @@ static bool again(size_t size) {
 
 void *try_alloc(size_t size) {
     void *p = malloc(size);
-    return p || !again(size) ? p : malloc(size);
+    if (!p && again(size)) {
+        p = malloc(size);
+    }
+    return p;
 }
 
 void *try_calloc(size_t n, size_t size) {
     void *p = calloc(n, size);
-    return p || (size && n > MEMORY_SMALL / size) || !again(n * size) ? p : calloc(n, size);
+    if (!p && size && n <= MEMORY_SMALL / size && again(n * size)) {
+        p = calloc(n, size);
+    }
+    return p;
 }
 
 void *try_grow(void *old, size_t size) {
     void *p = realloc(old, size);
-    return p || !again(size) ? p : realloc(old, size);
+    if (!p && again(size)) {
+        p = realloc(old, size);
+    }
+    return p;
 }
 
 void *must_alloc(size_t size) {

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "delivery/active.h"
+#include "delivery/environment.h"
 #include "delivery/payload.h"
 #include "delivery/receiver.h"
 
@@ -236,36 +237,11 @@ static void post(struct receiver *r, const struct buf *body, const struct alert_
     explicit_bzero(authorization, sizeof authorization);
 }
 
-static char *variable(const char *name, const char *value) {
-    struct buf text;
-    buf_init(&text, 8192);
-    buf_printf(&text, "PYROMETER_%s=%s", name, value ? value : "");
-    char *copy = must_copy(buf_str(&text));
-    buf_free(&text);
-    return copy;
-}
-
-#define N_VARIABLES 6
-
 static void run_command(struct receiver *r, const struct buf *body, const struct alert_record *a) {
-    size_t n = 0;
-    while (environ[n]) {
-        n++;
-    }
-    char **env = must_alloc((n + N_VARIABLES + 1) * sizeof *env);
-    memcpy(env, environ, n * sizeof *env);
-    env[n] = variable("RULE", a->rule);
-    env[n + 1] = variable("RUN", a->run_name);
-    env[n + 2] = variable("LAYER", a->layer);
-    env[n + 3] = variable("SEVERITY", severity_name((enum severity)a->severity));
-    env[n + 4] = variable("STATE", alert_state_name((enum alert_state)a->state));
-    env[n + 5] = variable("SUMMARY", a->summary);
+    char **env = environment_of(a);
     char *argv[] = {r->url, NULL};
     r->spawned = spawn(r->delivery->loop, argv, env, body->data, body->len, on_spawned, r);
-    for (size_t i = 0; i < N_VARIABLES; i++) {
-        free(env[n + i]);
-    }
-    free(env);
+    environment_free(env);
 }
 
 static void mail(struct receiver *r, const struct buf *body) {

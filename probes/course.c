@@ -48,7 +48,7 @@ static double correlation_of(const struct trend *t, const double *rest, double l
 }
 
 static struct course_noise noise_of(const struct course *c, enum end end) {
-    double time[COURSE_RECENT], e[COURSE_RECENT], s[COURSE_RECENT];
+    double time[COURSE_RECENT] = {0}, e[COURSE_RECENT] = {0}, s[COURSE_RECENT] = {0};
     size_t n = c->recent;
     struct trend trend;
     for (size_t i = 0; i < n; i++) {

@@ -86,7 +86,7 @@ static int by_value(const void *a, const void *b) {
 }
 
 static bool has_spike(const struct scatter *sc) {
-    double sizes[COURSE_BLOCKS];
+    double sizes[COURSE_BLOCKS] = {0};
     for (size_t i = 0; i < sc->n; i++) {
         sizes[i] = fabs(sc->energy[i]);
     }

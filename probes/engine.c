@@ -89,30 +89,41 @@ static void read_identity(struct engine_reading *r) {
     r->entropy_change = value(0);
 }
 
+static void read_dead(const struct engine *e, const struct activation *a,
+                      const struct activation_idle *reference, struct engine_reading *r) {
+    double active = (double)e->active;
+    if (a && !activation_can_die(a)) {
+        r->dead = r->dead_reference =
+            none("none: only an activation that gives nothing can be dead");
+        return;
+    }
+    r->dead = !a              ? none("needs the activation's name")
+              : isnan(active) ? none("needs a_active")
+                              : value(1 - active);
+    r->dead_reference =
+        reference ? value(reference->dead) : none("needs a known activation and its input");
+}
+
+static void read_saturated(const struct engine *e, const struct activation *a,
+                           const struct activation_idle *reference, struct engine_reading *r) {
+    double saturated = (double)e->saturated;
+    if (a && !activation_can_saturate(a)) {
+        r->saturated = r->saturated_reference =
+            none("none: the activation has no bounds to come close to");
+        return;
+    }
+    r->saturated = isnan(saturated) ? none("needs a_saturated") : value(saturated);
+    r->saturated_reference =
+        reference ? value(reference->saturated) : none("needs a known activation and its input");
+}
+
 static void read_shares(const struct engine *e, const struct activation *a,
                         struct engine_reading *r) {
-    static const char cannot_die[] = "none: only an activation that gives nothing can be dead";
-    static const char cannot_saturate[] = "none: the activation has no bounds to come close to";
-    double active = (double)e->active, saturated = (double)e->saturated;
     struct activation_idle idle;
     bool known = a && !r->in_energy.reason &&
                  activation_idle(a, r->in_mean.value, r->in_variance.value, &idle);
-    r->dead = a && !activation_can_die(a) ? none(cannot_die)
-              : !a                        ? none("needs the activation's name")
-              : isnan(active)             ? none("needs a_active")
-                                          : value(1 - active);
-    r->saturated = a && !activation_can_saturate(a) ? none(cannot_saturate)
-                   : isnan(saturated)               ? none("needs a_saturated")
-                                                    : value(saturated);
-    r->dead_reference = known ? value(idle.dead) : none("needs a known activation and its input");
-    r->saturated_reference =
-        known ? value(idle.saturated) : none("needs a known activation and its input");
-    if (a && !activation_can_die(a)) {
-        r->dead_reference = none(cannot_die);
-    }
-    if (a && !activation_can_saturate(a)) {
-        r->saturated_reference = none(cannot_saturate);
-    }
+    read_dead(e, a, known ? &idle : NULL, r);
+    read_saturated(e, a, known ? &idle : NULL, r);
 }
 
 static bool is_one(const struct engine_figure *f) {

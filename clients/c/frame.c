@@ -85,7 +85,7 @@ static void put_column(struct pyr_text *out, bool wide, const double *values, si
 }
 
 void pyr_frame_write(const struct pyr_frame *f, struct pyr_text *out) {
-    bool wide[PYR_FRAME_COLUMNS_MAX];
+    bool wide[PYR_FRAME_COLUMNS_MAX] = {false};
     size_t n = f->layer_count;
     size_t following = FIXED_BYTES + f->column_count + padding(f->column_count);
     for (size_t i = 0; i < f->column_count; i++) {
