@@ -416,7 +416,8 @@ struct rule rule_default(enum rule_id id) {
     struct rule r = builtins[id].initial;
     r.id = id;
     r.name = builtins[id].name;
-    r.enabled = true;
+    // One alert a cause: what loss_nonfinite and grad_nonfinite name is not told twice unless asked.
+    r.enabled = id != RULE_EXPLODING_TENSOR;
     if (!(r.fire_below > 0)) {
         r.fire_below = r.clear_above = num_missing();
     } else if (!(r.fire_above > 0)) {

@@ -57,10 +57,17 @@ class RulesTest(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn(" 0 failed", done.stdout)
 
+    def test_exploding_tensor_is_off_unless_asked_for(self):
+        test = ("tests: [{series: {loss: '2x99 NaN 2x10'}, alert_rule_test: "
+                "[{rule: exploding_tensor, exp_alerts: [%s]}]}]\n")
+        on = "alerts: {rules: [{rule: exploding_tensor, enabled: true}]}\n"
+        self.run_on(test % "", expect=0)
+        self.run_on(on + test % "{severity: info, since: 100}", expect=0)
+
     def test_each_firing_case_fails_without_its_rule(self):
         text = DEFAULTS.read_text().replace("../data", str(DATA))
         for rule in ("dead_relu", "saturated_activation", "weight_update_ratio", "poor_weight_initialization", "overfit",
-                     "exploding_tensor", "thermal_imbalance", "heating", "loss_spike", "loss_nonfinite"):
+                     "thermal_imbalance", "heating", "loss_spike", "loss_nonfinite"):
             with self.subTest(rule):
                 off = f"alerts: {{rules: [{{rule: {rule}, enabled: false}}]}}\n"
                 title = "the layer of the first NaN" if rule == "loss_nonfinite" else f"{rule} fires"
@@ -85,7 +92,8 @@ class RulesTest(unittest.TestCase):
                 "0.5}, alert_rule_test: [{exp_alerts: [%s]}]}]\n")
         self.run_on(test % "{layer: a}", expect=0)
         self.run_on(test % "{}, {layer: a}", expect=1)
-        nan = "tests: [{series: {loss: '2x9 NaNx5'}, alert_rule_test: [{exp_alerts: [{}, {rule: loss_nonfinite}]}]}]\n"
+        nan = "alerts: {rules: [{rule: exploding_tensor, enabled: true}]}\n"
+        nan += "tests: [{series: {loss: '2x9 NaNx5'}, alert_rule_test: [{exp_alerts: [{}, {rule: loss_nonfinite}]}]}]\n"
         self.run_on(nan, expect=0)
 
     def test_the_notation(self):
