@@ -31,6 +31,11 @@ static void tell_counters(struct pyrometer *p) {
     pthread_mutex_unlock(&p->lock);
 }
 
+void pyr_backlog_adopt(struct pyrometer *p) {
+    pyr_spool_adopt(p->spool);
+    tell_counters(p);
+}
+
 struct pyr_queue *pyr_backlog_source(struct pyrometer *p) {
     while (p->spool && p->flight.count == 0 && !pyr_spool_is_empty(p->spool)) {
         pyr_spool_read(p->spool, take_line, p);

@@ -6,6 +6,8 @@
 
 #include "clients/c/client.h"
 
+// Takes over what earlier processes of the run left behind.
+void pyr_backlog_adopt(struct pyrometer *p);
 // The queue that is sent from now: `flight`, filled from the spool, or the job's own. Reads the
 // next segment where that is due.
 struct pyr_queue *pyr_backlog_source(struct pyrometer *p);

@@ -491,8 +491,7 @@ void *pyr_link_run(void *client) {
         k->random = (uint64_t)pyr_clock_ms() ^ ((uint64_t)p->owner << 32) ^ (uintptr_t)p ^ 1;
         k->away_ms = pyr_clock_ms();
         if (p->spool) {
-            pyr_spool_adopt(p->spool);
-            pyr_backlog_spill(p, false); // tells the counters
+            pyr_backlog_adopt(p);
         }
         run(k);
         put_away(p);
