@@ -41,7 +41,8 @@ class Events:
 
 
 class Stream(SharedDaemonCase):
-    config = "alerts: { rules: [ { rule: loss_nonfinite, for: 1, keep_firing_for: 1 } ] }\n"
+    # What takes long on a slow machine is not a stalled job.
+    config = "alerts: { stall_after: 1h, rules: [ { rule: loss_nonfinite, for: 1, keep_firing_for: 1 } ] }\n"
 
     def start(self, steps=5):
         job, run = self.start_run()
@@ -149,7 +150,6 @@ class Stream(SharedDaemonCase):
             for key, _ in ready:
                 tails[key.fileobj] = tails[key.fileobj][-200:] + key.fileobj.recv(65536)
                 if re.search(rb"id: 39(-\d+)?\n", tails[key.fileobj]):
-    config = "alerts: { stall_after: 1h }\n"  # what takes long on a slow machine is not a stalled job
                     waiting.discard(key.fileobj)
                     selector.unregister(key.fileobj)
 
