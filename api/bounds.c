@@ -63,10 +63,11 @@ void bounds_add(struct bounds *b, const struct selection *s, int64_t step,
     b->due = step + b->stride;
 }
 
-static void emit_side(struct emit *e, const char *key, const double *at, size_t n) {
+static void emit_side(struct emit *e, const char *key, const double *at, size_t n,
+                      void emit_end_of(struct emit *e, const char *key, double x)) {
     emit_array(e, key);
     for (size_t i = 0; i < n; i++) {
-        emit_number(e, NULL, at[i]);
+        emit_end_of(e, NULL, at[i]);
     }
     emit_end(e);
 }
@@ -81,7 +82,7 @@ void bounds_emit(const struct bounds *b, const struct selection *s, size_t serie
         emit_integer(e, NULL, b->steps[i]);
     }
     emit_end(e);
-    emit_side(e, "low", b->low + series * b->most, b->n);
-    emit_side(e, "high", b->high + series * b->most, b->n);
+    emit_side(e, "low", b->low + series * b->most, b->n, emit_low);
+    emit_side(e, "high", b->high + series * b->most, b->n, emit_high);
     emit_end(e);
 }

@@ -59,6 +59,18 @@ void emit_number(struct emit *e, const char *key, double x) {
     buf_put(e->out, text, num_format(text, x));
 }
 
+void emit_low(struct emit *e, const char *key, double x) {
+    char text[NUM_TEXT_MAX];
+    begin_value(e, key);
+    buf_put(e->out, text, num_format_low(text, x));
+}
+
+void emit_high(struct emit *e, const char *key, double x) {
+    char text[NUM_TEXT_MAX];
+    begin_value(e, key);
+    buf_put(e->out, text, num_format_high(text, x));
+}
+
 void emit_integer(struct emit *e, const char *key, int64_t x) {
     begin_value(e, key);
     buf_printf(e->out, "%" PRId64, x);

@@ -25,6 +25,9 @@ void emit_array(struct emit *e, const char *key);
 void emit_end(struct emit *e); // of the innermost object or array
 void emit_text(struct emit *e, const char *key, const char *text); // NULL: null
 void emit_number(struct emit *e, const char *key, double x);       // as num_format() has it
+// The ends of an interval, as num_format_low() and num_format_high() have them.
+void emit_low(struct emit *e, const char *key, double x);
+void emit_high(struct emit *e, const char *key, double x);
 void emit_integer(struct emit *e, const char *key, int64_t x);
 void emit_bool(struct emit *e, const char *key, bool x);
 void emit_null(struct emit *e, const char *key);

@@ -42,9 +42,13 @@ static void emit_activation(struct emit *e, const char *key, const struct snapsh
     emit_text(e, key, a ? activation_name(a) : NULL);
 }
 
-enum engine_class engine_emit_short(struct emit *e, const struct snapshot *s, size_t layer) {
+enum engine_class engine_emit_short(struct emit *e, const struct snapshot *s, size_t layer,
+                                    bool with_activation) {
     struct engine_reading r = snapshot_engine(s, layer);
     emit_text(e, "engine", engine_class_name(r.class));
+    if (!with_activation) {
+        return r.class;
+    }
     emit_object(e, "activation");
     emit_activation(e, "name", s, layer);
     const struct named_figure figures[] = {
@@ -121,8 +125,8 @@ static void emit_balance(struct emit *e, const struct snapshot *s) {
     emit_object(e, "intervals");
     if (b->since >= 0 && !energy->reason && energy->has_interval) {
         emit_array(e, "kept");
-        emit_number(e, NULL, b->in - energy->high);
-        emit_number(e, NULL, b->in - energy->low);
+        emit_low(e, NULL, b->in - energy->high);
+        emit_high(e, NULL, b->in - energy->low);
         emit_end(e);
     }
     emit_end(e);

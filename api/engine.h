@@ -5,8 +5,9 @@
 #include "api/emit.h"
 #include "runs/snapshot.h"
 
-// The short form within a layer of a reading: `engine` and the object `activation`. Returns the
-// layer's class.
-enum engine_class engine_emit_short(struct emit *e, const struct snapshot *s, size_t layer);
+// The short form within a layer of a reading: `engine` and, on request, the object `activation`.
+// Returns the layer's class.
+enum engine_class engine_emit_short(struct emit *e, const struct snapshot *s, size_t layer,
+                                    bool with_activation);
 
 #endif

@@ -14,8 +14,8 @@ handler_fn prom_query, prom_range, prom_series, prom_labels, prom_values;
 handler_fn silences_get, silences_post, silence_delete;
 
 // What each of them takes.
-extern const struct parameter runs_parameters[], series_parameters[], events_parameters[],
-    alerts_parameters[], silences_parameters[], prom_query_parameters[], prom_range_parameters[],
-    prom_match_parameters[];
+extern const struct parameter runs_parameters[], reading_parameters[], series_parameters[],
+    events_parameters[], alerts_parameters[], silences_parameters[], prom_query_parameters[],
+    prom_range_parameters[], prom_match_parameters[];
 
 #endif

@@ -91,18 +91,21 @@ static void release_body(void *body) {
     body_unref(body);
 }
 
-struct body *reading_body(struct snapshot *s) {
-    struct body *body = snapshot_attached(s);
+const char *const reading_details[] = {[READING_BRIEF] = "brief", [READING_FULL] = "full", NULL};
+
+struct body *reading_body(struct snapshot *s, enum reading_detail detail) {
+    CHECK(detail < SNAPSHOT_ATTACHMENTS);
+    struct body *body = snapshot_attached(s, detail);
     if (!body) {
         struct buf json;
         buf_init(&json, READING_BYTES_MAX);
         struct emit e = emit_to(&json);
-        reading_emit(&e, NULL, s, true);
+        reading_emit(&e, NULL, s, detail);
         if (json.failed) {
             buf_free(&json);
             return NULL;
         }
-        body = snapshot_attach(s, body_create(&json, TYPE_JSON), release_body);
+        body = snapshot_attach(s, detail, body_create(&json, TYPE_JSON), release_body);
     }
     return body_ref(body);
 }
@@ -119,6 +122,8 @@ static const enum metric layer_numbers[] = {
     METRIC_STABILITY,          METRIC_COHERENCE,   METRIC_DRIFT,       METRIC_UPDATE_RATIO,
     METRIC_EQUILIBRIUM,        METRIC_FREE_ENERGY, METRIC_NOISE_SCALE, METRIC_ENTROPY_PRODUCTION,
     METRIC_UPDATE_EQUILIBRIUM, METRIC_SPECTRAL};
+static const enum metric brief_numbers[] = {METRIC_STABILITY, METRIC_COHERENCE, METRIC_DRIFT,
+                                            METRIC_UPDATE_RATIO};
 // What has no thermometer's object around it, for `intervals` and `reasons`.
 static const enum metric run_plain[] = {METRIC_ENERGY,       METRIC_ENTROPY,
                                         METRIC_FREE_ENERGY,  METRIC_HEAT_CAPACITY,
@@ -133,6 +138,9 @@ static const enum metric layer_plain[] = {
     METRIC_COHERENCE,   METRIC_DRIFT,       METRIC_UPDATE_RATIO,       METRIC_EQUILIBRIUM,
     METRIC_FREE_ENERGY, METRIC_NOISE_SCALE, METRIC_ENTROPY_PRODUCTION, METRIC_UPDATE_EQUILIBRIUM,
     METRIC_SPECTRAL};
+static const enum metric brief_plain[] = {METRIC_ENTROPY,     METRIC_HEAT,      METRIC_EFFICIENCY,
+                                          METRIC_STABILITY,   METRIC_COHERENCE, METRIC_DRIFT,
+                                          METRIC_UPDATE_RATIO};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -158,8 +166,8 @@ void reading_emit_value(struct emit *e, const char *name, const struct reading *
         emit_text(e, "reason", r->reason);
     } else if (r->has_interval) {
         emit_number(e, "value", r->value);
-        emit_number(e, "low", r->low);
-        emit_number(e, "high", r->high);
+        emit_low(e, "low", r->low);
+        emit_high(e, "high", r->high);
     } else {
         emit_number(e, "value", r->value);
         emit_null(e, "low");
@@ -181,6 +189,17 @@ static void emit_thermometers(struct emit *e, const struct reading r[METRIC_COUN
     }
 }
 
+static void emit_reasons(struct emit *e, const struct reading r[METRIC_COUNT], const enum metric *m,
+                         size_t n) {
+    emit_object(e, "reasons");
+    for (size_t i = 0; i < n; i++) {
+        if (r[m[i]].reason) {
+            emit_text(e, metric_name(m[i]), r[m[i]].reason);
+        }
+    }
+    emit_end(e);
+}
+
 // Beside the plain numbers: their 95% intervals, why some are missing, from what those were read
 // that may be read from several things, and what they say about the job itself.
 static void emit_doubts(struct emit *e, const struct reading r[METRIC_COUNT], const enum metric *m,
@@ -189,19 +208,13 @@ static void emit_doubts(struct emit *e, const struct reading r[METRIC_COUNT], co
     for (size_t i = 0; i < n; i++) {
         if (r[m[i]].has_interval) {
             emit_array(e, metric_name(m[i]));
-            emit_number(e, NULL, r[m[i]].low);
-            emit_number(e, NULL, r[m[i]].high);
+            emit_low(e, NULL, r[m[i]].low);
+            emit_high(e, NULL, r[m[i]].high);
             emit_end(e);
         }
     }
     emit_end(e);
-    emit_object(e, "reasons");
-    for (size_t i = 0; i < n; i++) {
-        if (r[m[i]].reason) {
-            emit_text(e, metric_name(m[i]), r[m[i]].reason);
-        }
-    }
-    emit_end(e);
+    emit_reasons(e, r, m, n);
     emit_object(e, "sources");
     for (size_t i = 0; i < n; i++) {
         if (r[m[i]].source) {
@@ -226,18 +239,25 @@ static void emit_equilibrium_reached(struct emit *e, const struct reading *r) {
     }
 }
 
-static enum engine_class emit_layer(struct emit *e, const struct snapshot *s, size_t layer) {
+static enum engine_class emit_layer(struct emit *e, const struct snapshot *s, size_t layer,
+                                    bool full) {
     const struct reading *r = s->layers[layer];
     emit_object(e, NULL);
     emit_text(e, "name", s->layer_names[layer]);
     emit_plain(e, r, METRIC_ENTROPY);
     emit_plain(e, r, METRIC_HEAT);
     emit_plain(e, r, METRIC_EFFICIENCY);
-    enum engine_class class = engine_emit_short(e, s, layer);
-    emit_plains(e, r, layer_numbers, COUNT(layer_numbers));
-    emit_equilibrium_reached(e, &r[METRIC_EQUILIBRIUM]);
-    emit_thermometers(e, r);
-    emit_doubts(e, r, layer_plain, COUNT(layer_plain));
+    enum engine_class class = engine_emit_short(e, s, layer, full);
+    if (full) {
+        emit_plains(e, r, layer_numbers, COUNT(layer_numbers));
+        emit_equilibrium_reached(e, &r[METRIC_EQUILIBRIUM]);
+        emit_thermometers(e, r);
+        emit_doubts(e, r, layer_plain, COUNT(layer_plain));
+    } else {
+        emit_plains(e, r, brief_numbers, COUNT(brief_numbers));
+        emit_thermometers(e, r);
+        emit_reasons(e, r, brief_plain, COUNT(brief_plain));
+    }
     emit_end(e);
     return class;
 }
@@ -246,7 +266,8 @@ static void emit_quadrant(struct emit *e, const struct reading *r) {
     emit_text(e, "quadrant", r->reason ? NULL : quadrant_name((enum quadrant)(int)r->value));
 }
 
-void reading_emit(struct emit *e, const char *key, const struct snapshot *s, bool with_layers) {
+void reading_emit(struct emit *e, const char *key, const struct snapshot *s,
+                  enum reading_detail detail) {
     emit_object(e, key);
     emit_text(e, "run", s->record.name);
     emit_step(e, "step", s->step);
@@ -265,11 +286,11 @@ void reading_emit(struct emit *e, const char *key, const struct snapshot *s, boo
     emit_thermometers(e, s->global);
     emit_end(e);
     outputs_emit(e, s);
-    if (with_layers) {
+    if (detail != READING_ALONE) {
         enum engine_class network = ENGINE_UNKNOWN;
         emit_array(e, "layers");
         for (size_t i = 0; i < s->n_layers; i++) {
-            enum engine_class class = emit_layer(e, s, i);
+            enum engine_class class = emit_layer(e, s, i, detail == READING_FULL);
             network = i ? engine_class_join(network, class) : class;
         }
         emit_end(e);

@@ -70,7 +70,7 @@ static int emit_list_entry(struct emit *e, const struct request *q,
     emit_object(e, NULL);
     emit_progress(e, live ? &live->record : stored);
     if (live) {
-        reading_emit(e, "temperature", live, false);
+        reading_emit(e, "temperature", live, READING_ALONE);
     } else {
         emit_null(e, "temperature");
     }
@@ -210,7 +210,7 @@ static int emit_run(struct emit *e, struct reader *reader, const struct found *r
 }
 
 static enum MHD_Result answer_run(struct request *q, const struct found *run, struct snapshot *s) {
-    struct body *reading = reading_body(s);
+    struct body *reading = reading_body(s, READING_FULL);
     if (!reading) {
         return answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, "the reading is too large");
     }

@@ -22,6 +22,7 @@ struct stream {
     struct api *api;
     struct MHD_Connection *connection;
     struct subscriber *subscriber; // NULL: the run is not live, what is there is all
+    enum reading_detail detail;
     int64_t seen_step;     // the first reading is left out when it is of this step; -1: none is
     int64_t step;          // of the newest reading that was sent, -1 before
     uint64_t letter;       // id of the newest event, 0: there was none
@@ -60,7 +61,7 @@ static void print_snapshot(struct stream *s, struct snapshot *snapshot) {
     bool seen = s->seen_step >= 0 && snapshot->step == s->seen_step;
     s->seen_step = -1;
     s->step = snapshot->step;
-    s->body = seen ? NULL : reading_body(snapshot);
+    s->body = seen ? NULL : reading_body(snapshot, s->detail);
     if (s->body) {
         print_head(s, "temperature");
         buf_puts(&s->tail, "\n\n");
@@ -185,6 +186,7 @@ static struct stream *create(struct request *q) {
     struct stream *s = NEW(struct stream);
     s->api = q->api;
     s->connection = q->connection;
+    s->detail = (enum reading_detail)query_number(&q->query, "detail", READING_BRIEF);
     s->seen_step = s->step = -1;
     read_last_event_id(q, s);
     buf_init(&s->head, STREAM_BYTES_MAX);

@@ -2,8 +2,16 @@
 #include "api/handlers.h"
 #include "api/reading.h"
 
+const struct parameter reading_parameters[] = {
+    {"detail", PARAMETER_CHOICE, 0, 0, reading_details,
+     "what to tell of each layer: brief, which it is when not given, or full"},
+    {0},
+};
+
 static enum MHD_Result answer_reading(struct request *q, struct snapshot *s) {
-    struct body *body = reading_body(s);
+    enum reading_detail detail =
+        (enum reading_detail)query_number(&q->query, "detail", READING_BRIEF);
+    struct body *body = reading_body(s, detail);
     enum MHD_Result rc =
         body ? answer_body(q, body)
              : answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, "the reading is too large");

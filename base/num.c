@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <fenv.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,28 @@ size_t num_format(char text[NUM_TEXT_MAX], double x) {
         }
     }
     return (size_t)snprintf(text, NUM_TEXT_MAX, "%.17g", x);
+}
+
+#define BOUND_MAX 1e300 // so that eight digits are still below the largest double
+
+// The C library rounds decimals as the thread rounds.
+static size_t format_bound(char text[NUM_TEXT_MAX], double x, int direction) {
+    if (!isfinite(x) || x == floor(x) || fabs(x) > BOUND_MAX) {
+        return num_format(text, x);
+    }
+    int before = fegetround();
+    fesetround(direction);
+    int n = snprintf(text, NUM_TEXT_MAX, "%.8g", x);
+    fesetround(before);
+    return (size_t)n;
+}
+
+size_t num_format_low(char text[NUM_TEXT_MAX], double x) {
+    return format_bound(text, x, FE_DOWNWARD);
+}
+
+size_t num_format_high(char text[NUM_TEXT_MAX], double x) {
+    return format_bound(text, x, FE_UPWARD);
 }
 
 // The powers of ten that a double holds exactly. A decimal of at most 2^53 times or divided by one

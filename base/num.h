@@ -34,6 +34,11 @@ static inline bool num_is_missing(double x) {
 // measured.
 size_t num_format(char text[NUM_TEXT_MAX], double x);
 
+// Writes one end of an interval likewise, rounded outward to eight digits: an end of it that says
+// more would be longer to no use. Of an interval around x the ends stay around num_format()'s x.
+size_t num_format_low(char text[NUM_TEXT_MAX], double x);
+size_t num_format_high(char text[NUM_TEXT_MAX], double x);
+
 // Reads one JSON number (RFC 8259 grammar) from [text, end). Returns its length, 0 when there is
 // none. Correctly rounded; what is too large for a double becomes an infinity, as strtod does.
 size_t num_parse(const char *text, const char *end, double *x);

@@ -78,23 +78,25 @@ void snapshot_unref(struct snapshot *s) {
         free(s->activations);
         free(s->named);
         free(s->heat);
-        void *attached = snapshot_attached(s);
-        if (attached) {
-            s->free_attached(attached);
+        for (size_t i = 0; i < SNAPSHOT_ATTACHMENTS; i++) {
+            void *attached = snapshot_attached(s, i);
+            if (attached) {
+                s->free_attached(attached);
+            }
         }
         run_record_free(&s->record);
         free(s);
     }
 }
 
-void *snapshot_attached(struct snapshot *s) {
-    return atomic_load_explicit(&s->attached, memory_order_acquire);
+void *snapshot_attached(struct snapshot *s, size_t place) {
+    return atomic_load_explicit(&s->attached[place], memory_order_acquire);
 }
 
-void *snapshot_attach(struct snapshot *s, void *thing, void (*free_it)(void *)) {
+void *snapshot_attach(struct snapshot *s, size_t place, void *thing, void (*free_it)(void *)) {
     void *before = NULL;
     s->free_attached = free_it;
-    if (atomic_compare_exchange_strong(&s->attached, &before, thing)) {
+    if (atomic_compare_exchange_strong(&s->attached[place], &before, thing)) {
         return thing;
     }
     free_it(thing);

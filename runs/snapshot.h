@@ -6,6 +6,8 @@
 #include "probes/engine.h"
 #include "runs/run.h"
 
+#define SNAPSHOT_ATTACHMENTS 2
+
 struct snapshot {
     _Atomic unsigned refs; // use snapshot_ref and snapshot_unref
     uint64_t version;      // grows with each snapshot of any run: an ETag
@@ -31,7 +33,7 @@ struct snapshot {
         struct distribution_figure entropy, total_variation, jensen_shannon;
     } outputs;
     // Use snapshot_attach and snapshot_attached
-    _Atomic(void *) attached;
+    _Atomic(void *) attached[SNAPSHOT_ATTACHMENTS];
     void (*_Atomic free_attached)(void *);
 };
 
@@ -40,11 +42,11 @@ struct snapshot *snapshot_create(const struct run *r);
 struct engine_reading snapshot_engine(const struct snapshot *s, size_t layer);
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
-// One thing that is made of the snapshot and lasts as long, such as its serialised form; NULL: none
-// yet. Any thread.
-void *snapshot_attached(struct snapshot *s);
+// A thing that is made of the snapshot and lasts as long, such as a serialised form, in one of
+// SNAPSHOT_ATTACHMENTS places; NULL: none yet. Any thread.
+void *snapshot_attached(struct snapshot *s, size_t place);
 // Gives it to the snapshot, unless another thread was faster: then it is freed and the other's is
 // returned. All callers give the same `free_it`.
-void *snapshot_attach(struct snapshot *s, void *thing, void (*free_it)(void *));
+void *snapshot_attach(struct snapshot *s, size_t place, void *thing, void (*free_it)(void *));
 
 #endif

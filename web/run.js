@@ -189,7 +189,7 @@ export class RunView {
   }
 
   async follow() {
-    await stream(runPath(this.name, '/stream'), this.signal, (kind, data) => {
+    await stream(runPath(this.name, '/stream?detail=full'), this.signal, (kind, data) => {
       if (kind === 'temperature') {
         this.stale = this.stale || data.step !== this.last;
         this.take(data);

@@ -206,12 +206,12 @@ class Daemon:
         return self.get_json(f"/api/v1/runs/{quote(run)}")
 
     def temperature(self, run):
-        return self.get_json(f"/api/v1/runs/{quote(run)}/temperature")
+        return self.get_json(f"/api/v1/runs/{quote(run)}/temperature?detail=full")
 
     def reading_at(self, run, step):
         """The reading of that step, once it is published."""
         def ask():
-            status, _, body = self.call("GET", f"/api/v1/runs/{quote(run)}/temperature")
+            status, _, body = self.call("GET", f"/api/v1/runs/{quote(run)}/temperature?detail=full")
             if status != 200:
                 return None
             reading = json.loads(body, parse_constant=refuse_constant)

@@ -162,8 +162,8 @@ class OpenApi(SharedDaemonCase):
         calls.append(("get", prom + "label/{name}/values", prom + "label/run/values", None))
         root = "/api/v1/runs/{run}"
         for run in ("nan-gradient", "lr-ramp", "live", "empty", "nobody"):
-            for tail in ("", "/temperature", "/engine", "/states", "/events", "/export"):
-                calls.append(("get", root + tail, root.format(run=run) + tail, None))
+            for tail in ("", "/temperature", "/temperature?detail=full", "/engine", "/states", "/events", "/export"):
+                calls.append(("get", root + tail.split("?")[0], root.format(run=run) + tail, None))
             for query in ("metric=loss,temperature.kinetic,gw&points=7", "metric=w_var&layer=*", "metric=", "x=1"):
                 calls.append(("get", root + "/series", f"{root.format(run=run)}/series?{query}", None))
         calls += [("get", root + "/stream", root.format(run="lr-ramp") + "/stream", None),

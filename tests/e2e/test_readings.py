@@ -77,6 +77,22 @@ class Recordings(ReadingCase):
         reading = self.replayed("nan-gradient")
         self.judge_reading(reading, [layer["name"] for layer in reading["layers"]])
 
+    def test_brief_and_full(self):
+        """Nothing is another value in the shorter form, and what is missing there says why."""
+        full = self.replayed("sgd-momentum")
+        brief = self.shared.get_json("/api/v1/runs/sgd-momentum/temperature")
+        self.assertEqual(brief, self.shared.get_json("/api/v1/runs/sgd-momentum/temperature?detail=brief"))
+        self.assertEqual({k: v for k, v in brief.items() if k != "layers"}, {k: v for k, v in full.items() if k != "layers"})
+        self.judge_reading(brief, [layer["name"] for layer in full["layers"]])
+        for short, long in zip(brief["layers"], full["layers"]):
+            self.assertLess(set(short), set(long))
+            for key in short.keys() - {"reasons"}:
+                self.assertEqual(short[key], long[key], key)
+            missing = {key for key in LAYER_NUMBERS if short[key] is None}
+            self.assertEqual(short["reasons"], {key: long["reasons"][key] for key in missing})
+            self.assertLessEqual({"activation", "intervals", "sources", "notes", "equilibrium"}, set(long))
+        self.shared.get_json("/api/v1/runs/sgd-momentum/temperature?detail=long", expect=400)
+
     def test_every_metric_has_a_series(self):
         self.replayed("sgd-momentum")
         metrics = [f"temperature.{name}" for name in THERMOMETERS]

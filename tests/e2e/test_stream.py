@@ -13,10 +13,10 @@ from harness import SharedDaemonCase, TIMEOUT, eventually
 class Events:
     """One stream, event by event."""
 
-    def __init__(self, case, run, last=None):
+    def __init__(self, case, run, last=None, query=""):
         self.connection = http.client.HTTPConnection(*case.shared.http, timeout=TIMEOUT)
         case.addCleanup(self.connection.close)
-        self.connection.request("GET", f"/api/v1/runs/{run}/stream", headers={"Last-Event-ID": last} if last else {})
+        self.connection.request("GET", f"/api/v1/runs/{run}/stream{query}", headers={"Last-Event-ID": last} if last else {})
         self.answer = self.connection.getresponse()
         case.assertEqual(self.answer.status, 200)
 
@@ -102,6 +102,13 @@ class Stream(SharedDaemonCase):
                 job_event = self.shared.call("GET", f"/api/v1/runs/{run}")[0]
                 self.assertEqual(job_event, 200)
                 stream.connection.close()
+
+    def test_detail(self):
+        _, run = self.start()
+        for query, wanted in (("", False), ("?detail=brief", False), ("?detail=full", True)):
+            with self.subTest(query):
+                reading = Events(self, run, query=query).next()[2]
+                self.assertEqual("intervals" in reading["layers"][0], wanted)
 
     def test_ids_name_the_newest_reading(self):
         job, run = self.start()

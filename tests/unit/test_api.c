@@ -497,7 +497,7 @@ START_TEST(test_reading_json) {
     struct buf json;
     buf_init(&json, 65536);
     struct emit e = emit_to(&json);
-    reading_emit(&e, NULL, s, true);
+    reading_emit(&e, NULL, s, READING_FULL);
     const char *text = buf_str(&json);
     static const char *const pieces[] = {
         "{\"run\":\"a\",\"step\":5,\"time\":null,\"state\":\"II\",\"state_number\":2",

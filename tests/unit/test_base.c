@@ -4,6 +4,7 @@
 #include "base/stat.h"
 #include "tests/unit/support/support.h"
 
+#include <fenv.h>
 #include <float.h>
 #include <math.h>
 
@@ -127,6 +128,47 @@ START_TEST(test_formats) {
         ck_assert_str_eq(text, cases[i].text);
         assert_round_trip(cases[i].x);
     }
+}
+END_TEST
+
+static void assert_bounds(double x) {
+    char low_text[NUM_TEXT_MAX], high_text[NUM_TEXT_MAX];
+    ck_assert_uint_eq(num_format_low(low_text, x), strlen(low_text));
+    ck_assert_uint_eq(num_format_high(high_text, x), strlen(high_text));
+    double low = parse_whole(low_text), high = parse_whole(high_text);
+    double near = fabs(x) * 1.1e-7 + DBL_MIN;
+    if (!(low <= x && x <= high && high - low <= near)) {
+        ck_abort_msg("%.17g is not between %s and %s, or these are far", x, low_text, high_text);
+    }
+}
+
+START_TEST(test_bounds) {
+    static const struct {
+        double x;
+        const char *low, *high;
+    } cases[] = {{0.1, "0.1", "0.10000001"},
+                 {0.5, "0.5", "0.5"},
+                 {-1.0 / 3, "-0.33333334", "-0.33333333"},
+                 {1234567890123, "1234567890123", "1234567890123"},
+                 {1.0000000001e-7, "1e-07", "1.0000001e-07"},
+                 {DBL_MAX, "1.7976931348623157e+308", "1.7976931348623157e+308"},
+                 {(double)INFINITY, "\"Infinity\"", "\"Infinity\""}};
+    char text[NUM_TEXT_MAX];
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        num_format_low(text, cases[i].x);
+        ck_assert_str_eq(text, cases[i].low);
+        num_format_high(text, cases[i].x);
+        ck_assert_str_eq(text, cases[i].high);
+    }
+    uint64_t seed = 7;
+    for (int i = 0; i < 20000; i++) {
+        double x = from_bits(random_next(&seed));
+        if (isfinite(x)) {
+            assert_bounds(x);
+        }
+        assert_bounds(random_unit(&seed));
+    }
+    ck_assert_int_eq(fegetround(), FE_TONEAREST);
 }
 END_TEST
 
@@ -338,10 +380,11 @@ END_TEST
 
 int main(void) {
     const TTest *const tests[] = {
-        test_buf_appends, test_buf_is_bounded,           test_random_bit_patterns,
-        test_formats,     test_what_is_no_finite_number, test_parse_is_strtod,
-        test_parse_edges, test_what_is_a_number,         test_strings,
-        test_log_lines,   test_log_cuts_long_lines,      test_statistics,
+        test_buf_appends,     test_buf_is_bounded, test_random_bit_patterns,
+        test_formats,         test_bounds,         test_what_is_no_finite_number,
+        test_parse_is_strtod, test_parse_edges,    test_what_is_a_number,
+        test_strings,         test_log_lines,      test_log_cuts_long_lines,
+        test_statistics,
     };
     return run_suite(suite_of("base", tests, COUNT(tests)));
 }
