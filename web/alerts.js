@@ -6,6 +6,7 @@ import {MISSING, ago, count, moment, number} from './format.js';
 
 const REFRESH_MS = 2000;
 const HOURS = [1, 4, 24];
+const SEVERITIES = ['critical', 'warning', 'info'];
 
 // onChange is called after something was changed.
 export class AlertItem {
@@ -41,9 +42,8 @@ export class AlertItem {
     setText(this.state, [alert.state, alert.silenced && 'silenced', alert.inhibited && 'held back'].filter(Boolean).join(', '));
     setText(this.summary, alert.summary);
     const seen = alert.acknowledged ? `acknowledged ${ago(acknowledgedAt(alert))}` : '';
-    const cause = alert.group && alert.group !== alert.id ? `same cause as alert ${alert.group}` : '';
     setText(this.facts, [`since step ${count(alert.since)}`, alert.step === null ? '' : `fired at ${count(alert.step)}`,
-      `value ${number(alert.value)}, threshold ${number(alert.threshold)}`, cause, seen].filter(Boolean).join(' · '));
+      `value ${number(alert.value)}, threshold ${number(alert.threshold)}`, seen].filter(Boolean).join(' · '));
     this.facts.title = moment(alert.started);
     this.acknowledge.hidden = !!alert.acknowledged || alert.state === 'resolved';
     this.silence.hidden = !this.can || alert.silenced || alert.state === 'resolved';
@@ -68,24 +68,74 @@ function acknowledgedAt(alert) {
   return typeof alert.acknowledged === 'number' ? alert.acknowledged : alert.acknowledged?.time ?? alert.acknowledged?.at;
 }
 
-// A list that keeps its items, so that nobody loses the button under the finger.
+// The alerts of one cause: the first of them, and behind a fold what followed.
+class Cause {
+  constructor(options) {
+    this.options = options;
+    this.text = el('span');
+    this.all = el('button', {type: 'button', onclick: () => this.acknowledgeAll()});
+    this.list = el('ul', {class: 'alert-list'});
+    this.fold = el('details', {class: 'cause'}, el('summary', {}, this.text), this.all, this.list);
+    this.note = el('p', {class: 'bad', role: 'alert'});
+  }
+
+  // items: oldest first
+  update(items) {
+    const [head, ...rest] = items;
+    this.waiting = items.filter(item => item.alert.state !== 'resolved' && !item.alert.acknowledged);
+    const firing = rest.filter(item => item.alert.state === 'firing').length;
+    const by = SEVERITIES.map(severity => [severity, rest.filter(item => item.alert.severity === severity).length]).filter(([, n]) => n);
+    setText(this.text, `${count(rest.length)} more of the same cause: ${by.map(([severity, n]) => `${n} ${severity}`).join(', ')}${firing ? `, ${firing} firing` : ''}`);
+    this.text.className = by.length ? `of-${by[0][0]}` : '';
+    this.all.hidden = this.waiting.length < 2;
+    setText(this.all, `Acknowledge all ${count(this.waiting.length)}`);
+    place(this.list, rest.map(item => item.root));
+    if (!rest.length) this.fold.remove();
+    else if (this.fold.parentElement !== head.root) head.root.append(this.fold, this.note);
+    return head.root;
+  }
+
+  async acknowledgeAll() {
+    this.all.disabled = true;
+    setText(this.note, '');
+    try {
+      for (const item of this.waiting) await send('POST', `/api/v1/alerts/${item.alert.id}/acknowledge`);
+      announce(`Acknowledged ${this.waiting.length} alerts`);
+    } catch (error) {
+      setText(this.note, error.message);
+    }
+    this.all.disabled = false;
+    this.options.onChange();
+  }
+}
+
+// Children in this order; left alone where they stand so already.
+function place(list, roots) {
+  if (roots.length !== list.children.length || roots.some((root, i) => list.children[i] !== root)) list.replaceChildren(...roots);
+}
+
+// A list that keeps its items, so that nobody loses the button under the finger. Newest cause first.
 export class AlertList {
   constructor(options) {
     this.options = options;
     this.items = new Map();
+    this.causes = new Map();
     this.root = el('ul', {class: 'alert-list'});
   }
 
   update(alerts) {
-    const roots = alerts.map(alert => {
-      const item = this.items.get(alert.id) || new AlertItem(alert, this.options);
+    const causes = new Map();
+    for (const alert of alerts) {
+      const item = this.items.get(alert.id) || new AlertItem(alert, this.options), cause = alert.group || alert.id;
       this.items.set(alert.id, item);
       item.update(alert);
-      return item.root;
-    });
-    if (roots.length !== this.root.children.length || roots.some((root, i) => this.root.children[i] !== root)) {
-      this.root.replaceChildren(...roots);
+      causes.set(cause, [item, ...(causes.get(cause) || [])]);
     }
+    place(this.root, [...causes].map(([id, items]) => {
+      const cause = this.causes.get(id) || new Cause(this.options);
+      this.causes.set(id, cause);
+      return cause.update(items);
+    }));
   }
 }
 

@@ -3,6 +3,7 @@
 import {css, el, onTheme} from './dom.js';
 import {number, shortCount, value as read} from './format.js';
 import {chooseScale, finite, project, quantiles, ticks} from './scales.js';
+import {wheeled} from './zoom.js';
 
 export const GUTTER = () => (innerWidth < 700 ? 58 : 116); // left of every plot, so that steps line up
 export const MARGIN = 30; // right of it
@@ -35,6 +36,17 @@ function column(series) {
   return {steps, values, mins, maxs, wild, bounds};
 }
 
+// What lies between a hole and the next value is part of the hole: uPlot would draw through undefined places.
+function widenHoles(values) {
+  for (let i = 0; i < values.length;) {
+    let end = i;
+    while (end < values.length && values[end] === undefined) end++;
+    if (end > i && (values[i - 1] === null || values[end] === null)) values.fill(null, i, end);
+    i = end + 1;
+  }
+  return values;
+}
+
 // The columns of all series under their common steps; undefined where another series has a point.
 function align(columns) {
   const all = [...new Set(columns.flatMap(c => [...c.steps, ...c.bounds.steps]))].sort((a, b) => a - b);
@@ -42,13 +54,13 @@ function align(columns) {
   const spread = (steps, values) => {
     const out = new Array(all.length).fill(undefined);
     steps.forEach((step, i) => (out[place.get(step)] = values[i]));
-    return out;
+    return widenHoles(out);
   };
   return {all, spread};
 }
 
 export class Chart {
-  // options: title, height, unit, scale (a metric's wish), onZoom(from, to), onCursor(step)
+  // options: title, height, scale (a metric's wish), onZoom(from, to), onCursor(step), onWheel(what, step)
   constructor(options) {
     this.options = options;
     this.box = el('div', {class: 'plot', role: 'img', 'aria-label': options.title});
@@ -60,6 +72,12 @@ export class Chart {
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.box);
     this.stopTheme = onTheme(() => this.rebuild());
+    this.box.addEventListener('wheel', event => {
+      const what = this.plot && options.onWheel && wheeled(event, this.plot.over.clientWidth);
+      if (!what) return;
+      event.preventDefault();
+      options.onWheel(what, this.plot.posToVal(event.clientX - this.plot.over.getBoundingClientRect().left, 'x'));
+    }, {passive: false});
   }
 
   destroy() {
@@ -92,8 +110,15 @@ export class Chart {
     } else {
       this.plot.setData(this.table, false);
       this.plot.setScale('x', this.range());
+      if (this.plot.cursor.idx === null) this.plot.setLegend({idx: null}, false);
       this.tell();
     }
+  }
+
+  // Other steps, before the values for them have come: what is there is moved.
+  see(from, to) {
+    if (!this.plot) return;
+    this.plot.setScale('x', {min: from, max: to > from ? to : from + 1});
   }
 
   // A band that reaches nothing or less has no place on a logarithmic scale: it ends at the plot's foot.
@@ -136,12 +161,12 @@ export class Chart {
   }
 
   lines() {
-    const series = [{value: (u, x) => (x === null || x === undefined ? '–' : shortCount(x)), label: 'step'}];
+    const series = [{value: (u, x) => (x === null || x === undefined ? 'newest' : shortCount(x)), label: 'step'}];
     const bands = [];
     this.data.series.forEach((one, i) => {
       const colour = one.colour || lineColour(i);
       const gaps = {spanGaps: false, points: {show: (u, k) => this.sparse(k)}};
-      series.push({label: one.label, stroke: colour, width: 1.5, value: (u, v) => this.show(v), ...gaps});
+      series.push({label: one.label, stroke: colour, width: 1.5, value: (u, v, k, at) => this.show(v, k, at), ...gaps});
       const band = (alpha, auto) => {
         const at = series.length;
         const hidden = {auto, stroke: 'transparent', width: 0, points: {show: false}, spanGaps: false, class: 'unseen'};
@@ -162,7 +187,9 @@ export class Chart {
     return n < 40;
   }
 
-  show(v) {
+  // Under the cursor; without one the newest.
+  show(v, k, at) {
+    if (at === null || at === undefined) v = this.table[k].findLast(finite);
     return v === null || v === undefined ? '–' : number(v);
   }
 

@@ -24,15 +24,19 @@ export function announce(text) {
   setText($('announce'), text);
 }
 
-// A colour of the style sheet as it is now, for canvases.
+// A colour of the style sheet as it is now, for canvases. Asking the browser means a new computation of styles: once a theme.
 let probe = null;
+const colours = new Map();
 export function css(name) {
+  if (colours.has(name)) return colours.get(name);
   if (!probe) {
     probe = el('span', {class: 'probe', 'aria-hidden': 'true'});
     document.body.append(probe);
   }
   probe.style.color = `var(${name})`;
-  return getComputedStyle(probe).color;
+  const found = getComputedStyle(probe).color;
+  colours.set(name, found);
+  return found;
 }
 
 const watchers = new Set();
@@ -44,6 +48,7 @@ export function onTheme(call) {
 }
 
 export function themeChanged() {
+  colours.clear();
   watchers.forEach(call => call());
 }
 

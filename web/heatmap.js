@@ -8,20 +8,23 @@ import {NONFINITE, diverging, rgb, thermal} from './colour.js';
 import {css, el, fitCanvas, isDark, onTheme, onceAFrame} from './dom.js';
 import {count, number, shortCount} from './format.js';
 import {ticks} from './scales.js';
+import {wheeled} from './zoom.js';
 
 const PAGE = 40; // layers a request
 const TALLEST = 460; // of the picture, before it scrolls
 const AXIS = 24;
 const LABEL_ROW = 11; // lowest row that takes a name
+const UNDER_NONFINITE = [10, 20, 20]; // beside its colour, in stripes
 
 export class HeatMap {
-  // options: run, layers (names), onPick(name), onZoom(from, to), onCursor(step), onRead(text)
+  // options: run, layers (names), onPick(name), onZoom(from, to), onCursor(step), onRead(text), onWheel(what, step)
   constructor(options) {
     Object.assign(this, options);
     this.top = 0; // scrolled, in CSS pixels
     this.row = -1; // under the cursor
     this.column = -1;
     this.pages = new Map();
+    this.places = new Map(this.layers.map((layer, i) => [layer, i]));
     this.generation = 0;
     this.picture = el('canvas', {class: 'picture'});
     this.over = el('canvas', {class: 'overlay'});
@@ -37,7 +40,7 @@ export class HeatMap {
     this.paintOver = onceAFrame(() => this.drawOver());
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.frame);
-    this.stopTheme = onTheme(() => this.paint());
+    this.stopTheme = onTheme(() => this.repaint());
     this.listen();
   }
 
@@ -47,14 +50,33 @@ export class HeatMap {
     if (this.stop) this.stop.abort();
   }
 
-  // What is shown: metric (of metrics.js), from, to, relative, newest (name -> value). The same range asked
-  // for again, as a live run grows, keeps the old picture until the new one has come.
+  // What is shown: metric (of metrics.js), from, to, relative, newest (name -> value), marks ([{step, layer, kind}]).
+  // The same range asked for again, as a live run grows, keeps the old picture until the new one has come.
   show(view) {
     const same = this.view && this.view.metric.key === view.metric.key;
     this.view = view;
     this.generation++;
     if (!same) this.pages.clear();
+    this.repaint();
     return this.load();
+  }
+
+  // Other steps, before the values for them have come: what is there is moved.
+  see(from, to) {
+    if (!this.view) return;
+    Object.assign(this.view, {from, to});
+    this.paint();
+  }
+
+  mark(marks) {
+    this.view.marks = marks;
+    this.paintOver();
+  }
+
+  // With colours that are chosen anew.
+  repaint() {
+    this.colours = null;
+    this.paint();
   }
 
   geometry() {
@@ -115,8 +137,8 @@ export class HeatMap {
     const answer = await ask(this.run, {metrics: [metric.key], layers, from, to, points: Math.max(2, columns)}, signal);
     const rows = new Map();
     answer.series.forEach(one => rows.set(one.layer, toCells(one, from, to, columns)));
-    this.pages.set(page, {key, rows, from, to, columns});
-    this.paint();
+    this.pages.set(page, {key, rows, from, to, columns, first: page * PAGE, layers});
+    this.repaint();
   }
 
   rowOf(i) {
@@ -131,20 +153,16 @@ export class HeatMap {
     this.top = Math.min(this.top, g.most);
     const context = fitCanvas(this.picture, g.width, g.height + AXIS);
     fitCanvas(this.over, g.width, g.height + AXIS);
-    const {first, last} = this.visible(g), shown = [];
-    for (let i = first; i <= last; i++) {
-      const row = this.rowOf(i);
-      if (row) shown.push({i, ...row});
-    }
-    const rows = shown.map(s => s.cells).filter(c => c.values.length === shown[0].cells.values.length);
-    this.colours = colouring(rows, this.view.metric.scale, this.view.relative);
-    this.palette = this.colours.diverging ? diverging(isDark()) : thermal();
+    const {first, last} = this.visible(g);
+    if (!this.colours) this.chooseColours();
     this.drawEmpty(context, g);
     context.save();
     context.beginPath();
     context.rect(g.gutter, 0, g.plot, g.height);
     context.clip();
-    shown.forEach(s => this.drawRow(context, g, s));
+    this.pages.forEach(page => this.drawPage(context, g, page));
+    context.fillStyle = css('--panel');
+    for (let i = Math.max(1, first); g.h >= 8 && i <= last; i++) context.fillRect(g.gutter, i * g.h - this.top - 1, g.plot, 1);
     context.restore();
     this.drawNames(context, g, first, last);
     this.drawSteps(context, g);
@@ -172,25 +190,44 @@ export class HeatMap {
     context.restore();
   }
 
-  drawRow(context, g, {i, page, cells}) {
-    const {values, kinds} = cells, n = values.length;
-    this.line = this.line && this.line.width === n ? this.line : Object.assign(document.createElement('canvas'), {width: n, height: 1});
-    const small = this.line.getContext('2d'), image = small.createImageData(n, 1), {data} = image;
-    for (let c = 0; c < n; c++) {
-      if (kinds[c] === VALUE) {
-        const part = this.colours.place(values[c], c), k = 3 * Math.round(255 * Math.min(1, Math.max(0, part)));
-        if (Number.isNaN(part)) continue;
-        data.set([this.palette[k], this.palette[k + 1], this.palette[k + 2], 255], 4 * c);
-      } else if (kinds[c] === WILD) {
-        data.set([...(c % 2 ? NONFINITE : [10, 20, 20]), 255], 4 * c);
+  // One scale for all layers that are known, so that a colour keeps its meaning when the picture is scrolled.
+  chooseColours() {
+    const pages = [...this.pages.values()], newest = pages[pages.length - 1];
+    const rows = pages.filter(page => page.columns === newest.columns).flatMap(page => [...page.rows.values()]);
+    this.colours = colouring(rows, this.view.metric.scale, this.view.relative);
+    this.palette = this.colours.diverging ? diverging(isDark()) : thermal();
+    pages.forEach(page => (page.image = null));
+  }
+
+  // A page's cells, a pixel each: scrolling, zooming and panning only place these.
+  paintPage(page) {
+    const n = page.columns, canvas = Object.assign(document.createElement('canvas'), {width: n, height: page.layers.length});
+    const small = canvas.getContext('2d'), image = small.createImageData(n, page.layers.length), {data} = image;
+    page.layers.forEach((layer, row) => {
+      const cells = page.rows.get(layer);
+      for (let c = 0, at = 4 * row * n; cells && c < n; c++, at += 4) {
+        const part = cells.kinds[c] === VALUE ? this.colours.place(cells.values[c], c) : NaN;
+        if (cells.kinds[c] !== WILD && Number.isNaN(part)) continue;
+        const k = 3 * Math.round(255 * Math.min(1, Math.max(0, part)));
+        const from = cells.kinds[c] === WILD ? (c % 2 ? NONFINITE : UNDER_NONFINITE) : this.palette;
+        const start = cells.kinds[c] === WILD ? 0 : k;
+        data[at] = from[start];
+        data[at + 1] = from[start + 1];
+        data[at + 2] = from[start + 2];
+        data[at + 3] = 255;
       }
-    }
+    });
     small.putImageData(image, 0, 0);
+    return canvas;
+  }
+
+  drawPage(context, g, page) {
+    const y = page.first * g.h - this.top, height = page.layers.length * g.h;
+    if (y > g.height || y + height < 0) return;
+    page.image = page.image || this.paintPage(page);
     const {from, to} = this.view, scale = g.plot / (to - from + 1);
-    const x = g.gutter + (page.from - from) * scale, width = (page.to - page.from + 1) * scale;
-    const gap = g.h >= 8 ? 1 : 0;
     context.imageSmoothingEnabled = false;
-    context.drawImage(this.line, 0, 0, n, 1, x, i * g.h - this.top, width, g.h - gap);
+    context.drawImage(page.image, g.gutter + (page.from - from) * scale, y, (page.to - page.from + 1) * scale, height);
   }
 
   drawNames(context, g, first, last) {
@@ -238,8 +275,8 @@ export class HeatMap {
   }
 
   drawLegend() {
-    const width = Math.min(300, this.root.clientWidth - 20), context = fitCanvas(this.legend, width, 30);
-    const {low, high, scale, relative} = this.colours, bar = width - 60;
+    const width = Math.min(340, this.root.clientWidth - 20), context = fitCanvas(this.legend, width, 46);
+    const {low, high, scale, relative} = this.colours, bar = width - 60, {unit} = this.view.metric;
     for (let x = 0; x < bar; x++) {
       context.fillStyle = rgb(this.palette, x / (bar - 1));
       context.fillRect(x, 0, 1, 10);
@@ -264,7 +301,12 @@ export class HeatMap {
       context.textAlign = align;
       context.fillText(name(part), part * bar, 15);
     });
-    this.legend.setAttribute('aria-label', `Colours from ${name(0)} to ${name(1)}${relative ? ', against the middle of the layers' : ''}`);
+    const [cold, hot] = relative ? ['colder', 'hotter'] : this.view.metric.thermometer ? ['cold', 'hot'] : ['low', 'high'];
+    [['left', 0, cold], ['center', 0.5, relative ? 'than the middle layer' : unit], ['right', 1, hot]].forEach(([align, part, text]) => {
+      context.textAlign = align;
+      context.fillText(text, part * bar, 30);
+    });
+    this.legend.setAttribute('aria-label', `Colours from ${name(0)} to ${name(1)}${unit && !relative ? ` ${unit}` : ''}${relative ? ', against the middle of the layers' : ''}`);
   }
 
   // Cursor, chosen layer and the range being dragged.
@@ -279,6 +321,7 @@ export class HeatMap {
     context.strokeStyle = css('--accent');
     context.lineWidth = 2;
     if (chosen >= 0) context.strokeRect(g.gutter + 1, chosen * g.h - this.top, g.plot - 2, g.h - 1);
+    this.drawMarks(context, g);
     context.strokeStyle = css('--ink');
     context.lineWidth = 1;
     const x = this.cursor === null || this.cursor === undefined ? null
@@ -294,6 +337,26 @@ export class HeatMap {
       context.fillStyle = css('--accent');
       context.globalAlpha = 0.25;
       context.fillRect(Math.min(this.drag.from, this.drag.to), 0, Math.abs(this.drag.to - this.drag.from), g.height);
+    }
+  }
+
+  // A layer's alerts, where they fired.
+  drawMarks(context, g) {
+    const {from, to, marks} = this.view, s = Math.min(5, Math.max(2.5, g.h / 4));
+    for (const mark of marks || []) {
+      const row = this.places.get(mark.layer), x = g.gutter + ((mark.step - from + 0.5) / (to - from + 1)) * g.plot;
+      const y = row * g.h - this.top;
+      if (row === undefined || x < g.gutter || x > g.gutter + g.plot || y < -g.h || y > g.height) continue;
+      context.beginPath();
+      context.moveTo(x - s, y);
+      context.lineTo(x + s, y);
+      context.lineTo(x, y + 1.7 * s);
+      context.closePath();
+      context.fillStyle = css(`--${mark.kind}`);
+      context.fill();
+      context.strokeStyle = css('--panel');
+      context.lineWidth = 1;
+      context.stroke();
     }
   }
 
@@ -361,7 +424,9 @@ export class HeatMap {
     this.frame.addEventListener('pointerleave', () => this.leave());
     this.frame.addEventListener('dblclick', () => this.onZoom(null, null));
     this.frame.addEventListener('wheel', event => {
-      if (!event.ctrlKey && this.scroll(this.top + event.deltaY)) event.preventDefault();
+      const p = place(event), what = this.view && wheeled(event, p.g.plot);
+      if (what) this.onWheel(what, this.stepAt(p.x, p.g));
+      if (what || this.scroll(this.top + event.deltaY)) event.preventDefault();
     }, {passive: false});
     this.frame.addEventListener('keydown', event => this.key(event));
   }

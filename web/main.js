@@ -10,7 +10,7 @@ const FIRING_MS = 5000;
 const KEYS = [
   ['?', 'this help'], ['g then r, c, a', 'runs, compare, alerts'], ['/', 'filter the runs'], ['j, k', 'next and previous run'],
   ['Enter', 'open'], ['x, then c', 'pick runs, then compare them'], ['0', 'the whole run'], ['+ and −', 'zoom in and out'],
-  ['← and →', 'pan when zoomed; in the picture, move'], ['e', 'what each instrument means'], ['Escape', 'close'], ['t', 'light, dark, system'],
+  ['← and →', 'pan when zoomed; in the picture, move'], ['Ctrl and wheel', 'zoom where the pointer is'], ['Shift and wheel', 'pan'], ['e', 'what each instrument means'], ['Escape', 'close'], ['t', 'light, dark, system'],
 ];
 let leave = new AbortController();
 let view = null;
@@ -95,7 +95,7 @@ function openHelp() {
   $('help').replaceChildren(
     el('h2', {id: 'help-title', text: 'Keys'}),
     el('dl', {class: 'keys'}, KEYS.flatMap(([key, what]) => [el('dt', {}, el('kbd', {text: key})), el('dd', {text: what})])),
-    el('p', {}, 'Bands are what lies between the smallest and the largest value behind a point, or a 95% interval. Triangles at the top are alerts, dots are the job’s events, ',
+    el('p', {}, 'The strong bands are what lies between the smallest and the largest value behind a point, the weak ones 95% intervals. Triangles are alerts, dots are the job’s events, ',
       el('span', {class: 'nonfinite-text', text: 'this colour'}), ' is NaN or infinite; where nothing was measured the line has a gap and the picture is hatched.'),
     el('form', {method: 'dialog'}, el('button', {class: 'main', autofocus: true}, 'Close')));
   $('help').showModal();

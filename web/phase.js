@@ -116,9 +116,27 @@ export class PhasePlane {
       context.fill();
       context.stroke();
     };
-    dot(this.path[0], false);
-    dot(this.path[this.path.length - 1], true);
+    const first = this.path[0], last = this.path[this.path.length - 1];
+    dot(first, false);
+    dot(last, true);
+    this.name(context, first, last);
+    this.name(context, last, first);
     if (this.near) dot(this.near, true);
+  }
+
+  // Beside the dot, on the side where the other end is not.
+  name(context, p, other) {
+    const [x, y] = this.place(p), width = this.root.clientWidth;
+    const left = x > width - 90 || (x > LEFT + 90 && x < this.place(other)[0]);
+    context.font = `11px ${getComputedStyle(document.body).fontFamily}`;
+    context.textAlign = left ? 'right' : 'left';
+    context.textBaseline = 'middle';
+    context.lineWidth = 3;
+    context.strokeStyle = css('--panel');
+    context.fillStyle = css('--ink');
+    const at = [`step ${count(p.step)}`, x + (left ? -9 : 9), Math.max(TOP, y - 9)];
+    context.strokeText(...at);
+    context.fillText(...at);
   }
 
   hover(event) {

@@ -2,6 +2,7 @@
 import {get, runPath, series as ask, stream} from './api.js';
 import {AlertList} from './alerts.js';
 import {Chart, lineColour} from './chart.js';
+import {BalancePanel} from './balance.js';
 import {announce, el, setText} from './dom.js';
 import {MISSING, ago, count, duration, moment, number, value as read} from './format.js';
 import {HeatMap} from './heatmap.js';
@@ -9,12 +10,16 @@ import {Cards, reading} from './instruments.js';
 import {LayerPanel} from './layer.js';
 import {LOSS, instruments, metric, ofLayers, ofRun, thermometers} from './metrics.js';
 import {PhasePlane} from './phase.js';
+import {AT_ONCE, StatesPanel} from './states.js';
+import {panned, zoomed} from './zoom.js';
 
 const POINTS = 600;
 const BANDS = 150; // intervals over what is in view
 const FASTEST_MS = 1000; // between two looks at the series of a live run
 const SLACK = 5; // and at least so many times what the last look took
 const DRAWN = ['kinetic', 'configurational'];
+const SETTLE_MS = 100; // a zoom that stays so long is asked for
+const UNITS = [...new Set(thermometers.map(m => m.unit))]; // temperatures of different units do not share an axis
 
 const isLive = status => status === 'running' || status === 'stalled';
 
@@ -38,8 +43,26 @@ export class RunView {
     this.makeTimeline();
     this.makeRest();
     this.root = el('section', {class: 'view run', 'aria-labelledby': 'run-title'}, this.head, this.note,
-      this.readings, this.timeline, this.heatBox, this.layerBox, this.phaseBox, this.alertBox, this.eventBox, this.factBox);
-    signal.addEventListener('abort', () => this.parts.forEach(part => part.destroy()));
+      this.contents(), this.readings, this.timeline, this.heatBox, this.layerBox, this.balance.root, this.states.root, this.phaseBox, this.alertBox,
+      this.eventBox, this.factBox);
+    signal.addEventListener('abort', () => {
+      clearTimeout(this.later);
+      this.parts.forEach(part => part.destroy());
+    });
+  }
+
+  // The way to each part of a long page. The address names the view, so these are no links.
+  contents() {
+    const parts = [['Now', this.readings], ['Over steps', this.timeline], ['Layers', this.heatBox], ['Energy balance', this.balance.root],
+      ['States', this.states.root], ['Phase plane', this.phaseBox]];
+    const go = part => {
+      part.scrollIntoView();
+      part.tabIndex = -1;
+      part.focus({preventScroll: true});
+    };
+    this.alertButton = el('button', {type: 'button', class: 'chip', onclick: () => go(this.alertBox)}, 'Alerts');
+    return el('div', {class: 'chips contents', role: 'group', 'aria-label': 'Parts of this page'},
+      parts.map(([name, part]) => el('button', {type: 'button', class: 'chip', onclick: () => go(part)}, name)), this.alertButton);
   }
 
   makeHead() {
@@ -61,12 +84,21 @@ export class RunView {
   }
 
   makeTimeline() {
-    const shared = {onZoom: (from, to) => this.setZoom(from, to), onCursor: (step, who) => this.cursor(step, who)};
+    const shared = this.chartOptions = {onZoom: (from, to) => this.setZoom(from, to), onCursor: (step, who) => this.cursor(step, who), onWheel: (what, step) => this.wheel(what, step)};
     this.loss = new Chart({title: 'Loss over steps', height: 210, scale: LOSS.scale, ...shared});
-    this.heats = new Chart({title: 'Temperatures of the whole run over steps', height: 230, scale: 'signed', ...shared});
+    this.heats = UNITS.map(unit => {
+      const of = thermometers.filter(m => m.unit === unit);
+      const chart = new Chart({title: `Temperatures of the whole run over steps, ${unit}`, height: 230,
+        scale: of.every(m => m.scale === 'log') ? 'log' : 'signed', ...shared});
+      return {unit, chart, root: el('div', {}, el('p', {class: 'axis-unit', text: unit}), chart.root)};
+    });
     this.third = new Chart({title: 'Another series over steps', height: 170, scale: 'auto', ...shared});
     this.rangeText = el('span', {class: 'soft'});
     this.whole = el('button', {type: 'button', hidden: true, title: 'The whole run (0)', onclick: () => this.setZoom(null, null)}, 'Whole run');
+    const button = (text, key, label) => el('button', {type: 'button', class: 'quiet', 'aria-label': label, title: `${label} (${key})`, onclick: () => this.key({key: key[0]})}, text);
+    this.zoomButtons = el('span', {class: 'zoom', role: 'group', 'aria-label': 'Steps in view'}, button('−', '-', 'Zoom out'), button('+', '+', 'Zoom in'),
+      this.earlier = el('button', {type: 'button', class: 'quiet', 'aria-label': 'Earlier steps', title: 'Earlier steps (←)', onclick: () => this.key({key: 'ArrowLeft'})}, '‹'),
+      this.afterwards = el('button', {type: 'button', class: 'quiet', 'aria-label': 'Later steps', title: 'Later steps (→)', onclick: () => this.key({key: 'ArrowRight'})}, '›'));
     this.chips = el('div', {class: 'chips', role: 'group', 'aria-label': 'Temperatures drawn'}, thermometers.map(m =>
       el('button', {type: 'button', class: 'chip', 'aria-pressed': String(this.drawn.has(m.short)), title: m.sentence, onclick: event => {
         if (this.drawn.has(m.short)) this.drawn.delete(m.short);
@@ -79,23 +111,28 @@ export class RunView {
       this.load();
     });
     this.timeline = el('section', {class: 'panel', 'aria-labelledby': 'time-title'},
-      el('div', {class: 'panel-head'}, el('h2', {id: 'time-title', text: 'Over steps'}), this.rangeText, this.whole,
+      el('div', {class: 'panel-head'}, el('h2', {id: 'time-title', text: 'Over steps'}), this.rangeText, this.zoomButtons, this.whole,
         el('span', {class: 'hint', text: 'drag to zoom, double-click for all'})),
       el('h3', {text: 'Loss'}), this.loss.root,
-      el('div', {class: 'sub-head'}, el('h3', {text: 'Temperatures'}), this.chips), this.heats.root,
+      el('div', {class: 'sub-head'}, el('h3', {text: 'Temperatures'}), this.chips), this.heats.map(one => one.root),
       el('div', {class: 'sub-head'}, this.otherSelect), this.third.root);
-    this.parts.push(this.loss, this.heats, this.third);
+    this.parts.push(this.loss, ...this.heats.map(one => one.chart), this.third);
   }
 
   select(label, metrics, chosen, onChange) {
     const box = el('select', {onchange: () => onChange(metric(box.value))},
-      metrics.map(m => el('option', {value: m.key, selected: m.key === chosen.key}, m.name)));
+      metrics.map(m => el('option', {value: m.key, selected: m.key === chosen.key}, m.unit ? `${m.name} (${m.unit})` : m.name)));
     return el('label', {}, `${label} `, box);
   }
 
   makeRest() {
     this.heatBox = el('section', {class: 'panel', 'aria-labelledby': 'heat-title'});
-    this.layerBox = el('div');
+    this.layerBox = el('div', {class: 'layer-box'});
+    this.balance = new BalancePanel({run: this.name, signal: this.signal, onPick: name => {
+      this.openLayer(name);
+      this.layerBox.scrollIntoView();
+    }});
+    this.states = new StatesPanel({run: this.name, signal: this.signal});
     this.phase = new PhasePlane({onCursor: (step, who) => this.cursor(step, who)});
     this.parts.push(this.phase);
     this.phaseBox = el('section', {class: 'panel', 'aria-labelledby': 'phase-title'},
@@ -113,7 +150,7 @@ export class RunView {
 
   makeHeat() {
     const layers = this.run.layers.map(layer => layer.name);
-    this.heat = new HeatMap({run: this.name, layers, onPick: name => this.openLayer(name),
+    this.heat = new HeatMap({run: this.name, layers, onPick: name => this.openLayer(name), onWheel: (what, step) => this.wheel(what, step),
       onZoom: (from, to) => this.setZoom(from, to), onCursor: (step, who) => this.cursor(step, who),
       onRead: text => {
         setText(this.heatRead, text);
@@ -133,7 +170,7 @@ export class RunView {
         el('label', {title: 'Each step’s layers against the middle one: hot and cold layers stand out'}, this.relative, ' against the middle layer'),
         this.heatRead),
       this.heatSentence, this.heat.root,
-      el('p', {class: 'hint', text: 'Click a layer for its thermometers. Drag to zoom. The strip on the right is every layer now.'}));
+      el('p', {class: 'hint', text: 'Click a layer for its thermometers. Drag, or turn the wheel with Ctrl, to zoom; Shift and the wheel pan. Triangles are alerts of a layer. The strip on the right is every layer now.'}));
     if (this.layerName && layers.includes(this.layerName)) this.openLayer(this.layerName);
   }
 
@@ -149,6 +186,8 @@ export class RunView {
     this.makeHeat();
     this.loadAlerts();
     this.loadEvents();
+    this.balance.load();
+    this.offerStates();
     this.follow();
     await this.load();
     this.keepLoading();
@@ -172,6 +211,8 @@ export class RunView {
   take(newest) {
     this.newest = newest;
     if (newest.step !== null && !(newest.step <= this.last)) this.last = newest.step;
+    if (this.stateNumber !== undefined && newest.state_number !== this.stateNumber) this.offerStates();
+    this.stateNumber = newest.state_number;
     this.cards.update(newest);
     this.more.update(newest);
     setText(this.at, newest.step === null ? 'before the first step' : `step ${count(newest.step)}, state ${newest.state}`);
@@ -195,7 +236,10 @@ export class RunView {
         this.take(data);
       } else if (kind === 'status') this.setStatus(data.status);
       else if (kind === 'alert' || kind === 'gap') this.loadAlerts();
-      else if (kind === 'end') return isLive(this.liveStatus);
+      else if (kind === 'end') {
+        this.offerStates();
+        return isLive(this.liveStatus);
+      }
       return false;
     });
   }
@@ -207,8 +251,20 @@ export class RunView {
       if (this.stale && !document.hidden && !this.signal.aborted) {
         this.stale = false;
         await this.load(true);
+        this.balance.load();
+        if (this.work() <= AT_ONCE / 10) this.states.load();
       }
     }
+  }
+
+  // Steps times layers: what walking through the whole run costs.
+  work() {
+    const {from, to} = this.wholeRun();
+    return (to - from + 1) * this.run.layers.length;
+  }
+
+  offerStates() {
+    if (this.run) this.states.offer(this.work());
   }
 
   range() {
@@ -227,6 +283,7 @@ export class RunView {
     const metrics = ['loss', ...warm.map(m => m.key), this.other.key, 'energy', 'entropy'];
     const points = Math.max(200, Math.min(POINTS, Math.floor(this.root.clientWidth / 2)));
     this.drawRange(from, to);
+    this.see(from, to);
     try {
       const answer = await ask(this.name, {metrics: [...new Set(metrics)], from, to, points}, loading.signal);
       const found = key => answer.series.find(s => s.metric === key && s.layer === null) || {step: [], value: []};
@@ -263,13 +320,17 @@ export class RunView {
     if (!this.charted) return;
     const {from, to, found, warm} = this.charted, marks = this.marks();
     this.loss.set({series: [{label: 'loss', ...found('loss')}], from, to, marks});
-    this.heats.set({series: warm.map(m => ({label: m.name.toLowerCase(), colour: lineColour(thermometers.indexOf(m)), ...found(m.key), interval: this.bands.get(m.key)})), from, to, marks});
+    this.heats.forEach(({unit, chart, root}, i) => {
+      const here = warm.filter(m => m.unit === unit);
+      root.hidden = !here.length && (i > 0 || warm.length > 0);
+      if (!root.hidden) chart.set({series: here.map(m => ({label: m.name.toLowerCase(), colour: lineColour(thermometers.indexOf(m)), ...found(m.key), interval: this.bands.get(m.key)})), from, to, marks});
+    });
     this.third.set({series: [{label: this.other.name.toLowerCase(), ...found(this.other.key), interval: this.bands.get(this.other.key)}], from, to, marks});
   }
 
   drawRange(from, to) {
     setText(this.rangeText, `steps ${count(from)} to ${count(to)}`);
-    this.whole.hidden = !this.zoom;
+    this.whole.hidden = this.earlier.hidden = this.afterwards.hidden = !this.zoom;
   }
 
   async loadHeat() {
@@ -277,14 +338,41 @@ export class RunView {
     const {from, to} = this.range(), newest = new Map();
     (this.newest?.layers || []).forEach(layer => newest.set(layer.name, read(reading(layer, false, this.heatMetric).value)));
     setText(this.heatSentence, `${this.heatMetric.sentence}${this.heatMetric.unit ? ` In ${this.heatMetric.unit}.` : ''}`);
-    await this.heat.show({metric: this.heatMetric, from, to, relative: this.relative.checked, newest});
+    await this.heat.show({metric: this.heatMetric, from, to, relative: this.relative.checked, newest, marks: this.marks()});
   }
 
   setZoom(from, to) {
     this.zoom = from === null ? null : {from, to};
-    this.address();
-    announce(this.zoom ? `Steps ${from} to ${to}` : 'The whole run');
-    this.load();
+    const range = this.range();
+    this.drawRange(range.from, range.to);
+    this.see(range.from, range.to);
+    clearTimeout(this.later);
+    this.later = setTimeout(() => {
+      this.address();
+      announce(this.zoom ? `Steps ${from} to ${to}` : 'The whole run');
+      this.load();
+    }, SETTLE_MS);
+  }
+
+  // What is drawn already is moved at once; the daemon is asked when the range has settled.
+  see(from, to) {
+    this.parts.forEach(part => part.see && part.see(from, to));
+    if (this.layerPanel) this.layerPanel.see(from, to);
+  }
+
+  wholeRun() {
+    const from = this.run.first_step ?? 0;
+    return {from, to: Math.max(from + 1, this.last ?? 0, this.run.last_step ?? 0)};
+  }
+
+  // A range of zoom.js, null for the whole.
+  goTo(range) {
+    this.setZoom(range ? range.from : null, range ? range.to : null);
+  }
+
+  wheel({factor, part}, step) {
+    if (!this.run || (!factor && !this.zoom)) return;
+    this.goTo(factor ? zoomed(this.range(), this.wholeRun(), factor, step) : panned(this.range(), this.wholeRun(), part));
   }
 
   address() {
@@ -297,13 +385,13 @@ export class RunView {
   }
 
   cursor(step, who) {
-    [this.loss, this.heats, this.third, this.heat, this.phase].forEach(part => part && part !== who && part.follow(step));
+    [...this.parts, ...(this.layerPanel ? this.layerPanel.charts : [])].forEach(part => part !== who && part.follow(step));
   }
 
   marks() {
     const events = (this.events || []).map(e => ({step: e.step ?? e.after_step, kind: 'event', text: e.name}));
     const alerts = (this.alertData || []).filter(a => a.step !== null && a.state !== 'pending').map(a =>
-      ({step: a.step, kind: a.severity, text: `${a.rule.replaceAll('_', ' ')}, ${a.layer ? `layer ${a.layer}` : 'whole run'}: ${a.summary}`}));
+      ({step: a.step, kind: a.severity, layer: a.layer, text: `${a.rule.replaceAll('_', ' ')}, ${a.layer ? `layer ${a.layer}` : 'whole run'}: ${a.summary}`}));
     return [...events, ...alerts];
   }
 
@@ -313,10 +401,18 @@ export class RunView {
       this.alertData = page.alerts;
       this.alerts.update(page.alerts);
       setText(this.alertNote, page.alerts.length ? '' : 'None so far.');
+      this.countAlerts(page.alerts);
+      if (this.heat?.view) this.heat.mark(this.marks());
       this.drawCharts();
     } catch (error) {
       if (error.name !== 'AbortError') setText(this.alertNote, error.message);
     }
+  }
+
+  countAlerts(alerts) {
+    const firing = alerts.filter(a => a.state === 'firing').length;
+    setText(this.alertButton, firing ? `${firing} ${firing === 1 ? 'alert fires' : 'alerts fire'}` : alerts.length ? `Alerts (${alerts.length} past)` : 'Alerts');
+    this.alertButton.classList.toggle('hot', firing > 0);
   }
 
   async loadEvents() {
@@ -336,8 +432,8 @@ export class RunView {
     this.layerName = name;
     if (this.layerPanel) this.layerPanel.destroy();
     const layer = this.run.layers.find(l => l.name === name);
-    this.layerPanel = new LayerPanel({run: this.name, layer, onClose: () => this.closeLayer(), signal: this.signal,
-      onZoom: (from, to) => this.setZoom(from, to)});
+    this.layerPanel = new LayerPanel({run: this.name, layer, onClose: () => this.closeLayer(), onChange: () => this.loadLayer(false), signal: this.signal,
+      chart: this.chartOptions});
     this.layerBox.replaceChildren(this.layerPanel.root);
     if (this.newest) this.layerPanel.take(this.newest);
     this.heat.choose(name);
@@ -381,17 +477,10 @@ export class RunView {
   // 0 all, + and - zoom about the middle, arrows pan, e explains, Escape closes the layer.
   key(event) {
     if (!this.run) return false;
-    const {from, to} = this.range(), width = to - from, shift = Math.max(1, Math.round(width / 4));
-    const first = this.run.first_step ?? 0, last = Math.max(this.last ?? 0, this.run.last_step ?? 0);
-    const clamp = (a, b) => {
-      const lo = Math.max(first, Math.min(a, last - 1));
-      this.setZoom(lo, Math.max(lo + 1, Math.min(last, b)));
-    };
+    const range = this.range(), whole = this.wholeRun(), narrower = () => this.goTo(zoomed(range, whole, 0.5));
     const acts = {
-      0: () => this.setZoom(null, null), '+': () => width > 4 && clamp(from + shift, to - shift), '=': () => width > 4 && clamp(from + shift, to - shift),
-      '-': () => (from - 2 * shift <= first && to + 2 * shift >= last ? this.setZoom(null, null) : clamp(from - shift * 2, to + shift * 2)),
-      ArrowLeft: () => this.zoom && from > first && clamp(Math.max(first, from - shift), Math.max(first, from - shift) + width),
-      ArrowRight: () => this.zoom && to < last && clamp(Math.min(last, to + shift) - width, Math.min(last, to + shift)),
+      0: () => this.setZoom(null, null), '+': narrower, '=': narrower, '-': () => this.goTo(zoomed(range, whole, 2)),
+      ArrowLeft: () => this.zoom && this.goTo(panned(range, whole, -0.25)), ArrowRight: () => this.zoom && this.goTo(panned(range, whole, 0.25)),
       e: () => this.toggleSentences(), Escape: () => this.layerPanel && this.closeLayer(),
     };
     if (!acts[event.key]) return false;

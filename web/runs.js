@@ -22,6 +22,10 @@ const COLUMNS = [
   ['started', 'Started', run => run.started],
 ];
 
+const UNITS = {kinetic: 'loss / param', stability: 'of the edge'};
+const HINTS = {kinetic: 'Kinetic temperature of the whole run with its 95% interval',
+  stability: 'How near the updates are to growing instead of settling: 1 is the edge'};
+
 async function allRuns(signal) {
   const runs = [];
   let cursor = null;
@@ -59,7 +63,7 @@ export class RunsView {
         onclick: () => this.filter({status})}, status ? el('span', {class: `dot ${status}`}) : null, status || 'all', ' ', el('b'))));
     this.heads = el('tr', {}, el('th', {class: 'pick'}, el('span', {class: 'sr', text: 'Compare'})),
       COLUMNS.map(([key, name]) => el('th', {class: key, scope: 'col', 'data-key': key},
-        el('button', {type: 'button', onclick: () => this.sort(key)}, name))));
+        el('button', {type: 'button', title: HINTS[key], onclick: () => this.sort(key)}, name, UNITS[key] ? el('small', {text: ` ${UNITS[key]}`}) : null))));
     this.body = el('tbody');
     this.note = el('p', {class: 'empty', hidden: true});
     this.more = el('button', {type: 'button', hidden: true, onclick: () => this.filter({shown: state.shown + SHOWN})}, 'Show more');

@@ -31,7 +31,7 @@ export function spark(run, onReading) {
   const load = async () => {
     try {
       const answer = await ask(run, {metrics: ['loss'], points: POINTS});
-      points = answer.series[0] ? answer.series[0].value.map(read) : [];
+      points = answer.series[0] ? numbers(answer.series[0]) : null;
       paint();
       const reading = lacking ? await get(runPath(run, '/temperature')) : null;
       kept.set(run, {key, points, reading});
@@ -62,31 +62,40 @@ export function spark(run, onReading) {
   };
 }
 
+const numbers = ({value, min, max}) => ({line: value.map(read), low: (min || value).map(read), high: (max || value).map(read)});
+
+// The line of the values over a band from the least to the greatest behind each point, so that a spike is not lost.
 function draw(canvas, points) {
-  const context = fitCanvas(canvas, WIDTH, HEIGHT);
-  const good = (points || []).filter(finite);
+  const context = fitCanvas(canvas, WIDTH, HEIGHT), {line, low, high} = points || {line: [], low: [], high: []};
+  const good = [...line, ...low, ...high].filter(finite);
   if (!good.length) return;
-  const positive = good.every(v => v > 0) && Math.max(...good) / Math.min(...good) > 10;
-  const of = v => (positive ? Math.log(v) : v);
-  const low = of(Math.min(...good)), high = of(Math.max(...good));
-  const y = v => HEIGHT - 3 - ((of(v) - low) / (high - low || 1)) * (HEIGHT - 6);
+  const least = Math.min(...good), most = Math.max(...good), logarithmic = least > 0 && most / least > 10;
+  const of = v => (logarithmic ? Math.log(v) : v);
+  const x = i => 2 + (i / Math.max(1, line.length - 1)) * (WIDTH - 4);
+  const y = v => HEIGHT - 3 - ((of(v) - of(least)) / (of(most) - of(least) || 1)) * (HEIGHT - 6);
+  context.strokeStyle = context.fillStyle = css('--accent');
+  drawBand(context, low, high, x, y);
   context.lineWidth = 1.4;
-  context.strokeStyle = css('--accent');
   context.beginPath();
-  let pen = false;
-  points.forEach((v, i) => {
-    const x = 2 + (i / Math.max(1, points.length - 1)) * (WIDTH - 4);
-    if (!finite(v)) {
-      context.fillStyle = css('--nonfinite');
-      context.fillRect(x - 1, 0, 2, 5);
-      pen = false;
-      return;
-    }
-    if (pen) context.lineTo(x, y(v));
-    else context.moveTo(x, y(v));
-    pen = true;
+  line.forEach((v, i) => {
+    if (!finite(v)) return;
+    if (finite(line[i - 1])) context.lineTo(x(i), y(v));
+    else context.moveTo(x(i), y(v));
   });
   context.stroke();
+  context.fillStyle = css('--nonfinite');
+  line.forEach((v, i) => finite(v) || context.fillRect(x(i) - 1, 0, 2, 5));
+}
+
+function drawBand(context, low, high, x, y) {
+  context.globalAlpha = 0.28;
+  for (let i = 1; i < low.length; i++) {
+    if (![low[i - 1], high[i - 1], low[i], high[i]].every(finite)) continue;
+    context.beginPath();
+    [[i - 1, low], [i - 1, high], [i, high], [i, low]].forEach(([k, edge]) => context.lineTo(x(k), y(edge[k])));
+    context.fill();
+  }
+  context.globalAlpha = 1;
 }
 
 export const readingOf = run => kept.get(run)?.reading;

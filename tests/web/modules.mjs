@@ -9,6 +9,7 @@ import {diverging, thermal, toOklab} from '../../web/colour.js';
 import {MISSING, count, interval, number, shortCount, value} from '../../web/format.js';
 import {ofLayers, ofRun} from '../../web/metrics.js';
 import {chooseScale, ticks} from '../../web/scales.js';
+import {panned, wheeled, within, zoomed} from '../../web/zoom.js';
 import {ROOT, test} from './harness.mjs';
 
 test('numbers as text', () => {
@@ -73,6 +74,20 @@ test('scales and ticks', () => {
   assert.equal(chooseScale('auto', []).kind, 'linear');
   assert.deepEqual(ticks(0, 1, 5), [0, 0.2, 0.4, 0.6000000000000001, 0.8, 1]);
   assert.ok(ticks(-3, 1e9, 6).length <= 8);
+});
+
+test('ranges stay within the whole', () => {
+  const whole = {from: 100, to: 1100};
+  assert.deepEqual(zoomed(whole, whole, 0.5), {from: 350, to: 850});
+  assert.deepEqual(zoomed(whole, whole, 0.5, 100), {from: 100, to: 600});
+  assert.equal(zoomed({from: 350, to: 850}, whole, 2), null);
+  assert.deepEqual(zoomed({from: 500, to: 501}, whole, 0.1), {from: 500, to: 501});
+  assert.deepEqual(panned({from: 900, to: 1000}, whole, 5), {from: 1000, to: 1100});
+  assert.deepEqual(panned({from: 150, to: 250}, whole, -0.9), {from: 100, to: 200});
+  assert.equal(within({from: -5, to: 5000}, whole), null);
+  assert.equal(wheeled({deltaX: 0, deltaY: 30}, 500), null);
+  assert.ok(wheeled({deltaX: 0, deltaY: -30, ctrlKey: true}, 500).factor < 1);
+  assert.equal(wheeled({deltaX: 250, deltaY: 10}, 500).part, 0.5);
 });
 
 test('every metric has a name and a sentence', () => {
