@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/packer.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,7 +14,8 @@
 #define BATCH_BYTES (8u << 20)
 #define RETRY_S 1
 // The store's upkeep runs while the queue is empty, this often when it found nothing to do, and
-// between batches when much is waiting for it.
+// between batches when much is waiting for it. What takes long of it, packing, is the packer's; it
+// is asked as often.
 #define UPKEEP_PAUSE_NS UINT64_C(250000000)
 #define UPKEEP_IDLE_NS UINT64_C(1000000000)
 #define UPKEEP_RETRY_NS UINT64_C(10000000000)
@@ -33,6 +35,7 @@ struct writer {
     size_t queued_bytes;
     struct written done;
     uint64_t heartbeat;
+    bool has_answer; // the packer, that was not taken yet
     bool stopping;
     double deadline_s; // of stopping, monotonic
 
@@ -41,8 +44,12 @@ struct writer {
     struct run_progress *progress;
     size_t n_runs, cap_runs;
     bool in_trouble;
-    uint64_t upkeep_ns;  // when the store's upkeep is due, monotonic
-    uint64_t written_ns; // the last commit
+    struct packer *packer;
+    int64_t backlog_asked; // what waited to be packed when the packer was asked
+    bool has_unpacked;     // something was written since
+    uint64_t upkeep_ns;    // when the store's upkeep is due, monotonic
+    uint64_t retry_ns;     // not before then: it failed
+    uint64_t written_ns;   // the last commit
 };
 
 static double monotonic_s(void) {
@@ -154,26 +161,101 @@ static void count_commit(struct board_figures *f, uint64_t nanoseconds) {
     f->commits++;
 }
 
-// A piece of the store's upkeep, when it is due. True when more may be due at once.
-static bool upkeep(struct writer *w) {
-    uint64_t now = clock_monotonic_ns();
-    bool idle = now - w->written_ns > UPKEEP_IDLE_NS;
-    if (now < w->upkeep_ns || w->in_trouble) {
-        return false;
+// On the packer's thread.
+static void note_answer(void *context) {
+    struct writer *w = context;
+    pthread_mutex_lock(&w->mutex);
+    w->has_answer = true;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+static bool has_answer(struct writer *w) {
+    pthread_mutex_lock(&w->mutex);
+    bool is_there = w->has_answer;
+    pthread_mutex_unlock(&w->mutex);
+    return is_there;
+}
+
+static enum packer_state hear_packer(struct writer *w) {
+    pthread_mutex_lock(&w->mutex);
+    w->has_answer = false;
+    pthread_mutex_unlock(&w->mutex);
+    return packer_look(w->packer); // behind the above: what is answered now is looked at
+}
+
+static void ask_packer(struct writer *w) {
+    pthread_mutex_lock(&w->mutex);
+    w->heartbeat++;
+    pthread_mutex_unlock(&w->mutex);
+    w->backlog_asked = store_backlog_bytes(w->store);
+    w->has_unpacked = false;
+    packer_ask(w->packer);
+}
+
+// Takes the packer's answer and asks it again. 1 when a parcel was put into the store, 0, -1.
+static int take_parcel(struct writer *w) {
+    switch (hear_packer(w)) {
+    case PACKER_WORKING:
+        return 0;
+    case PACKER_READY:
+        if (store_install(w->store, packer_parcel(w->packer)) < 0) {
+            log_warning("packing failed, it is tried again: %s", store_error(w->store));
+            return -1;
+        }
+        ask_packer(w);
+        return 1;
+    case PACKER_FAILED:
+        log_warning("packing failed, it is tried again: %s", packer_error(w->packer));
+        ask_packer(w);
+        return -1;
+    case PACKER_NOTHING:
+        store_note_packed(w->store, w->backlog_asked);
+        w->backlog_asked = 0;
+        break;
+    case PACKER_RESTING:
+        break;
     }
-    int rc = store_maintain(w->store, idle);
+    if (w->has_unpacked) {
+        ask_packer(w);
+    }
+    return 0;
+}
+
+static int tidy(struct writer *w, uint64_t now) {
+    bool idle = now - w->written_ns > UPKEEP_IDLE_NS && packer_look(w->packer) == PACKER_NOTHING;
+    int rc = store_tidy(w->store, idle);
     if (rc < 0) {
         log_warning("the store's upkeep failed, it is tried again: %s", store_error(w->store));
     }
-    w->upkeep_ns = rc > 0 ? 0 : now + (rc < 0 ? UPKEEP_RETRY_NS : UPKEEP_PAUSE_NS);
+    return rc;
+}
+
+// A piece of the store's upkeep, when it is due. True when more may be due at once.
+static bool upkeep(struct writer *w) {
+    uint64_t now = clock_monotonic_ns();
+    if (w->in_trouble || now < w->retry_ns || (now < w->upkeep_ns && !has_answer(w))) {
+        return false;
+    }
+    int rc = take_parcel(w);
+    rc = rc ? rc : tidy(w, now);
+    w->upkeep_ns = rc > 0 ? 0 : now + UPKEEP_PAUSE_NS;
+    w->retry_ns = rc < 0 ? now + UPKEEP_RETRY_NS : 0;
     return rc > 0;
 }
 
 // Between batches, where so much is waiting to be packed that it should not wait for quiet.
 static void upkeep_under_load(struct writer *w) {
-    if (store_is_behind(w->store)) {
-        upkeep(w);
+    if (!store_is_behind(w->store)) {
+        return;
     }
+    bool more;
+    do {
+        if (store_is_far_behind(w->store)) {
+            packer_wait(w->packer);
+        }
+        more = upkeep(w);
+    } while (more && store_is_far_behind(w->store));
 }
 
 // Takes ops off the queue for one transaction. NULL: stopping, and nothing is left.
@@ -184,7 +266,7 @@ static struct op *take_batch(struct writer *w) {
         bool more = upkeep(w);
         pthread_mutex_lock(&w->mutex);
         w->heartbeat++;
-        if (more || w->head || w->stopping) {
+        if (more || w->head || w->stopping || w->has_answer) {
             continue;
         }
         struct timespec until;
@@ -302,6 +384,7 @@ static void *run_writer(void *argument) {
                 return NULL;
             }
             w->written_ns = clock_monotonic_ns();
+            w->has_unpacked = true;
             count_commit(w->figures, w->written_ns - before);
             w->figures->wal_bytes = (uint64_t)store_wal_bytes(w->store);
             struct op *rest = last->next;
@@ -329,6 +412,8 @@ struct writer *writer_start(struct store *store, uint64_t group_ms, struct board
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&w->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    w->has_unpacked = true; // what the last daemon left
+    w->packer = packer_start(store_directory(store), note_answer, w);
     int rc;
     do {
         rc = pthread_create(&w->thread, NULL, run_writer, w);
@@ -392,6 +477,7 @@ bool writer_stop(struct writer *w, double timeout_s) {
     pthread_cond_signal(&w->changed);
     pthread_mutex_unlock(&w->mutex);
     pthread_join(w->thread, NULL);
+    packer_stop(w->packer);
     bool all_written = !w->in_trouble;
     drop(w->head);
     written_free(&w->done);

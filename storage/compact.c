@@ -4,14 +4,19 @@
 // A segment is packed when the journal has enough of an attempt for a full one, or, of an attempt
 // that is over (its run ended or fell silent, or a later attempt began), whatever there is. A last
 // segment that is small is packed anew together with what follows it.
+//
+// Reading is over before anything is packed: no read transaction is in a checkpoint's way for long.
+#include "storage/compact_state.h"
 #include "storage/cursor.h"
-#include "storage/place.h"
 #include "storage/reader.h"
 #include "storage/record.h"
 #include "storage/schema.h"
+#include "storage/store.h"
 #include "storage/tier.h"
-#include "storage/upkeep_state.h"
+#include "storage/upkeep.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // Journal bytes that make a full segment: the work of one transaction.
@@ -24,6 +29,8 @@
 #define SHARE_BYTES_MIN ((int64_t)128 << 10)
 // A last segment of less than this share of a full one is packed anew.
 #define SMALL_SHARE 4
+// Parcels refused one after another before their attempt is left alone.
+#define REFUSALS_MAX 3
 
 // What the journal has of one attempt.
 struct backlog {
@@ -47,58 +54,52 @@ static const char *const bytes_sql[] = {
     [SEGMENT_STEPS] = "SELECT length(columns) FROM step WHERE key>=?1 ORDER BY key LIMIT 1",
     [SEGMENT_MESSAGES] = "SELECT length(columns) FROM scalars WHERE key>=?1 ORDER BY key LIMIT 1",
 };
-static const char *const delete_sql[] = {
-    [SEGMENT_STEPS] = "DELETE FROM step WHERE key BETWEEN ?1 AND ?2",
-    [SEGMENT_MESSAGES] = "DELETE FROM scalars WHERE key BETWEEN ?1 AND ?2",
-};
-
-static struct upkeep_hint *hint_of(struct upkeep *u, int64_t attempt, enum segment_kind kind) {
-    return &u->hints[((uint64_t)attempt * 2 + kind) % UPKEEP_HINTS];
+static struct compact_hint *hint_of(struct compactor *k, int64_t attempt, enum segment_kind kind) {
+    return &k->hints[((uint64_t)attempt * 2 + kind) % COMPACT_HINTS];
 }
 
-static void remember(struct upkeep *u, const struct backlog *b, bool is_broken) {
-    *hint_of(u, b->attempt, b->kind) = (struct upkeep_hint){
+static void remember(struct compactor *k, const struct backlog *b, bool is_broken) {
+    *hint_of(k, b->attempt, b->kind) = (struct compact_hint){
         .attempt = b->attempt, .kind = b->kind, .last_step = b->last_step, .is_broken = is_broken};
 }
 
 // True when it was looked at before and has not become twice as long.
-static bool is_known(struct upkeep *u, const struct backlog *b) {
-    const struct upkeep_hint *h = hint_of(u, b->attempt, b->kind);
+static bool is_known(struct compactor *k, const struct backlog *b) {
+    const struct compact_hint *h = hint_of(k, b->attempt, b->kind);
     return h->attempt == b->attempt && h->kind == b->kind &&
            (h->is_broken || b->last_step - b->first_step < 2 * (h->last_step - b->first_step));
 }
 
-// 1 when the attempt is over, 0 when not, -1.
-static int is_over(struct connection *c, int64_t attempt) {
+// 1 and whether the attempt is over; 0 when there is no such attempt: its run was deleted; -1.
+static int is_over(struct connection *c, int64_t attempt, bool *over) {
     int64_t status;
     int rc = upkeep_integer(c,
-                            "SELECT r.status FROM attempt AS a JOIN run AS r ON r.id=a.run "
-                            "WHERE a.id=?1 AND NOT EXISTS (SELECT 1 FROM attempt AS later "
-                            "WHERE later.run=a.run AND later.id>a.id)",
+                            "SELECT CASE WHEN EXISTS (SELECT 1 FROM attempt AS later "
+                            "WHERE later.run=a.run AND later.id>a.id) THEN -1 ELSE r.status END "
+                            "FROM attempt AS a JOIN run AS r ON r.id=a.run WHERE a.id=?1",
                             &attempt, 1, &status);
-    return rc < 0 ? -1 : rc == 0 || status != RUN_RUNNING;
+    *over = status != RUN_RUNNING;
+    return rc;
 }
 
 // What is behind the attempt's last segment. 1, 0 when there is nothing, -1.
-static int look(struct upkeep *u, int64_t attempt, enum segment_kind kind, struct backlog *b) {
+static int look(struct compactor *k, int64_t attempt, enum segment_kind kind, struct backlog *b) {
     struct place last;
-    int found = place_last(u->c, attempt, kind, 0, &last);
+    int found = place_last(&k->c, attempt, kind, 0, &last);
     *b = (struct backlog){.attempt = attempt, .kind = kind};
     int64_t from = schema_key(attempt, found == 1 ? last.last_step + 1 : 0), first, end;
     const int64_t behind = schema_key(attempt + 1, 0);
-    if (found < 0 || upkeep_integer(u->c, first_sql[kind], &from, 1, &first) < 0 ||
-        upkeep_integer(u->c, last_sql[kind], &behind, 1, &end) < 0 ||
-        upkeep_integer(u->c, bytes_sql[kind], &from, 1, &b->row_bytes) < 0) {
+    if (found < 0 || upkeep_integer(&k->c, first_sql[kind], &from, 1, &first) < 0 ||
+        upkeep_integer(&k->c, last_sql[kind], &behind, 1, &end) < 0 ||
+        upkeep_integer(&k->c, bytes_sql[kind], &from, 1, &b->row_bytes) < 0) {
         return -1;
     }
     if (first < from || end < from) {
         return 0;
     }
-    int over = is_over(u->c, attempt);
-    b->is_over = over == 1;
     b->first_step = schema_key_step(first);
     b->last_step = schema_key_step(end);
-    return over < 0 ? -1 : 1;
+    return is_over(&k->c, attempt, &b->is_over);
 }
 
 // How many rows of an attempt make a segment, when so many attempts have a journal.
@@ -113,32 +114,42 @@ static int64_t full_rows(int64_t row_bytes, int64_t n_attempts) {
 }
 
 // A last segment that is to be packed anew. 1 and *last, 0, -1.
-static int find_small(struct upkeep *u, const struct backlog *b, struct place *last) {
-    int found = place_last(u->c, b->attempt, b->kind, 0, last);
+static int find_small(struct compactor *k, const struct backlog *b, struct place *last) {
+    int found = place_last(&k->c, b->attempt, b->kind, 0, last);
     return found == 1 && last->n * SMALL_SHARE < b->full && last->last_step < b->first_step ? 1
            : found < 0                                                                      ? -1
                                                                                             : 0;
 }
 
+// What is to be packed.
+struct gathering {
+    struct backlog b;
+    struct builder *builder;
+    double time; // of the last step
+    bool wants_tier;
+    struct place gone[2]; // a small segment that is packed anew, and its piece of the tier
+    size_t n_gone;
+};
+
 // Fills the builder from `from` on. 1 when the attempt has more than fits, 0 when not, -1.
-static int gather(struct upkeep *u, const struct backlog *b, int64_t from, struct builder *builder,
-                  double *time, bool *damaged) {
+static int fill(struct compactor *k, struct gathering *g, int64_t from, bool *damaged) {
     struct step_cursor *cursor;
     struct step step;
     step_init(&step);
-    int rc = cursor_open(&cursor, u->c, u->codec, b->kind, b->attempt, from, b->last_step);
+    const struct backlog *b = &g->b;
+    int rc = cursor_open(&cursor, &k->c, k->codec, b->kind, b->attempt, from, b->last_step);
     bool fits = true;
-    while (rc == 0 && fits && (int64_t)builder_n(builder) < b->full) {
+    while (rc == 0 && fits && (int64_t)builder_n(g->builder) < b->full) {
         rc = step_cursor_next(cursor, &step);
         if (rc == 1) {
-            fits = builder_add_step(builder, &step);
-            *time = fits ? step.time : *time;
+            fits = builder_add_step(g->builder, &step);
+            g->time = fits ? step.time : g->time;
             rc = 0;
         } else if (rc == 0) {
             break;
         }
     }
-    bool more = !fits || (int64_t)builder_n(builder) >= b->full;
+    bool more = !fits || (int64_t)builder_n(g->builder) >= b->full;
     *damaged = rc == 0 && step_cursor_damage(cursor)->segments > 0;
     step_cursor_close(cursor);
     step_free(&step);
@@ -159,154 +170,146 @@ static void trim(struct builder *builder, const struct backlog *b, bool more) {
     }
 }
 
-int upkeep_insert_tier(struct upkeep *u, int64_t attempt, enum segment_kind kind,
-                       const struct builder *builder, double time) {
-    struct builder *tier = builder_create(kind, tier_loose(1));
-    bool good = tier_build(builder, TIER_FIRST, tier) && builder_pack(tier, u->codec, &u->packed);
-    builder_destroy(tier);
-    u->grown_attempt = attempt;
-    if (!good) {
-        snprintf(u->c->error, sizeof u->c->error, "no memory to make a tier");
-        return -1;
+// Attempts that have more than one segment have a tier beside each. 1, 0, -1.
+static int wants_tier(struct compactor *k, const struct gathering *g, bool more) {
+    const int64_t before[] = {g->b.attempt, g->b.kind, builder_first(g->builder, 0)};
+    int64_t found;
+    if (builder_n(g->builder) < TIER_STEPS_MIN || more) {
+        return builder_n(g->builder) >= TIER_STEPS_MIN;
     }
-    return place_insert(u->c, attempt, &u->packed, time);
-}
-
-// The tier beside a segment: of attempts that have more than one.
-static int insert_tier(struct upkeep *u, const struct backlog *b, struct builder *builder,
-                       bool more, double time) {
-    const int64_t before[] = {b->attempt, b->kind, builder_first(builder, 0)};
-    int64_t found = 0;
-    if (builder_n(builder) < TIER_STEPS_MIN) {
-        return 0;
-    }
-    if (!more && upkeep_integer(u->c,
-                                "SELECT id FROM segment WHERE attempt=?1 AND kind=?2 AND level=0 "
-                                "AND first_step<?3 LIMIT 1",
-                                before, 3, &found) < 0) {
-        return -1;
-    }
-    if (!more && !found) {
-        return 0;
-    }
-    return upkeep_insert_tier(u, b->attempt, b->kind, builder, time);
+    return upkeep_integer(&k->c,
+                          "SELECT id FROM segment WHERE attempt=?1 AND kind=?2 AND level=0 "
+                          "AND first_step<?3 LIMIT 1",
+                          before, 3, &found);
 }
 
 // A small segment that is replaced goes with its piece of the tier, which was not merged: it was
 // the last.
-static int delete_small(struct upkeep *u, const struct place *small) {
-    struct place tier;
-    int found = place_last(u->c, small->attempt, small->kind, tier_loose(1), &tier);
-    if (found == 1 && tier.first_step == small->first_step && place_delete(u->c, &tier)) {
-        return -1;
-    }
-    return found < 0 ? -1 : place_delete(u->c, small);
-}
-
-// Puts the packed segment in the place of what it was made of.
-static int replace(struct upkeep *u, const struct backlog *b, const struct place *small,
-                   struct builder *builder, bool more, double time) {
-    const int64_t rows[] = {schema_key(b->attempt, small ? small->first_step : b->first_step),
-                            schema_key(b->attempt, u->packed.last_step)};
-    if (upkeep_begin(u->c)) {
-        return -1;
-    }
-    int rc = small ? delete_small(u, small) : 0;
-    rc = rc || place_insert(u->c, b->attempt, &u->packed, time) ||
-                 place_run(u->c, delete_sql[b->kind], rows, 2) ||
-                 insert_tier(u, b, builder, more, time)
-             ? -1
-             : 1;
-    return upkeep_end(u->c, rc);
+static int add_tier_of_small(struct compactor *k, struct gathering *g) {
+    struct place *tier = &g->gone[1];
+    int found = place_last(&k->c, g->b.attempt, g->b.kind, tier_loose(1), tier);
+    g->n_gone += found == 1 && tier->first_step == g->gone[0].first_step;
+    return found < 0 ? -1 : 0;
 }
 
 // Whether the builder holds something of the journal.
-static bool reaches_journal(const struct builder *builder, const struct backlog *b) {
-    size_t n = builder_n(builder);
-    return n > 0 && builder_step(builder, n - 1) >= b->first_step;
+static bool reaches_journal(const struct gathering *g) {
+    size_t n = builder_n(g->builder);
+    return n > 0 && builder_step(g->builder, n - 1) >= g->b.first_step;
 }
 
-// Packs what was gathered. 1 when a segment was made, 0 when there is too little for one, -1.
-static int finish(struct upkeep *u, const struct backlog *b, const struct place *small,
-                  struct builder *builder, bool more, double time) {
-    if (!more && !b->is_over) {
+// What was read is packed, if it is enough for a segment. 1, 0, -1.
+static int decide(struct compactor *k, struct gathering *g, bool more) {
+    if (!more && !g->b.is_over) {
         return 0;
     }
-    trim(builder, b, more);
-    if (!reaches_journal(builder, b)) {
+    trim(g->builder, &g->b, more);
+    if (!reaches_journal(g)) {
         return 0;
     }
-    if (!builder_pack(builder, u->codec, &u->packed)) {
-        snprintf(u->c->error, sizeof u->c->error, "no memory to pack a segment");
-        return -1;
-    }
-    return replace(u, b, small, builder, more, time);
+    int tier = wants_tier(k, g, more);
+    g->wants_tier = tier == 1;
+    return tier < 0 || (g->n_gone && add_tier_of_small(k, g)) ? -1 : 1;
 }
 
-// 1 when a segment was made, 0 when there is too little for one, -1.
-static int pack(struct upkeep *u, const struct backlog *b, bool with_small) {
-    struct place small;
-    int found = with_small ? find_small(u, b, &small) : 0;
+// 1 when there is something to pack, 0 when there is too little, -1.
+static int gather(struct compactor *k, struct gathering *g, bool with_small) {
+    int found = with_small ? find_small(k, &g->b, &g->gone[0]) : 0;
     if (found < 0) {
         return -1;
     }
-    struct builder *builder = builder_create(b->kind, 0);
-    double time = 0;
+    g->n_gone = (size_t)found;
     bool damaged = false;
-    int rc = gather(u, b, found ? small.first_step : b->first_step, builder, &time, &damaged);
-    bool alone = rc >= 0 && found && (damaged || !reaches_journal(builder, b));
-    if (rc >= 0 && !alone) {
-        rc = finish(u, b, found ? &small : NULL, builder, rc == 1, time);
+    int rc = fill(k, g, found ? g->gone[0].first_step : g->b.first_step, &damaged);
+    if (rc >= 0 && found && (damaged || !reaches_journal(g))) {
+        // The small one is damaged, or what follows does not fit to it.
+        builder_clear(g->builder);
+        return gather(k, g, false);
     }
-    builder_destroy(builder);
-    // The small one is damaged, or what follows does not fit to it.
-    return alone ? pack(u, b, false) : rc;
+    return rc < 0 ? -1 : decide(k, g, rc == 1);
+}
+
+static bool pack_tier(struct compactor *k, const struct gathering *g, struct packed *out) {
+    struct builder *tier = builder_create(g->b.kind, tier_loose(1));
+    bool good = tier_build(g->builder, TIER_FIRST, tier) && builder_pack(tier, k->codec, out);
+    builder_destroy(tier);
+    return good;
+}
+
+// False when memory is gone.
+static bool pack(struct compactor *k, struct gathering *g, struct parcel *p) {
+    const struct place *small = g->n_gone ? &g->gone[0] : NULL;
+    p->attempt = g->b.attempt;
+    p->kind = g->b.kind;
+    p->time = g->time;
+    if (!builder_pack(g->builder, k->codec, &p->packed[0])) {
+        return false;
+    }
+    p->n_packed = 1;
+    if (g->wants_tier) {
+        if (!pack_tier(k, g, &p->packed[1])) {
+            return false;
+        }
+        p->n_packed = 2;
+        k->grown_attempt = p->attempt;
+    }
+    p->n_gone = g->n_gone;
+    memcpy(p->gone, g->gone, sizeof g->gone);
+    int64_t first = small ? small->first_step : g->b.first_step;
+    p->first_key = schema_key(p->attempt, first);
+    p->last_key = schema_key(p->attempt, p->packed[0].last_step);
+    p->row_bytes = g->b.row_bytes;
+    p->n_rows = (int64_t)builder_n(g->builder) - (small ? small->n : 0);
+    return true;
 }
 
 // Attempts that have a journal of that kind, up to a few more than matter. -1.
-static int64_t count_attempts(struct upkeep *u, enum segment_kind kind) {
+static int64_t count_attempts(struct compactor *k, enum segment_kind kind) {
     int64_t n = 0, key = 0, first;
     int rc;
     while (n < JOURNAL_BYTES / SHARE_BYTES_MIN &&
-           (rc = upkeep_integer(u->c, first_sql[kind], &key, 1, &first)) == 1) {
+           (rc = upkeep_integer(&k->c, first_sql[kind], &key, 1, &first)) == 1) {
         key = schema_key((first >> SCHEMA_STEP_BITS) + 1, 0);
         n++;
     }
     return rc < 0 ? -1 : n;
 }
 
-static bool is_due(struct upkeep *u, struct backlog *b) {
-    return !is_known(u, b) && (b->is_over || b->last_step - b->first_step + 1 >= b->full);
+static bool is_due(struct compactor *k, struct backlog *b) {
+    return !is_known(k, b) && (b->is_over || b->last_step - b->first_step + 1 >= b->full);
 }
 
-static int try_attempt(struct upkeep *u, int64_t attempt, enum segment_kind kind,
-                       int64_t n_attempts) {
-    struct backlog b;
-    int rc = look(u, attempt, kind, &b);
+static int try_attempt(struct compactor *k, int64_t attempt, enum segment_kind kind,
+                       int64_t n_attempts, struct gathering *g) {
+    int rc = look(k, attempt, kind, &g->b);
     if (rc <= 0) {
         return rc;
     }
-    b.full = full_rows(b.row_bytes, n_attempts);
-    if (!is_due(u, &b)) {
+    g->b.full = full_rows(g->b.row_bytes, n_attempts);
+    if (!is_due(k, &g->b)) {
         return 0;
     }
-    rc = pack(u, &b, true);
+    g->builder = builder_create(kind, 0);
+    rc = gather(k, g, true);
     if (rc <= 0) {
-        remember(u, &b, rc < 0 && sqlite3_errcode(u->c->db) == SQLITE_OK);
+        builder_destroy(g->builder);
+        g->builder = NULL;
+        remember(k, &g->b, rc < 0 && sqlite3_errcode(k->c.db) == SQLITE_OK);
     }
     return rc;
 }
 
-static int compact_kind(struct upkeep *u, enum segment_kind kind) {
-    int64_t n_attempts = count_attempts(u, kind), first, start = u->next_attempt[kind];
+// Looks for an attempt that has something to pack.
+static int gather_kind(struct compactor *k, enum segment_kind kind, struct gathering *g) {
+    int64_t n_attempts = count_attempts(k, kind), first, start = k->next_attempt[kind];
     for (int64_t looked = 0; n_attempts > 0 && looked <= n_attempts; looked++) {
-        const int64_t from = schema_key(u->next_attempt[kind], 0);
-        int found = upkeep_integer(u->c, first_sql[kind], &from, 1, &first);
+        const int64_t from = schema_key(k->next_attempt[kind], 0);
+        int found = upkeep_integer(&k->c, first_sql[kind], &from, 1, &first);
         if (found < 0) {
             return -1;
         }
         if (found == 0) {
-            u->next_attempt[kind] = 0; // round again
+            k->next_attempt[kind] = 0; // round again
             if (start == 0) {
                 return 0;
             }
@@ -314,16 +317,92 @@ static int compact_kind(struct upkeep *u, enum segment_kind kind) {
             continue;
         }
         int64_t attempt = first >> SCHEMA_STEP_BITS;
-        int rc = try_attempt(u, attempt, kind, n_attempts);
+        int rc = try_attempt(k, attempt, kind, n_attempts, g);
         if (rc) {
             return rc; // the same attempt again next time: it may have more
         }
-        u->next_attempt[kind] = attempt + 1;
+        k->next_attempt[kind] = attempt + 1;
     }
     return n_attempts < 0 ? -1 : 0;
 }
 
-int upkeep_compact(struct upkeep *u) {
-    int rc = compact_kind(u, SEGMENT_STEPS);
-    return rc ? rc : compact_kind(u, SEGMENT_MESSAGES);
+// Everything that is read, in one transaction. 1 when one of the two was found, 0, -1.
+static int gather_all(struct compactor *k, struct gathering *g, struct merging **m) {
+    if (connection_exec(&k->c, "BEGIN")) {
+        return -1;
+    }
+    int rc = merging_gather(k, m); // of the attempt at hand, before another is
+    rc = rc ? rc : gather_kind(k, SEGMENT_STEPS, g);
+    rc = rc ? rc : gather_kind(k, SEGMENT_MESSAGES, g);
+    char error[sizeof k->c.error];
+    memcpy(error, k->c.error, sizeof error);
+    if (connection_exec(&k->c, "ROLLBACK") && rc >= 0) {
+        return -1;
+    }
+    memcpy(k->c.error, error, sizeof error);
+    return rc;
+}
+
+// An attempt whose parcels are refused again and again is left alone.
+static void note_refusal(struct compactor *k, const struct parcel *p) {
+    k->refusals = p->refused ? k->refusals + 1 : 0;
+    if (k->refusals >= REFUSALS_MAX) {
+        const struct backlog b = {
+            .attempt = p->attempt, .kind = p->kind, .last_step = schema_key_step(p->last_key)};
+        remember(k, &b, true);
+        k->grown_attempt = 0;
+    }
+}
+
+int compactor_prepare(struct compactor *k, struct parcel *p) {
+    struct gathering g = {0};
+    struct merging *m = NULL;
+    note_refusal(k, p);
+    p->n_packed = p->n_gone = 0;
+    p->n_rows = 0;
+    p->refused = false;
+    int rc = gather_all(k, &g, &m);
+    if (rc == 1 && !(m ? merging_pack(k, m, p) : pack(k, &g, p))) {
+        snprintf(k->c.error, sizeof k->c.error, "no memory to pack a segment");
+        rc = -1;
+        if (g.builder) {
+            remember(k, &g.b, true);
+        }
+    }
+    builder_destroy(g.builder);
+    merging_destroy(m);
+    return rc;
+}
+
+int compactor_open(struct compactor **out, const char *directory, struct buf *error) {
+    struct compactor *k = NEW(struct compactor);
+    struct buf path;
+    buf_init(&path, 8192);
+    buf_printf(&path, "%s/" STORE_FILE, directory);
+    k->codec = codec_create();
+    k->all_grew = true;
+    int rc = connection_open(&k->c, buf_str(&path), SQLITE_OPEN_READONLY, NULL, 0, error);
+    buf_free(&path);
+    if (rc == 0 && connection_exec(&k->c, "PRAGMA query_only=ON; PRAGMA cache_size=-1000;")) {
+        buf_puts(error, k->c.error);
+        rc = -1;
+    }
+    if (rc) {
+        compactor_close(k);
+        k = NULL;
+    }
+    *out = k;
+    return rc;
+}
+
+void compactor_close(struct compactor *k) {
+    if (k) {
+        connection_close(&k->c);
+        codec_destroy(k->codec);
+        free(k);
+    }
+}
+
+const char *compactor_error(const struct compactor *k) {
+    return k->c.error;
 }

@@ -1,7 +1,7 @@
 // Series over a range of steps, read from as little as gives them: from the tier whose buckets are
 // not wider than what is wanted, from the steps themselves where a bucket is cut by the range or
-// has to show its first value. Where the steps themselves are gone (storage/retain.c) the first tier
-// stands for them; a bucket that the range's end cuts is then left out.
+// has to show its first value. Where the steps themselves are gone (storage/retain.c) the first
+// tier stands for them; a bucket that the range's end cuts is then left out.
 #ifndef STORAGE_RANGE_H
 #define STORAGE_RANGE_H
 

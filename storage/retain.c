@@ -102,12 +102,27 @@ static int fill(struct upkeep *u, const struct place *p, struct builder *builder
     return rc;
 }
 
+static int insert_tier(struct upkeep *u, const struct place *p, const struct builder *builder) {
+    struct builder *tier = builder_create(p->kind, tier_loose(1));
+    struct packed packed;
+    packed_init(&packed);
+    int rc = -1;
+    if (tier_build(builder, TIER_FIRST, tier) && builder_pack(tier, u->codec, &packed)) {
+        rc = place_insert(u->c, p->attempt, &packed, p->time);
+    } else {
+        snprintf(u->c->error, sizeof u->c->error, "no memory to make a tier");
+    }
+    packed_free(&packed);
+    builder_destroy(tier);
+    return rc;
+}
+
 static int make_tier(struct upkeep *u, const struct place *p) {
     struct builder *builder = builder_create(p->kind, 0);
     int rc = fill(u, p, builder);
     if (rc == 0 && builder_n(builder) > 0) { // nothing: it is damaged
-        if (builder_pack(builder, u->codec, &u->packed)) {
-            rc = upkeep_insert_tier(u, p->attempt, p->kind, builder, p->time);
+        if (builder_complete(builder)) {
+            rc = insert_tier(u, p, builder);
         } else {
             snprintf(u->c->error, sizeof u->c->error, "no memory to make a tier");
             rc = -1;

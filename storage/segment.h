@@ -112,7 +112,9 @@ unsigned builder_level(const struct builder *b);
 size_t builder_layers(const struct builder *b);
 void builder_set_layers(struct builder *b, size_t layers);
 size_t builder_columns(const struct builder *b);
-// Column i of a builder that was packed: its values entry after entry.
+// Fills every column to the newest entry, as packing does. False when memory is gone.
+bool builder_complete(struct builder *b) WARN_UNUSED;
+// Column i of a builder that was completed or packed: its values entry after entry.
 const double *builder_column_at(const struct builder *b, size_t i, struct column_key *key,
                                 size_t *rows);
 // Keeps the first n entries.

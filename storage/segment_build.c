@@ -216,6 +216,15 @@ static bool fill_column(struct building *c, size_t n) {
     return true;
 }
 
+bool builder_complete(struct builder *b) {
+    for (size_t i = 0; i < b->n_columns; i++) {
+        if (!fill_column(&b->columns[i], b->n)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static double *take_column(struct builder *b, const struct column_key *key, size_t rows,
                            size_t next, size_t *index) {
     struct building *c = find_column(b, key, next);
@@ -440,7 +449,7 @@ static bool pack_columns(struct builder *b, struct codec *codec, struct packed *
         buf_put(columns, &one, sizeof one);
         buf_put(columns, c->key.name, c->key.name_len);
         head->chunks += (uint32_t)n_chunks;
-        good = fill_column(c, b->n) && pack_column(codec, c, b->n, scratch, n_chunks, p, directory);
+        good = pack_column(codec, c, b->n, scratch, n_chunks, p, directory);
     }
     free(scratch);
     return good && (p->blocks.len == 0 || end_block(p));
@@ -466,7 +475,7 @@ bool builder_pack(struct builder *b, struct codec *codec, struct packed *p) {
     struct buf columns, directory;
     buf_init(&columns, (size_t)1 << 28);
     buf_init(&directory, (size_t)1 << 28);
-    bool good = pack_columns(b, codec, p, &head, &columns, &directory);
+    bool good = builder_complete(b) && pack_columns(b, codec, p, &head, &columns, &directory);
     buf_put(&p->head, &head, sizeof head);
     put_runs(b->steps, b->n, &p->head, &head.step_runs);
     if (b->level) {

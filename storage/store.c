@@ -73,7 +73,7 @@ struct store {
     struct connection c;
     int lock;
     bool unclean;
-    char *wal_path;
+    char *directory, *wal_path;
     struct upkeep *upkeep;
     int64_t backlog_bytes;
     double retention_s; // 0: for ever
@@ -141,6 +141,7 @@ int store_open(struct store **out, const char *directory, bool durable, struct b
     }
     buf_puts(&path, "-wal");
     s->wal_path = must_copy(buf_str(&path));
+    s->directory = must_copy(directory);
     buf_free(&path);
     s->upkeep = upkeep_create(&s->c);
     *out = s;
@@ -159,6 +160,7 @@ void store_close(struct store *s) {
     if (s->lock >= 0) {
         lock_release(s->lock);
     }
+    free(s->directory);
     free(s->wal_path);
     free(s);
 }
@@ -370,19 +372,14 @@ void store_limit(struct store *s, uint64_t retention_s, uint64_t max_bytes) {
     s->max_bytes = max_bytes > INT64_MAX ? INT64_MAX : (int64_t)max_bytes;
 }
 
-int store_maintain(struct store *s, bool idle) {
+int store_tidy(struct store *s, bool idle) {
     double oldest = s->retention_s > 0 ? clock_wall_s() - s->retention_s : 0;
     int removed = upkeep_retain(s->upkeep, oldest, s->max_bytes);
     if (removed < 0) {
         return -1;
     }
     s->settled = s->settled && removed == 0;
-    int rc = upkeep_compact(s->upkeep);
-    if (rc == 0) {
-        s->backlog_bytes = 0;
-    }
-    rc = rc ? rc : upkeep_merge(s->upkeep);
-    rc = rc ? rc : upkeep_sweep(s->upkeep);
+    int rc = upkeep_sweep(s->upkeep);
     rc = rc ? rc : upkeep_vacuum(s->upkeep, idle);
     if (rc == 0 && idle && !s->settled) {
         truncate_log(s);
@@ -391,13 +388,42 @@ int store_maintain(struct store *s, bool idle) {
     return rc == 0 ? removed : rc; // both at once: neither waits for the other
 }
 
+int store_install(struct store *s, struct parcel *p) {
+    int rc = parcel_install(&s->c, p);
+    if (rc == 1) {
+        s->settled = false;
+        store_note_packed(s, p->n_rows * p->row_bytes);
+    }
+    return rc;
+}
+
 void store_interrupt_after(struct store *s, int instructions, int (*interrupt)(void *)) {
     sqlite3_progress_handler(s->c.db, instructions, interrupt, NULL);
 }
 
-bool store_is_behind(const struct store *s) {
+int64_t store_backlog_bytes(const struct store *s) {
+    return s->backlog_bytes;
+}
+
+void store_note_packed(struct store *s, int64_t bytes) {
+    s->backlog_bytes -= bytes < s->backlog_bytes ? bytes : s->backlog_bytes;
+}
+
+static int64_t backlog_limit(const struct store *s) {
     int64_t share = s->max_bytes / BACKLOG_SHARE;
-    return s->backlog_bytes > (share && share < BACKLOG_BYTES ? share : BACKLOG_BYTES);
+    return share && share < BACKLOG_BYTES ? share : BACKLOG_BYTES;
+}
+
+bool store_is_behind(const struct store *s) {
+    return s->backlog_bytes > backlog_limit(s);
+}
+
+bool store_is_far_behind(const struct store *s) {
+    return s->backlog_bytes > backlog_limit(s) + backlog_limit(s) / 2;
+}
+
+const char *store_directory(const struct store *s) {
+    return s->directory;
 }
 
 int64_t store_wal_bytes(const struct store *s) {

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "storage/parcel.h"
 #include "storage/record.h"
 
 #include <stdbool.h>
@@ -57,23 +58,32 @@ int store_put_checkpoint(struct store *s, int64_t run, int64_t attempt, int64_t 
                          const void *bytes, size_t size) WARN_UNUSED;
 // Marks the alert as somebody's, once.
 int store_acknowledge_alert(struct store *s, int64_t id, double now) WARN_UNUSED;
-// With all its steps, events and alerts. Its space is freed by store_maintain().
+// With all its steps, events and alerts. Its space is freed by store_tidy().
 int store_delete_run(struct store *s, int64_t run) WARN_UNUSED;
 
 // The first run and attempt ids that are free.
 int store_next_ids(struct store *s, int64_t *run, int64_t *attempt) WARN_UNUSED;
-// How much is kept of what lies in blocks: store_maintain() deletes the exact values of steps that
-// are older than retention_s, and while the database's file takes more than max_bytes the oldest
-// ones of the oldest runs. Tiers, events and alerts stay. 0: no limit.
+// How much is kept of what lies in blocks: store_tidy() deletes the exact values of steps that are
+// older than retention_s, and while the database's file takes more than max_bytes the oldest ones
+// of the oldest runs. Tiers, events and alerts stay. 0: no limit.
 void store_limit(struct store *s, uint64_t retention_s, uint64_t max_bytes);
-// A bounded piece of upkeep, in transactions of its own: deletes what is not to be kept, packs
-// journal rows into blocks, gives free pages back. `idle`: nothing else is to be written now. 1:
+// A bounded piece of upkeep, in transactions of its own: deletes what is not to be kept, gives free
+// pages back and, with `idle` (nothing else is to be written or packed now), empties the log. 1:
 // there may be more to do, 0: there is nothing, -1: it failed and changed nothing.
-int store_maintain(struct store *s, bool idle) WARN_UNUSED;
+int store_tidy(struct store *s, bool idle) WARN_UNUSED;
+// parcel_install() of what a compactor (storage/compact.h) made of this store.
+int store_install(struct store *s, struct parcel *p) WARN_UNUSED;
 // For tests: asks `interrupt` every so many instructions of SQLite's whether to fail now.
 void store_interrupt_after(struct store *s, int instructions, int (*interrupt)(void *));
-// So much waits to be packed that upkeep should not wait for quiet.
+// How much was written that may wait to be packed; store_note_packed() takes off what a compactor
+// that found nothing more has looked at.
+int64_t store_backlog_bytes(const struct store *s);
+void store_note_packed(struct store *s, int64_t bytes);
+// So much waits that packing should not wait for quiet; and so much that writing should wait.
 bool store_is_behind(const struct store *s);
+bool store_is_far_behind(const struct store *s);
+// Where the store is.
+const char *store_directory(const struct store *s);
 // Size of the write-ahead log in bytes.
 int64_t store_wal_bytes(const struct store *s);
 

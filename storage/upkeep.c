@@ -18,25 +18,14 @@ struct upkeep *upkeep_create(struct connection *c) {
     struct upkeep *u = NEW(struct upkeep);
     u->c = c;
     u->codec = codec_create();
-    u->all_grew = true;
-    packed_init(&u->packed);
     return u;
 }
 
 void upkeep_destroy(struct upkeep *u) {
     if (u) {
         codec_destroy(u->codec);
-        packed_free(&u->packed);
         free(u);
     }
-}
-
-struct connection *upkeep_connection(struct upkeep *u) {
-    return u->c;
-}
-
-struct codec *upkeep_codec(struct upkeep *u) {
-    return u->codec;
 }
 
 int upkeep_begin(struct connection *c) {

@@ -196,7 +196,7 @@ START_TEST(test_compaction_that_is_interrupted) {
     for (int n = 0; n < 100000; n += 1 + n / 8) {
         interrupt_after = n;
         store_interrupt_after(store, 20, interrupt);
-        rc = store_maintain(store, false);
+        rc = maintain_once(false);
         store_interrupt_after(store, 0, NULL);
         int64_t steps = count("SELECT count(*) FROM step"),
                 segments = count("SELECT count(*) FROM segment WHERE level=0");
@@ -211,6 +211,54 @@ START_TEST(test_compaction_that_is_interrupted) {
     ck_assert_int_gt(failures, 3);
     maintain();
     assert_reads(0, STEP_MAX, 0, 60, 1, 20);
+}
+END_TEST
+
+// Whatever is written between the reading of what is packed and its way into the store.
+START_TEST(test_a_late_message_is_not_lost) {
+    begin_run();
+    put_small_scalars(ATTEMPT, 5, 1);
+    put_small_scalars(ATTEMPT, 7, 3);
+    put_status(RUN_COMPLETED);
+    ck_assert_int_eq(compactor_prepare(compactor, &parcel), 1);
+    put_small_scalars(ATTEMPT, 6, 2);
+    ck_assert_int_eq(store_install(store, &parcel), 0);
+    assert_messages("5:1 6:2 7:3 ");
+    ck_assert_int_eq(pack_once(), 1);
+    ck_assert_int_eq(count("SELECT count(*) FROM scalars"), 0);
+    assert_messages("5:1 6:2 7:3 ");
+}
+END_TEST
+
+START_TEST(test_a_run_that_is_deleted_meanwhile) {
+    begin_run();
+    put_made(0, 60, 1, 20);
+    put_status(RUN_COMPLETED);
+    ck_assert_int_eq(compactor_prepare(compactor, &parcel), 1);
+    OK(store_delete_run(store, 1));
+    ck_assert_int_eq(store_install(store, &parcel), 0);
+    ck_assert_int_eq(count("SELECT count(*) FROM segment"), 0);
+    ck_assert_int_eq(compactor_prepare(compactor, &parcel), 0); // what is left of it is not packed
+    maintain();
+    ck_assert_int_eq(count("SELECT count(*) FROM step"), 0);
+    ck_assert_int_eq(count("SELECT count(*) FROM garbage"), 0);
+}
+END_TEST
+
+START_TEST(test_a_small_segment_that_goes_meanwhile) {
+    begin_run();
+    put_made(0, 60, 1, 20);
+    put_status(RUN_COMPLETED);
+    maintain();
+    put_made(60, 80, 1, 20);
+    ck_assert_int_eq(compactor_prepare(compactor, &parcel), 1);
+    ck_assert_uint_eq(parcel.n_gone, 1);
+    parcel.gone[0].id += 1; // it was packed anew by somebody
+    ck_assert_int_eq(store_install(store, &parcel), 0);
+    assert_reads(0, STEP_MAX, 0, 80, 1, 20);
+    maintain();
+    ck_assert_int_eq(count("SELECT count(*) FROM segment WHERE level=0"), 1);
+    assert_reads(0, STEP_MAX, 0, 80, 1, 20);
 }
 END_TEST
 
@@ -256,6 +304,9 @@ int main(void) {
                                   test_steps_with_other_layers_make_another_segment,
                                   test_messages,
                                   test_compaction_that_is_interrupted,
+                                  test_a_late_message_is_not_lost,
+                                  test_a_run_that_is_deleted_meanwhile,
+                                  test_a_small_segment_that_goes_meanwhile,
                                   test_a_damaged_block_costs_its_steps};
     return run_suite(store_suite("compact", tests, COUNT(tests)));
 }

@@ -124,22 +124,15 @@ static int64_t segments(void) {
     return n;
 }
 
-static void open_as(bool durable) {
-    struct buf error = new_buf();
-    ck_assert_msg(store_open(&store, directory, durable, &error) == 0, "%s", buf_str(&error));
-    ck_assert_msg(reader_open(&reader, directory, &error) == 0, "%s", buf_str(&error));
-    buf_free(&error);
-}
-
 // Every kind of write that the daemon's writer makes, each often.
 static void live(bool durable) {
-    open_as(durable);
+    open_store_as(durable);
     append_often(0, 12, 5);
     append(0, 0, RUN_COMPLETED);
     maintain();
     ck_assert_int_ge(segments(), 1);
     append_often(1, 16, 20); // more than a full segment while it runs
-    ck_assert_int_eq(store_maintain(store, false), 1);
+    ck_assert_int_eq(maintain_once(false), 1);
     append_often(2, 10, 9);
     append_often(0, 4, 5); // the small segment is packed anew
     append(0, 0, RUN_STOPPED);
@@ -150,7 +143,7 @@ static void live(bool durable) {
     append_often(3, 5, 3);
     maintain();
     close_store(); // deletes the log
-    open_as(durable);
+    open_store_as(durable);
     append_often(3, 15, 3);
     append_often(1, 3, 20);
     append(1, 0, RUN_COMPLETED);
@@ -286,7 +279,7 @@ static struct model open_cut(const struct cut *cut, uint64_t *seed) {
     directory = make_directory();
     disk_advance(cut->at);
     disk_cut(directory, cut->remains, seed);
-    open_as(true);
+    open_store_as(true);
     assert_integrity();
     return read_store();
 }

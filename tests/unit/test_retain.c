@@ -225,7 +225,7 @@ START_TEST(test_that_is_interrupted) {
     for (int n = 0; n < 100000 && !gone; n += 1 + n / 8) {
         interrupt_after = n;
         store_interrupt_after(store, 20, interrupt);
-        failures += store_maintain(store, false) < 0;
+        failures += maintain_once(false) < 0;
         store_interrupt_after(store, 0, NULL);
         gone = count("SELECT count(*) FROM segment WHERE level=0") == 0;
         ck_assert_int_eq(count("SELECT count(*) FROM segment WHERE level>0"), gone);

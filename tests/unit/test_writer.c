@@ -360,7 +360,7 @@ END_TEST
 // With no time to wait for others every op is a group of its own, in the same order.
 START_TEST(test_groups_end_in_time) {
     ck_assert(writer_stop(writer, PATIENCE_S));
-    reader_close(reader);
+    close_store();
     open_store();
     execute_sql("CREATE TRIGGER hold BEFORE INSERT ON run BEGIN SELECT RAISE(ABORT, 'held'); END");
     start(0);
@@ -408,7 +408,7 @@ START_TEST(test_stop_writes_everything) {
     writer = NULL;
     ck_assert_int_eq(count_steps(10), 5000);
     ck_assert_uint_eq(figures.steps_durable, 5000);
-    reader_close(reader);
+    close_store();
     open_store(); // the writer has closed it
     ck_assert(!store_was_unclean(store));
 }

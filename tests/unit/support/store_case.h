@@ -3,6 +3,7 @@
 #define TESTS_SUPPORT_STORE_CASE_H
 
 #include "storage/blob.h"
+#include "storage/compact.h"
 #include "storage/reader.h"
 #include "storage/store.h"
 #include "tests/unit/support/steps.h"
@@ -19,18 +20,30 @@
 static char *directory;
 static struct store *store;
 static struct reader *reader;
+static struct compactor *compactor;
+static struct parcel parcel;
 
-static inline void open_store(void) {
+static inline void open_store_as(bool durable) {
     struct buf error = new_buf();
-    int rc = store_open(&store, directory, STORE_DURABLE, &error);
+    int rc = store_open(&store, directory, durable, &error);
     ck_assert_msg(rc == 0, "%s", buf_str(&error));
     ck_assert_uint_eq(error.len, 0);
     rc = reader_open(&reader, directory, &error);
     ck_assert_msg(rc == 0, "%s", buf_str(&error));
+    rc = compactor_open(&compactor, directory, &error);
+    ck_assert_msg(rc == 0, "%s", buf_str(&error));
+    parcel_init(&parcel);
     buf_free(&error);
 }
 
+static inline void open_store(void) {
+    open_store_as(STORE_DURABLE);
+}
+
 static inline void close_store(void) {
+    parcel_free(&parcel);
+    compactor_close(compactor);
+    compactor = NULL;
     reader_close(reader);
     store_close(store);
     reader = NULL;
@@ -132,12 +145,24 @@ static inline void put_event(int64_t run, int64_t attempt, int64_t step, int64_t
     OK(store_put_event(store, &e));
 }
 
-// All upkeep that is due.
+// A parcel, if there is one: 1, 0, -1.
+static inline int pack_once(void) {
+    int rc = compactor_prepare(compactor, &parcel);
+    return rc == 1 ? store_install(store, &parcel) : rc;
+}
+
+// A piece of the upkeep that is due: 1, 0, -1.
+static inline int maintain_once(bool idle) {
+    int rc = pack_once();
+    return rc ? rc : store_tidy(store, idle);
+}
+
+// All of it.
 static inline void maintain(void) {
     int rc;
-    while ((rc = store_maintain(store, true)) == 1) {
+    while ((rc = maintain_once(true)) == 1) {
     }
-    ck_assert_msg(rc == 0, "%s", store_error(store));
+    ck_assert_msg(rc == 0, "%s %s", store_error(store), compactor_error(compactor));
 }
 
 // A second connection, for what no daemon does.
