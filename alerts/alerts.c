@@ -258,6 +258,9 @@ void alerts_observe(struct alerts *a, const struct thermo *t, const struct alert
     w->step = step->step;
     w->time = in->time;
     tell_end(&to, RULE_STALLED, a->n_layers);
+    if (skipped_judge(&to, t, step->loss)) {
+        return; // neither a fault nor something to learn from
+    }
     bool finite = look_for_nonfinite(a, step);
     judge_nonfinite(&to, finite);
     judge_exploding(&to, finite);

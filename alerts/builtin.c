@@ -23,6 +23,21 @@ const struct builtin builtins[RULE_COUNT] = {
                         .for_steps = 1,
                         .keep_firing_steps = 20},
         },
+    [RULE_SKIPPED_STEPS] =
+        {
+            .name = "skipped_steps",
+            .help = "The optimizer skips many steps because gradients overflow (loss scaling). The "
+                    "value is their share of the last 200 steps.",
+            .reach = REACH_APART,
+            .look = NULL,
+            .describe = skipped_describe,
+            .was = "had many steps skipped",
+            .initial = {.severity = SEVERITY_WARNING,
+                        .fire_above = 0.05,
+                        .clear_below = 0.025,
+                        .for_steps = 1,
+                        .keep_firing_steps = 1},
+        },
     [RULE_UNACCOUNTED] =
         {
             .name = "unaccounted",

@@ -13,6 +13,7 @@ enum severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_CRITICAL };
 // before what it brings about. docs/alerting.md says what each means.
 enum rule_id {
     RULE_LOSS_NONFINITE,
+    RULE_SKIPPED_STEPS,
     RULE_UNACCOUNTED,
     RULE_FREEZING,
     RULE_LEARNING_RATE,

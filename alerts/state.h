@@ -96,6 +96,14 @@ struct nonfinite {
     bool diverged; // until the alert resolves
 };
 
+#define SKIPS_STEPS 200
+
+// Which of the newest steps the optimizer did not take, a bit each.
+struct skips {
+    uint64_t bits[(SKIPS_STEPS + 63) / 64];
+    uint32_t next, count;
+};
+
 // A loss that rises slowly: the sum of what lies above its level, see cusum.h.
 struct rising {
     struct level level;
@@ -133,6 +141,7 @@ struct watch {
     double time;
     uint64_t seen; // finite steps of this attempt
     struct nonfinite nonfinite;
+    struct skips skips;
     struct detrended loss, gradient;
     bool signed_loss; // a loss was not above zero: losses are judged as they are, not by logarithm
     uint32_t spike_steps; // since the spike's alert fired
@@ -245,6 +254,10 @@ extern const struct builtin builtins[RULE_COUNT];
 // Whether the statistics of a step can be used; else n->layer and what say where the fault began.
 bool nonfinite_observe(struct nonfinite *n, const struct thermo_step *step, size_t n_layers);
 void nonfinite_describe(struct text *t, const struct life *l, const struct story *story);
+
+// Whether the newest step is one that the optimizer did not take and that is no fault by itself.
+bool skipped_judge(const struct teller *to, const struct thermo *t, double loss);
+void skipped_describe(struct text *t, const struct life *l, const struct story *story);
 
 // Scores x and then takes it in, unless hold, which keeps a suspect value out.
 double detrended_score(const struct detrended *d, double x);

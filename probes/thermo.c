@@ -354,6 +354,10 @@ uint32_t thermo_skipped(const struct thermo *t) {
     return t->run.skipped;
 }
 
+bool thermo_newest_is_skipped(const struct thermo *t) {
+    return t->run.passed;
+}
+
 typedef void instrument(const struct view *v, struct reading *r);
 
 static instrument *const instruments[METRIC_COUNT] = {

@@ -66,8 +66,9 @@ int64_t thermo_step_seen(const struct thermo *t);
 // The layer's activation as it was measured (engine.h); valid until the next step.
 const struct engine *thermo_engine(const struct thermo *t, size_t layer);
 
-// Steps that the optimizer did not take.
+// Steps that the optimizer did not take, and whether the newest is one of them.
 uint32_t thermo_skipped(const struct thermo *t);
+bool thermo_newest_is_skipped(const struct thermo *t);
 
 // The full reading with its interval. Costs some microseconds a layer: for publishing, not each
 // step.

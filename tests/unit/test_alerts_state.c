@@ -1,4 +1,4 @@
-// Silence, the end of a run, rewinds, changes of the rules, and the state as bytes.
+// Silence, skipped steps, the end of a run, rewinds, changes of the rules, and the state as bytes.
 #include "test_alerts_sim.h"
 
 static struct sim sim;
@@ -25,6 +25,55 @@ START_TEST(silence_is_told_once_and_ends_with_a_step) {
     }
     ck_assert_str_eq(sim.changes[0].summary,
                      "no step came for 75 s after step 2, longer than the 60 s allowed");
+}
+END_TEST
+
+static void spoil_by_overflow(struct feed *f) {
+    for (size_t i = 0; i < SIM_LAYERS; i++) {
+        feed_update(f, i, 0);
+    }
+    feed_set(f, STAT_G_VAR, 1, (double)INFINITY);
+}
+
+// Loss scaling: ten skipped steps of the last 200 are its way to work, eleven are too many.
+START_TEST(skipped_steps_are_counted) {
+    sim_create(&sim, NULL, 6);
+    for (int k = 0; k < 10; k++) {
+        sim_steps(&sim, 19);
+        sim.spoil = spoil_by_overflow;
+        sim_steps(&sim, 1);
+        sim.spoil = NULL;
+    }
+    ck_assert_uint_eq(sim.n, 0);
+    sim.spoil = spoil_by_overflow;
+    sim_steps(&sim, 1);
+    sim.spoil = NULL;
+    ck_assert_uint_eq(sim.n, 1);
+    const struct alert_change *c = &sim.changes[0];
+    ck_assert(c->rule == RULE_SKIPPED_STEPS && c->state == ALERT_FIRING);
+    ck_assert(c->severity == SEVERITY_WARNING && c->layer == THERMO_GLOBAL && c->since == 200);
+    ck_assert_double_eq_tol(c->value, 0.055, 1e-12);
+    sim_expect_text(c, "skipped 11 of the last 200 steps up to step 200");
+    sim_steps(&sim, 138);
+    ck_assert_uint_eq(sim.n, 1);
+    sim_steps(&sim, 1); // step 339: the seventh, of step 139, is forgotten
+    ck_assert_uint_eq(sim.n, 2);
+    ck_assert(sim.changes[1].state == ALERT_RESOLVED && sim.changes[1].since == 200);
+}
+END_TEST
+
+static void spoil_one_gradient(struct feed *f) {
+    feed_set(f, STAT_G_VAR, 1, (double)INFINITY);
+}
+
+// What is not finite without being skipped for it is a fault as ever.
+START_TEST(skipped_steps_hide_no_fault) {
+    sim_create(&sim, NULL, 7);
+    sim_steps(&sim, 5);
+    sim.spoil = spoil_one_gradient; // the weights move
+    sim_steps(&sim, 1);
+    sim.spoil = NULL;
+    sim_find(&sim, RULE_LOSS_NONFINITE, ALERT_FIRING);
 }
 END_TEST
 
@@ -211,6 +260,8 @@ int main(void) {
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, NULL, teardown);
     tcase_add_test(t, silence_is_told_once_and_ends_with_a_step);
+    tcase_add_test(t, skipped_steps_are_counted);
+    tcase_add_test(t, skipped_steps_hide_no_fault);
     tcase_add_test(t, the_end_closes_what_is_open);
     tcase_add_test(t, a_segment_warms_up_again);
     tcase_add_test(t, a_rule_switched_off_resolves);
