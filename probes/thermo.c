@@ -51,6 +51,10 @@ static void begin_state(struct run *run) {
     course_begin_state(&run->course);
 }
 
+static struct thermo_now no_step(void) {
+    return (struct thermo_now){num_missing(), num_missing(), num_missing()};
+}
+
 struct thermo *thermo_create(const struct thermo_facts *facts, size_t n_layers,
                              const double *layer_sizes) {
     struct thermo *t = NEW(struct thermo);
@@ -65,6 +69,7 @@ struct thermo *thermo_create(const struct thermo_facts *facts, size_t n_layers,
     for (size_t i = 0; i <= n_layers; i++) {
         body_clear(&t->bodies[i]);
     }
+    t->now = no_step();
     t->run.step = -1;
     t->run.loss = num_missing();
     t->run.dt = t->run.batch = t->run.alpha_low = t->run.alpha_high = num_missing();
@@ -277,6 +282,11 @@ static void observe_whole(struct thermo *t, const struct thermo_step *step, doub
     observe_calorimeter(t, step, loss, row, work, event == LEDGER_BROKE);
     course_add(&t->run.course, row[COLUMN_ENERGY], row[COLUMN_ENTROPY],
                ledger_steps(&whole(t)->ledger));
+    t->now = (struct thermo_now){
+        .kinetic = kinetic_scale(&t->run) * row[COLUMN_KINETIC],
+        .entropy = row[COLUMN_ENTROPY],
+        .entropy_size = t->run.entropy_size,
+    };
 }
 
 static bool is_set(const double *column, size_t layer) {
@@ -320,6 +330,7 @@ void thermo_observe(struct thermo *t, const struct thermo_step *step) {
         begin_segment(t); // a step again: what follows does not continue the windows
     }
     begin_step(&t->run, step);
+    t->now = no_step();
     if (is_not_taken(t, step)) {
         pass_step(t);
         return;
@@ -348,6 +359,10 @@ int64_t thermo_step_seen(const struct thermo *t) {
 const struct engine *thermo_engine(const struct thermo *t, size_t layer) {
     CHECK(layer < t->n_layers);
     return &t->engines[layer];
+}
+
+void thermo_now(const struct thermo *t, struct thermo_now *now) {
+    *now = t->now;
 }
 
 uint32_t thermo_skipped(const struct thermo *t) {

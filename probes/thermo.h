@@ -77,6 +77,14 @@ void thermo_read(const struct thermo *t, size_t layer, struct reading readings[M
 // Cheap enough to call at every step.
 double thermo_value(const struct thermo *t, size_t layer, enum metric m);
 
+// The newest step alone, of the whole run; num_missing() where the step did not tell, or was not
+// used.
+struct thermo_now {
+    double kinetic;               // loss units per degree of freedom
+    double entropy, entropy_size; // its change since the state began, nats; of how many parameters
+};
+void thermo_now(const struct thermo *t, struct thermo_now *now);
+
 // The state as bytes. thermo_load returns false when the bytes are not of this version or of
 // another shape, and leaves t as it was; the caller then replays the run's steps from the start.
 size_t thermo_saved_size(const struct thermo *t);

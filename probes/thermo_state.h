@@ -4,11 +4,13 @@
 
 #include "probes/body.h"
 #include "probes/engine.h"
+#include "probes/thermo.h"
 
 struct thermo {
-    // Given by the caller at creation, not part of what is saved.
+    // Not part of what is saved: given by the caller at creation, or made anew at each step.
     size_t n_layers;
-    double *sizes; // parameters of each layer, then of all together
+    double *sizes;         // parameters of each layer, then of all together
+    struct thermo_now now; // of the newest step
     // Saved.
     struct run run;
     struct body *bodies;    // the layers, then the whole run

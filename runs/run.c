@@ -64,7 +64,7 @@ struct run *run_create(int64_t id, int64_t attempt, struct hello *hello, double 
     find_activations(r);
     balance_begin(&r->balance);
     output_probe_begin(&r->outputs);
-    loss_course_begin(&r->course);
+    phases_begin(&r->course);
     return r;
 }
 
@@ -153,7 +153,7 @@ void run_begin_attempt(struct run *r, int64_t attempt, struct hello *hello, int6
     find_activations(r);
     balance_begin(&r->balance);
     output_probe_begin(&r->outputs);
-    loss_course_begin(&r->course);
+    phases_begin(&r->course);
 }
 
 enum run_place run_place(const struct run *r, int64_t step) {
@@ -189,7 +189,7 @@ void run_observe(struct run *r, const struct step *step, alert_change_fn *change
     update_progress(r);
     thermo_observe(r->thermo, &view);
     balance_observe(&r->balance, step->step, step->loss);
-    r->n_phases = loss_course_add(&r->course, step->step, step->loss, &r->phases[0]);
+    r->n_phases = phases_add(&r->course, r->thermo, step->loss, r->phases);
     struct alerts_input in;
     run_alerts_input(step, &view, &in);
     alerts_observe(r->alerts, r->thermo, &in, changed ? changed : ignore_change, context);
@@ -230,12 +230,13 @@ void run_event(struct run *r, const char *name) {
     if (strcmp(name, "data_refresh") == 0) {
         balance_refresh(&r->balance, r->thermo);
         thermo_begin_state(r->thermo);
+        phases_refresh(&r->course);
         alerts_refresh(r->alerts);
     }
 }
 
-// The saved state: this head, the set of steps, the balance, the outputs, the loss's
-// course, the thermometers, the alerts.
+// The saved state: this head, the set of steps, the balance, the outputs, the
+// phases' courses, the thermometers, the alerts.
 struct saved_head {
     char magic[8];
     int64_t attempt, n_events, n_outputs;
@@ -244,7 +245,7 @@ struct saved_head {
     uint64_t thermo_size, alerts_size;
 };
 
-static const char magic[8] = "pyrun\0\0\4";
+static const char magic[8] = "pyrun\0\0\5";
 
 void run_save(const struct run *r, struct buf *out) {
     struct saved_head head = {.attempt = r->attempt,
@@ -260,7 +261,7 @@ void run_save(const struct run *r, struct buf *out) {
     stepset_save(&r->steps, out);
     balance_save(&r->balance, r->hello.n_layers, out);
     output_probe_save(&r->outputs, out);
-    buf_put(out, &r->course, sizeof r->course);
+    phases_save(&r->course, out);
     char *to = buf_reserve(out, head.thermo_size + head.alerts_size);
     if (to) {
         thermo_save(r->thermo, to);
@@ -274,7 +275,7 @@ struct loaded {
     struct stepset steps;
     struct balance balance;
     struct output_probe outputs;
-    struct loss_course course;
+    struct phases course;
 };
 
 static void free_loaded(struct loaded *l) {
@@ -290,12 +291,9 @@ static bool load_parts(struct run *r, const struct saved_head *head, struct load
     n += more;
     more = more ? output_probe_load(&l->outputs, p + n, left - n) : 0;
     n += more;
-    if (!more || left - n < sizeof l->course) {
-        return false;
-    }
-    memcpy(&l->course, p + n, sizeof l->course);
-    n += sizeof l->course;
-    if (!loss_course_is_valid(&l->course) || head->thermo_size != thermo_saved_size(r->thermo) ||
+    more = more ? phases_load(&l->course, p + n, left - n) : 0;
+    n += more;
+    if (!more || head->thermo_size != thermo_saved_size(r->thermo) ||
         left - n != head->thermo_size + head->alerts_size) {
         return false;
     }

@@ -7,8 +7,8 @@
 #include "alerts/alerts.h"
 #include "probes/activation.h"
 #include "probes/balance.h"
-#include "probes/loss_course.h"
 #include "probes/output_probe.h"
+#include "probes/phases.h"
 #include "probes/thermo.h"
 #include "runs/stepset.h"
 #include "runs/view.h"
@@ -17,7 +17,6 @@
 #include "wire/outputs.h"
 #include "wire/step.h"
 
-#define RUN_PHASES_MAX 2 // that one message may bring to light
 #define RUN_PHASE_EVENT "phase_change"
 
 struct run {
@@ -30,10 +29,10 @@ struct run {
     struct balance balance;
     const struct activation **activations; // a layer each; NULL: the hello names none that is known
     struct output_probe outputs;
-    struct loss_course course; // of the loss
+    struct phases course;
     // What the newest step or histogram brought to light; the caller stores each as an event and
     // tells the run of it with run_event(), like any other.
-    struct phase_change phases[RUN_PHASES_MAX];
+    struct phase_change phases[PHASES_MAX];
     size_t n_phases;
     int64_t n_events;    // events so far, of all attempts
     int64_t n_outputs;   // histograms so far, of all attempts
