@@ -31,12 +31,15 @@ static int compare(const void *a, const void *b) {
 // The median rate of the blocks from `ago` on, `n` of them back in time; fewer where there were no
 // more.
 static double median(const struct level_course *l, uint64_t ago, uint64_t n) {
-    double x[LEVEL_RING];
+    double x[LEVEL_RING] = {0};
     uint64_t m = 0;
     for (; m < n && ago + m < l->blocks; m++) {
         x[m] = level_course_block(l, ago + m)->level;
     }
     qsort(x, m, sizeof x[0], compare);
+    if (m == 0) {
+        return num_missing();
+    }
     return m % 2 ? x[m / 2] : (x[m / 2 - 1] + x[m / 2]) / 2;
 }
 
