@@ -106,7 +106,7 @@ static void resume(struct upload *u) {
 }
 
 static void read_replies(struct upload *u) {
-    static _Thread_local char bytes[READ_BYTES];
+    char bytes[READ_BYTES]; // not thread-local: every thread would have it
     ssize_t n;
     while ((n = recv(u->fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0) {
         take_replies(u, bytes, (size_t)n);

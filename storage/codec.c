@@ -2,6 +2,7 @@
 
 #include "base/float32.h"
 #include "base/memory.h"
+#include "storage/fixed.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,7 +19,13 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "chunks are written as
 
 enum coding { CODING_SAME, CODING_FLOAT32, CODING_FLOAT64, CODING_COUNT };
 static const size_t widths[CODING_COUNT] = {0, sizeof(float), sizeof(double)};
-enum predictor { PREDICTOR_CENTRE, PREDICTOR_XOR, PREDICTOR_DELTA, PREDICTOR_COUNT };
+enum predictor {
+    PREDICTOR_CENTRE,
+    PREDICTOR_XOR,
+    PREDICTOR_DELTA,
+    PREDICTOR_FIXED,
+    PREDICTOR_COUNT
+};
 
 struct codec {
     ZSTD_CCtx *pack;
@@ -124,7 +131,7 @@ static double entropy_bits(const uint32_t counts[256], size_t n) {
 
 struct choice {
     enum predictor predictor;
-    unsigned raw;
+    unsigned raw, shift;
     double bits; // a value, as estimated
 };
 
@@ -134,7 +141,20 @@ struct shape {
     enum coding coding;
     size_t width; // bytes of a word
     const uint64_t *centres;
+    const unsigned char *tops; // with float32
 };
+
+// What the planes' bytes say, of so many values.
+static void conclude(struct choice *choice, size_t width, const uint32_t counts[][256],
+                     size_t seen) {
+    for (size_t p = 0; p < width; p++) {
+        double bits = entropy_bits(counts[p], seen);
+        // Few bytes look more orderly than they are.
+        bool is_noise = bits > RAW_BITS - 255.0 / (1.4 * (double)seen);
+        choice->raw |= is_noise ? 1u << p : 0;
+        choice->bits += is_noise ? 8 : bits;
+    }
+}
 
 static struct choice judge(const struct codec *c, const struct shape *s, size_t sample,
                            enum predictor predictor) {
@@ -157,21 +177,32 @@ static struct choice judge(const struct codec *c, const struct shape *s, size_t 
         seen++;
     }
     struct choice choice = {.predictor = predictor};
-    for (size_t p = 0; p < s->width; p++) {
-        double bits = entropy_bits(counts[p], seen);
-        // Few bytes look more orderly than they are.
-        bool is_noise = bits > RAW_BITS - 255.0 / (1.4 * (double)seen);
-        choice.raw |= is_noise ? 1u << p : 0;
-        choice.bits += is_noise ? 8 : bits;
-    }
+    conclude(&choice, s->width, counts, seen);
+    return choice;
+}
+
+// By the first values of every row.
+static struct choice judge_fixed(const struct codec *c, const struct shape *s, size_t sample) {
+    uint32_t counts[FIXED_PLANES][256] = {0};
+    size_t piece = (sample + s->rows - 1) / s->rows;
+    struct fixed_rows rows = {.rows = s->rows, .n = s->n, .tops = s->tops};
+    rows.shift = fixed_choose_shift(&rows, c->words, piece);
+    size_t rests = fixed_count(&rows, c->words, piece, counts), seen = piece * s->rows;
+    struct choice choice = {
+        .predictor = PREDICTOR_FIXED, .shift = rows.shift, .bits = (double)rests / (double)seen};
+    conclude(&choice, s->width, counts, seen);
     return choice;
 }
 
 static struct choice choose(const struct codec *c, const struct shape *s) {
     size_t n = s->rows * s->n, sample = n < SAMPLE ? n : SAMPLE;
     struct choice best = judge(c, s, sample, PREDICTOR_CENTRE);
-    for (enum predictor p = PREDICTOR_XOR; p < PREDICTOR_COUNT; p++) {
+    for (enum predictor p = PREDICTOR_XOR; p <= PREDICTOR_DELTA; p++) {
         struct choice other = judge(c, s, sample, p);
+        best = other.bits < best.bits ? other : best;
+    }
+    if (s->coding == CODING_FLOAT32) {
+        struct choice other = judge_fixed(c, s, sample);
         best = other.bits < best.bits ? other : best;
     }
     return best;
@@ -223,12 +254,39 @@ static void split(const struct codec *c, const struct shape *s, enum predictor p
     }
 }
 
+// What stands between the head and the planes, and the planes into c->planes.
+static bool put_rows(struct codec *c, const struct shape *s, const struct choice *choice,
+                     unsigned char *const at[sizeof(double)], struct buf *out) {
+    if (choice->predictor != PREDICTOR_FIXED) {
+        for (size_t row = 0; choice->predictor == PREDICTOR_CENTRE && row < s->rows; row++) {
+            buf_putc(out, (char)(s->centres[row] >> 8 * (s->width - 1)));
+        }
+        split(c, s, choice->predictor, at);
+        return !out->failed;
+    }
+    const struct fixed_rows rows = {s->rows, s->n, s->tops, choice->shift};
+    size_t start = out->len + s->rows, bound = FIXED_REST_BYTES(s->rows * s->n);
+    uint32_t size = 0;
+    buf_put(out, s->tops, s->rows);
+    buf_put(out, &size, sizeof size);
+    unsigned char *to = (unsigned char *)buf_reserve(out, bound);
+    if (!to) {
+        return false;
+    }
+    size = (uint32_t)fixed_split(&rows, c->words, at, to);
+    memcpy(out->data + start, &size, sizeof size);
+    out->len += size;
+    return true;
+}
+
 static bool put_planes(struct codec *c, const struct shape *s, const struct choice *choice,
                        struct buf *out) {
     unsigned char *at[sizeof(double)];
     size_t n = s->rows * s->n;
     size_t n_raw = place_planes(c->planes, n, s->width, choice->raw, at);
-    split(c, s, choice->predictor, at);
+    if (!put_rows(c, s, choice, at, out)) {
+        return false;
+    }
     buf_put(out, c->planes, n * n_raw);
     size_t packed = n * (s->width - n_raw);
     if (packed == 0) {
@@ -252,22 +310,25 @@ bool codec_encode(struct codec *c, const double *values, size_t rows, size_t n, 
         buf_put(out, values, sizeof *values);
         return !out->failed;
     }
-    uint64_t *centres = try_alloc(rows * sizeof *centres);
+    uint64_t *centres = try_alloc(rows * (sizeof *centres + 1));
     if (!centres || !make_room(c, rows * n)) {
         free(centres);
         return false;
     }
+    unsigned char *tops = (unsigned char *)(centres + rows);
     struct shape s = {.rows = rows, .n = n, .coding = load_words(c, values, rows * n)};
     s.width = widths[s.coding];
+    s.tops = tops;
     find_centres(c, &s, centres);
+    if (s.coding == CODING_FLOAT32) {
+        fixed_find_tops(c->words, rows, n, tops);
+    }
     struct choice choice = choose(c, &s);
     head[0] = (unsigned char)s.coding;
     head[1] = (unsigned char)choice.predictor;
     head[2] = (unsigned char)choice.raw;
+    head[3] = (unsigned char)choice.shift;
     buf_put(out, head, sizeof head);
-    for (size_t row = 0; choice.predictor == PREDICTOR_CENTRE && row < rows; row++) {
-        buf_putc(out, (char)(centres[row] >> 8 * (s.width - 1)));
-    }
     bool good = put_planes(c, &s, &choice, out);
     free(centres);
     return good;
@@ -341,36 +402,75 @@ static bool decode_same(const unsigned char *bytes, size_t size, double *values,
     return true;
 }
 
+// What stands between the head and the planes: a byte a row and, with the fixed predictor, rests.
+struct row_bytes {
+    const unsigned char *of_rows, *rests;
+    size_t size, rests_size;
+};
+
+static bool find_row_bytes(const struct shape *s, enum predictor predictor,
+                           const unsigned char *bytes, size_t size, struct row_bytes *out) {
+    *out = (struct row_bytes){.of_rows = bytes};
+    if (predictor == PREDICTOR_XOR || predictor == PREDICTOR_DELTA) {
+        return true;
+    }
+    out->size = s->rows;
+    if (predictor == PREDICTOR_CENTRE) {
+        return size >= out->size;
+    }
+    uint32_t rests;
+    if (s->coding != CODING_FLOAT32 || size < s->rows + sizeof rests) {
+        return false;
+    }
+    memcpy(&rests, bytes + s->rows, sizeof rests);
+    out->size += sizeof rests;
+    out->rests = bytes + out->size;
+    out->rests_size = rests;
+    if (size - out->size < rests) {
+        return false;
+    }
+    out->size += rests;
+    return true;
+}
+
 bool codec_decode(struct codec *c, const void *bytes, size_t size, double *values, size_t rows,
                   size_t n) {
     const unsigned char *p = bytes;
-    if (size < HEAD_BYTES || p[0] >= CODING_COUNT || p[1] >= PREDICTOR_COUNT || p[3]) {
+    if (size < HEAD_BYTES || p[0] >= CODING_COUNT || p[1] >= PREDICTOR_COUNT ||
+        p[3] > (p[1] == PREDICTOR_FIXED ? FIXED_SHIFT_MAX : 0)) {
         return false;
     }
     struct shape s = {.rows = rows, .n = n, .coding = (enum coding)p[0], .width = widths[p[0]]};
     enum predictor predictor = (enum predictor)p[1];
-    unsigned raw = p[2];
+    unsigned raw = p[2], shift = p[3];
     p += HEAD_BYTES;
     size -= HEAD_BYTES;
     if (s.coding == CODING_SAME) {
         return decode_same(p, size, values, rows * n);
     }
-    const unsigned char *centres = p;
-    size_t n_centres = predictor == PREDICTOR_CENTRE ? rows : 0;
-    if (raw >> s.width || size < n_centres || !make_room(c, rows * n)) {
+    struct row_bytes more;
+    if (raw >> s.width || !find_row_bytes(&s, predictor, p, size, &more) ||
+        !make_room(c, rows * n)) {
         return false;
     }
     unsigned char *at[sizeof(double)];
     size_t n_raw = place_planes(c->planes, rows * n, s.width, raw, at);
-    if (!unpack(c, p + n_centres, size - n_centres, rows * n * n_raw,
+    if (!unpack(c, p + more.size, size - more.size, rows * n * n_raw,
                 rows * n * (s.width - n_raw))) {
         return false;
     }
-    if (s.coding == CODING_FLOAT32) {
-        join_floats(c, at, &s, predictor, centres);
-        float32_widen(c->words, rows * n, values);
-    } else {
-        join_doubles(at, &s, predictor, centres, values);
+    if (s.coding == CODING_FLOAT64) {
+        join_doubles(at, &s, predictor, more.of_rows, values);
+        return true;
     }
+    if (predictor == PREDICTOR_FIXED) {
+        const struct fixed_rows fixed = {rows, n, more.of_rows, shift};
+        if (!fixed_join(&fixed, at, more.rests, more.rests_size, (uint32_t *)(void *)c->words)) {
+            return false;
+        }
+    } else {
+        join_floats(c, at, &s, predictor, more.of_rows);
+    }
+    float32_widen(c->words, rows * n, values);
     return true;
 }

@@ -9,10 +9,12 @@
 //                    exponent is on top and the sign at the bottom
 //                  1 v[i] ^ v[i-1]
 //                  2 zigzag(v[i] - v[i-1]); zigzag(d) = 2 d, or -2 d - 1 below zero
+//                  3 fixed-point numbers, of float32 only (storage/fixed.h)
 //                  in wrapping arithmetic; v[-1] is 0
 //   u8 raw         planes stored as they are, a bit each: bit p for plane p
-//   u8 0
+//   u8 shift       with predictor 3, else 0
 //   u8 centre      of each row; only with predictor 0
+//   u8 top         of each row, u32 bytes of rests, the rests; only with predictor 3
 //   the raw planes one after another; plane p holds byte p (the lowest is 0) of every word
 //   the other planes one after another, as one zstd frame; nothing when there are none
 //

@@ -62,7 +62,7 @@ int reader_open(struct reader **out, const char *directory, struct buf *error) {
     int rc =
         connection_open(&r->c, buf_str(&path), SQLITE_OPEN_READONLY, statements, SQL_COUNT, error);
     buf_free(&path);
-    if (rc == 0 && connection_exec(&r->c, "PRAGMA query_only=ON; PRAGMA cache_size=-4000;")) {
+    if (rc == 0 && connection_exec(&r->c, "PRAGMA query_only=ON")) {
         buf_puts(error, r->c.error);
         rc = -1;
     }

@@ -166,10 +166,10 @@ static bool get_chunks(struct source *from, struct segment *s, size_t n_chunks) 
 }
 
 static bool head_is_sound(const struct segment_head *h, size_t size) {
-    return h->version == SEGMENT_VERSION && h->kind < SEGMENT_KINDS && !h->zero && !h->zero2 &&
-           h->n > 0 && h->n <= SEGMENT_N_MAX && h->layers <= LIMIT_LAYERS &&
-           h->columns <= SEGMENT_COLUMNS_MAX && h->chunks <= size / (2 * sizeof(uint32_t)) &&
-           h->shapes <= size;
+    return h->version >= SEGMENT_VERSION_OLDEST && h->version <= SEGMENT_VERSION &&
+           h->kind < SEGMENT_KINDS && !h->zero && !h->zero2 && h->n > 0 && h->n <= SEGMENT_N_MAX &&
+           h->layers <= LIMIT_LAYERS && h->columns <= SEGMENT_COLUMNS_MAX &&
+           h->chunks <= size / (2 * sizeof(uint32_t)) && h->shapes <= size;
 }
 
 static void *get_memory(size_t n, size_t size) {

@@ -5,7 +5,7 @@
 // chunks (storage/codec.h) lie; a column's chunks hold its rows (layers) in order, a few rows each,
 // so that one layer can be read alone and all layers in one stretch. Little-endian:
 //
-//   u8 version (1), u8 kind, u8 level, u8 0
+//   u8 version (2; 1 has no chunks with predictor 3), u8 kind, u8 level, u8 0
 //   u32 crc32 of the head, with zero here
 //   u32 n: steps, or buckets of a tier
 //   u32 layers

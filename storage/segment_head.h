@@ -4,7 +4,9 @@
 
 #include <stdint.h>
 
-#define SEGMENT_VERSION 1
+// Version 2 has chunks with the fixed predictor; both are read.
+#define SEGMENT_VERSION 2
+#define SEGMENT_VERSION_OLDEST 1
 #define SEGMENT_NEW_BLOCK UINT32_C(0x80000000)
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "heads are written as memory has them");

@@ -8,7 +8,7 @@
 #include <string.h>
 
 // Free pages that are kept for what comes next, and how many are given back at a time.
-#define FREE_PAGES 64
+#define FREE_PAGES 16
 #define FREE_PAGES_BUSY 16384
 #define SLICE_PAGES 512
 #define SWEEP_ROWS 4096
@@ -142,7 +142,7 @@ int upkeep_vacuum(struct upkeep *u, bool idle) {
         upkeep_integer(u->c, "PRAGMA page_count", NULL, 0, &pages) < 0) {
         return -1;
     }
-    if (free_pages <= (idle ? FREE_PAGES + pages / 100 : FREE_PAGES_BUSY + pages / 4)) {
+    if (free_pages <= (idle ? FREE_PAGES + pages / 400 : FREE_PAGES_BUSY + pages / 4)) {
         return 0;
     }
     return upkeep_give_back(u, SLICE_PAGES);

@@ -75,6 +75,59 @@ START_TEST(test_any_values) {
 }
 END_TEST
 
+// Noise about a slowly moving mean, of either sign, and among it a share of anything.
+static void fill_noise(double *values, size_t n, uint64_t *seed, double mean, unsigned any) {
+    for (size_t i = 0; i < n; i++) {
+        mean += 0.03 * random_unit(seed);
+        values[i] = (double)(float)(mean + 0.5 * random_unit(seed));
+        if (any && random_below(seed, any) == 0) {
+            values[i] = random_value_of(seed, VALUES_FLOAT);
+        }
+    }
+}
+
+START_TEST(test_noise_of_either_sign) {
+    uint64_t seed = 11;
+    enum { ROWS = 5, N = 600 };
+    double *values = malloc(ROWS * N * sizeof *values);
+    for (unsigned any = 0; any < 60; any += 1 + any / 2) {
+        for (size_t row = 0; row < ROWS; row++) {
+            fill_noise(values + row * N, N, &seed, (double)row / 2, any);
+        }
+        size_t size = assert_back(values, ROWS, N);
+        // float32 takes 32 bits a value, of which the noise leaves few to save.
+        ck_assert(any || size < ROWS * N * 32 / 10);
+        assert_back(values, ROWS * N, 1);
+        assert_back(values, 1, ROWS * N);
+    }
+    free(values);
+}
+END_TEST
+
+// Without the checksum that stands before it: whatever the bytes say, it stays within them.
+START_TEST(test_damaged_chunks) {
+    uint64_t seed = 12;
+    enum { ROWS = 3, N = 200 };
+    double values[ROWS * N], back[ROWS * N];
+    fill_noise(values, ROWS * N, &seed, 0, 50);
+    struct buf out = new_buf();
+    ck_assert(codec_encode(codec, values, ROWS, N, &out));
+    for (int i = 0; i < 4000; i++) {
+        size_t size = i % 4 ? out.len : random_below(&seed, out.len);
+        char *copy = exact_copy(out.data, size);
+        for (uint64_t k = random_below(&seed, 3); size && k < 3; k++) {
+            size_t at = random_below(&seed, i % 2 && size > 40 ? 40 : size);
+            copy[at] = (char)(copy[at] ^ (1 << random_below(&seed, 8)));
+        }
+        if (codec_decode(codec, copy, size, back, ROWS, N)) {
+            ck_assert_uint_eq(size, out.len);
+        }
+        free(copy);
+    }
+    buf_free(&out);
+}
+END_TEST
+
 // What a training run's statistics look like, and what they may take.
 START_TEST(test_sizes) {
     enum { ROWS = 8, N = 1000 };
@@ -218,8 +271,9 @@ END_TEST
 
 int main(void) {
     const TTest *const tests[] = {
-        test_special_values,     test_any_values,       test_sizes, test_a_segment_that_is_damaged,
-        test_a_head_of_any_bits, test_what_does_not_fit};
+        test_special_values,       test_any_values,       test_sizes,
+        test_noise_of_either_sign, test_damaged_chunks,   test_a_segment_that_is_damaged,
+        test_a_head_of_any_bits,   test_what_does_not_fit};
     Suite *suite = suite_create("codec");
     TCase *cases = tcase_create("codec");
     tcase_add_checked_fixture(cases, set_up, tear_down);
