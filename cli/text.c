@@ -10,14 +10,18 @@
 
 #include "base/clock.h"
 #include "base/num.h"
+#include "cli/ascii.h"
 
 static const char replacement[] = "\xEF\xBF\xBD";
 static const char en_dash[] = "\xE2\x80\x93";
 
-// UTF-8 whatever the user's locale says. Only the characters: numbers keep their point.
+// Text is UTF-8 whatever the user's locale says; that decides what is written. Only the characters:
+// numbers keep their point.
+static bool ascii;
 static void use_utf8(void) {
     static bool done;
     if (!done) {
+        ascii = ascii_is_wanted();
         setlocale(LC_CTYPE, "C.UTF-8");
         done = true;
     }
@@ -25,15 +29,14 @@ static void use_utf8(void) {
 
 // The character at text: its length in bytes (0 at the end) and its columns, -1 when it cannot be
 // shown.
-static size_t next_character(const char *text, int *columns) {
-    wchar_t c;
+static size_t next_character(const char *text, wchar_t *c, int *columns) {
     mbstate_t state = {0};
-    size_t n = mbrtowc(&c, text, strnlen(text, 4), &state);
+    size_t n = mbrtowc(c, text, strnlen(text, 4), &state);
     if (n == (size_t)-1 || n == (size_t)-2) {
         *columns = -1;
         return *text ? 1 : 0;
     }
-    *columns = wcwidth(c);
+    *columns = wcwidth(*c);
     return n;
 }
 
@@ -41,13 +44,18 @@ size_t text_put(struct buf *out, const char *text, size_t max_columns) {
     use_utf8();
     size_t used = 0;
     int columns;
-    for (size_t n; (n = next_character(text, &columns)) > 0; text += n) {
+    wchar_t c;
+    for (size_t n; (n = next_character(text, &c, &columns)) > 0; text += n) {
         size_t width = columns < 0 ? 1 : (size_t)columns;
         if (used + width > max_columns) {
             break;
         }
         if (columns < 0) {
-            buf_puts(out, replacement);
+            buf_puts(out, ascii ? "?" : replacement);
+        } else if (ascii && c >= 0x80) {
+            for (size_t i = 0; i < width; i++) {
+                buf_putc(out, ascii_for(c));
+            }
         } else {
             buf_put(out, text, n);
         }
@@ -60,7 +68,8 @@ size_t text_columns(const char *text) {
     use_utf8();
     size_t used = 0;
     int columns;
-    for (size_t n; (n = next_character(text, &columns)) > 0; text += n) {
+    wchar_t c;
+    for (size_t n; (n = next_character(text, &c, &columns)) > 0; text += n) {
         used += columns < 0 ? 1 : (size_t)columns;
     }
     return used;
@@ -69,7 +78,8 @@ size_t text_columns(const char *text) {
 struct word text_number(double x) {
     struct word t;
     if (num_is_missing(x)) {
-        snprintf(t.s, sizeof t.s, "%s", en_dash);
+        use_utf8();
+        snprintf(t.s, sizeof t.s, "%s", ascii ? "-" : en_dash);
     } else if (isnan(x)) {
         snprintf(t.s, sizeof t.s, "NaN");
     } else if (isinf(x)) {

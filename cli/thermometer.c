@@ -8,12 +8,12 @@
 #include "cli/tree.h"
 
 const struct thermometer thermometers[THERMOMETER_COUNT] = {
-    {"transition", "loss per nat of entropy, since the state began"},
-    {"differential", "loss per nat of entropy, over the newest steps"},
-    {"kinetic", "loss per degree of freedom, from the updates"},
-    {"configurational", "loss per degree of freedom, from gradient and weights"},
-    {"noise", "loss per degree of freedom, from the gradient's noise alone"},
-    {"velocity", "mean square of the updates, weight units squared"},
+    {"transition", "loss per nat of entropy, since the state began", "loss/nat"},
+    {"differential", "loss per nat of entropy, over the newest steps", "loss/nat"},
+    {"kinetic", "loss per degree of freedom, from the updates", "loss/param"},
+    {"configurational", "loss per degree of freedom, from gradient and weights", "loss/param"},
+    {"noise", "loss per degree of freedom, from the gradient's noise alone", "loss/param"},
+    {"velocity", "mean square of the updates, weight units squared", "weight^2"},
 };
 
 struct thermometer_reading thermometer_read(const cJSON *owner, const char *name) {

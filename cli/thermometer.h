@@ -13,6 +13,7 @@
 struct thermometer {
     const char *name;
     const char *meaning;
+    const char *unit;
 };
 
 enum { THERMOMETER_COUNT = 6 };

@@ -57,6 +57,7 @@ def eventually(ask, what="the condition", timeout=TIMEOUT):
 
 def program_environment():
     env = {k: v for k, v in os.environ.items() if k not in ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID")}
+    env["LC_ALL"] = "C.UTF-8"  # the programs write what the locale says
     env.setdefault("ASAN_OPTIONS", "detect_leaks=1")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     return env

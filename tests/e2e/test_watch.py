@@ -1,110 +1,13 @@
 """`pyrometer watch` in a terminal: a pseudo-terminal stands for it, and a small model of a screen for what is seen."""
 
-import fcntl
 import json
-import os
-import pty
 import re
-import select
-import signal
-import struct
 import subprocess
 import termios
-import time
 import unittest
 
 from harness import BIN, TIMEOUT, Job, SharedDaemonCase, eventually, program_environment, recording
-
-SEQUENCE = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z~])|\x1b[()][A-Z0-9]|(\r)|(\n)|([^\x1b\r\n])", re.S)
-
-
-class Terminal:
-    """A program on a pseudo-terminal, and the screen that it has drawn."""
-
-    def __init__(self, args, columns, rows, **env):
-        self.columns, self.rows = columns, rows
-        parent, child = pty.openpty()
-        self.fd = parent
-        self.resize(columns, rows)
-        base = {k: v for k, v in program_environment().items() if k not in ("NO_COLOR", "COLORTERM", "CLICOLOR_FORCE")}
-        self.process = subprocess.Popen([str(BIN / "pyrometer"), *args], stdin=child, stdout=child, stderr=child,
-                                        env={**base, "TERM": "xterm-256color", **env}, start_new_session=True)
-        os.close(child)
-        self.all = ""
-        self.alternate = False
-        self.cells = {}
-        self.row = self.column = 0
-        self.pending = b""
-
-    def resize(self, columns, rows):
-        self.columns, self.rows = columns, rows
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        if hasattr(self, "process"):
-            self.process.send_signal(signal.SIGWINCH)
-
-    def press(self, keys):
-        os.write(self.fd, keys.encode())
-
-    def _take(self, match):
-        codes, command, cr, lf, letter = match.groups()
-        if cr:
-            self.column = 0
-        elif lf:
-            self.row += 1
-        elif letter:
-            self.cells[self.row, self.column] = letter
-            self.column += 1
-        elif command == "H":
-            self.row = self.column = 0
-        elif command in "KJ":
-            gone = [at for at in self.cells
-                    if (at[0] == self.row and at[1] >= self.column) or (command == "J" and (at[0] > self.row or codes == "2"))]
-            for at in gone:
-                del self.cells[at]
-        elif codes == "?1049":
-            self.alternate = command == "h"
-
-    def read(self, wait=0.02):
-        """Takes what has come; False at the end."""
-        if not select.select([self.fd], [], [], wait)[0]:
-            return True
-        try:
-            data = self.pending + os.read(self.fd, 65536)
-        except OSError:
-            return False
-        text = data.decode(errors="ignore")
-        cut = text.rfind("\x1b") if "\x1b" in text[-12:] and not SEQUENCE.match(text, text.rfind("\x1b")) else len(text)
-        self.pending = text[cut:].encode()
-        self.all += text[:cut]
-        for match in SEQUENCE.finditer(text[:cut]):
-            self._take(match)
-        return True
-
-    def lines(self):
-        """The screen's lines as they stand."""
-        drawn = [["".join(self.cells.get((row, column), " ") for column in range(max(
-            (c for r, c in self.cells if r == row), default=-1) + 1))] for row in range(self.rows)]
-        return [line[0].rstrip() for line in drawn]
-
-    def until(self, condition, what):
-        deadline = time.monotonic() + TIMEOUT
-        while not condition(self.lines()):
-            self.read()
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{what} was not seen in {TIMEOUT} s:\n" + "\n".join(self.lines()))
-        return self.lines()
-
-    def end(self):
-        """Its exit status, once it has ended by itself."""
-        while self.read():
-            pass
-        return self.process.wait(TIMEOUT)
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self.fd)
+from terminal import Terminal
 
 
 def facts(hello):
@@ -135,14 +38,16 @@ class Watch(SharedDaemonCase):
         return job, name
 
     def watch(self, name, columns=100, rows=32, **env):
-        terminal = Terminal(["--url", "http://%s:%d" % self.shared.http, "watch", name], columns, rows, **env)
+        base = {k: v for k, v in program_environment().items() if k not in ("NO_COLOR", "COLORTERM", "CLICOLOR_FORCE")}
+        terminal = Terminal([str(BIN / "pyrometer"), "--url", "http://%s:%d" % self.shared.http, "watch", name], columns, rows,
+                            {**base, "TERM": "xterm-256color", **env})
         self.addCleanup(terminal.close)
         return terminal
 
     def test_live(self):
         job, name = self.job()
         terminal = self.watch(name)
-        lines = terminal.until(holds(name, "running", "step 299", "kinetic", "stability", "alerts:"), "the view")
+        lines = terminal.until(holds(name, "running", "step 299", "kinetic", "stability", "alerts:"), "the view", timeout=TIMEOUT)
         self.assertTrue(terminal.alternate)
         self.assertTrue(any(set("⠁⣿⠒⠤⠉⡀⢀⣀⠉⠈⠐⠂").intersection(line) for line in lines), "no loss curve")
         bars = {line.split()[0]: line.count("█") for line in lines if "█" in line and line.split()[0] in "024"}
@@ -152,27 +57,28 @@ class Watch(SharedDaemonCase):
         self.assertEqual(sorted(bars, key=lambda layer: bars[layer]), [str(2 * i) for i in order])
         for step in self.steps[300:350]:
             job.send(step)
-        terminal.until(holds("step 349"), "the newer step")
+        terminal.until(holds("step 349"), "the newer step", timeout=TIMEOUT)
         job.send({"type": "end", "status": "completed"})
-        self.assertEqual(terminal.end(), 0)
+        self.assertEqual(terminal.end(TIMEOUT), 0)
         self.assertFalse(terminal.alternate)
         self.assertIn("completed", terminal.all)
 
     def test_keys(self):
         _, name = self.job()
         terminal = self.watch(name, COLORTERM="truecolor")
-        terminal.until(holds("kinetic temperature, "), "bars")
+        terminal.until(holds("kinetic temperature, "), "bars", timeout=TIMEOUT)
         terminal.press("p")
         terminal.until(lambda lines: holds("kinetic temperature over steps")(lines) and
-                       any(line.count("█") > 40 and line.startswith("4 ") for line in lines), "a picture")
-        self.assertGreater(len(set(re.findall(r"38;2;(\d+;\d+;\d+)m█", terminal.all))), 10)
+                       any(line.count("█") > 40 and line.startswith("4 ") for line in lines) and
+                       len({terminal.styles[at] for at, letter in terminal.cells.items() if letter == "█"}) > 10,
+                       "a picture", timeout=TIMEOUT)
         terminal.press("pms")
-        lines = terminal.until(holds("velocity temperature, ", "largest"), "another metric, by size")
+        lines = terminal.until(holds("velocity temperature, ", "largest"), "another metric, by size", timeout=TIMEOUT)
         found = [line.split()[0] for line in lines if "█" in line and line.split()[0] in "024"]
         velocity = [layer["velocity"]["value"] for layer in self.shared.reading_at(name, 299)["layers"]]
         self.assertEqual(found, [str(2 * i) for i in sorted(range(3), key=lambda i: -velocity[i])])
         terminal.press("q")
-        self.assertEqual(terminal.end(), 0)
+        self.assertEqual(terminal.end(TIMEOUT), 0)
         self.assertFalse(terminal.alternate)
 
     def test_scrolling(self):
@@ -184,30 +90,67 @@ class Watch(SharedDaemonCase):
                       "stats": {"u_mean": [0] * 60, "u_var": [10.0 ** -(i % 7) for i in range(60)]}})
             job.wait_ack(0)
             terminal = self.watch(name, rows=30)
-            terminal.until(holds("layer-0 ", "layers 1 to"), "the first layers")
+            terminal.until(holds("layer-0 ", "layers 1 to"), "the first layers", timeout=TIMEOUT)
             for keys, wanted in (("\x1b[6~", "layers 1[0-9] to"), ("\x1b[F", "to 60 of 60"), ("\x1b[A", "to 59 of 60"),
                                  ("g", "layers 1 to"), ("jj", "layers 3 to")):
                 terminal.press(keys)
-                terminal.until(lambda lines, wanted=wanted: any(re.search(wanted, line) for line in lines), wanted)
+                terminal.until(lambda lines, wanted=wanted: any(re.search(wanted, line) for line in lines), wanted, timeout=TIMEOUT)
 
     def test_narrow_and_resized(self):
         _, name = self.job()
         terminal = self.watch(name)
-        terminal.until(holds("step 299", "q quits"), "the view")
+        terminal.until(holds("step 299", "q quits"), "the view", timeout=TIMEOUT)
         for columns, rows in ((40, 12), (20, 6), (140, 50), (24, 30)):
             terminal.resize(columns, rows)
             terminal.cells.clear()
             terminal.until(lambda lines, columns=columns, rows=rows: any(name[:20] in line for line in lines) and
                            columns // 2 < max(map(len, lines)) <= columns and max(row for row, _ in terminal.cells) < rows,
-                           f"the view in {columns} columns and {rows} rows")
+                           f"the view in {columns} columns and {rows} rows", timeout=TIMEOUT)
 
     def test_without_colours(self):
         _, name = self.job()
         terminal = self.watch(name, NO_COLOR="1")
-        terminal.until(holds("step 299", "alerts:"), "the view")
+        terminal.until(holds("step 299", "alerts:"), "the view", timeout=TIMEOUT)
         terminal.press("p")
-        terminal.until(holds("over steps", "▓"), "a picture in shades")
+        terminal.until(holds("over steps", "▓"), "a picture in shades", timeout=TIMEOUT)
         self.assertEqual(re.findall(r"\x1b\[[0-9;]+m", terminal.all.replace("\x1b[0m", "")), [])
+
+    def test_terminals_without_utf8(self):
+        """Where the locale names another charset nothing but ASCII is written, in as many columns."""
+        _, name = self.job()
+        for locale in ({"LC_ALL": "en_US.ISO-8859-1"}, {"LC_ALL": "", "LC_CTYPE": "C", "LANG": "C.UTF-8"}):
+            terminal = self.watch(name, NO_COLOR="1", **locale)
+            terminal.until(holds("step 299", "####", "noise           -  needs", "alerts:"), "the view", timeout=TIMEOUT)
+            terminal.press("p")
+            lines = terminal.until(holds("over steps", "%%"), "a picture in shades", timeout=TIMEOUT)
+            self.assertTrue(terminal.all.isascii())
+            self.assertTrue(any(set(".-'|") & set(line[16:]) for line in lines[1:3]), "no loss curve")
+            terminal.press("q")
+            self.assertEqual(terminal.end(TIMEOUT), 0)
+        terminal = self.watch(name, LC_ALL="", LC_CTYPE="", LANG="")
+        terminal.until(holds("step 299", "█"), "UTF-8 where nothing is said", timeout=TIMEOUT)
+
+    def test_interrupted(self):
+        """Ctrl-C gives the terminal back as it was: the screen, the cursor, the echo."""
+        _, name = self.job()
+        terminal = self.watch(name)
+        terminal.until(holds("step 299", "q quits"), "the view", timeout=TIMEOUT)
+        self.assertTrue(terminal.alternate and terminal.cursor_hidden)
+        self.assertFalse(termios.tcgetattr(terminal.fd)[3] & termios.ECHO)
+        terminal.press("\x03")
+        self.assertEqual(terminal.end(TIMEOUT), 0)
+        self.assertFalse(terminal.alternate or terminal.cursor_hidden)
+        self.assertEqual(termios.tcgetattr(terminal.fd), terminal.before)
+
+    def test_the_gravest_alerts_first(self):
+        job, name = self.job(len(self.steps))
+        alerts = eventually(lambda: [a for a in self.shared.alerts(run=name) if a["state"] == "firing"], "alerts that fire")
+        terminal = self.watch(name, columns=160, rows=50)
+        lines = terminal.until(holds(f"alerts: {len(alerts)} firing"), "the alerts", timeout=TIMEOUT)
+        shown = [line.split()[0] for line in lines if " since step " in line]
+        order = ["critical", "warning", "info"]
+        self.assertEqual(shown, sorted((a["severity"] for a in alerts), key=order.index))
+        self.assertTrue(holds("loss/param", "loss/nat", "weight^2")(lines), "no units")
 
     def test_nan_is_shown_as_such(self):
         lines = [json.loads(line) for line in recording("nan-gradient")]
@@ -220,7 +163,7 @@ class Watch(SharedDaemonCase):
         job.wait_ack(steps[-1]["step"])
         eventually(lambda: self.shared.alerts(run=name, state="firing"), "an alert")
         terminal = self.watch(name)
-        terminal.until(holds("loss NaN", "loss_nonfinite", "diverged"), "the NaN and its alert")
+        lines = terminal.until(holds("loss NaN", "loss_nonfinite", "diverged"), "the NaN and its alert", timeout=TIMEOUT)
 
     def test_without_a_terminal(self):
         job, name = self.job(10)
