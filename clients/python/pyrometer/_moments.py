@@ -1,8 +1,9 @@
 """Per-layer moments of weights, gradients and updates, on the device that holds them.
 
 `before` keeps the weights, `after` sums; nothing waits for the device. Small layers are summed in
-float64 throughout (here), large ones row by row in their own precision (_rows.py). What follows
-from the sums is left to the sender's thread.
+float64 throughout (here, or where they are all and on a CPU with NumPy, in _batch.py), large ones
+row by row in their own precision (_rows.py). What follows from the sums is left to the sender's
+thread.
 """
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from ._batch import Batch
     from ._rows import Rows
 
 # A layer's sums, in this order: of weights, updates and gradients; of the gradient times the update
@@ -23,6 +25,7 @@ KEYS = ("w_mean", "u_mean", "g_mean", "w_var", "u_var", "g_var", "gu_prev", "gw"
 NEEDS_GRADIENT = ("g_mean", "g_var", "gw", "gu", "gu_prev")
 EXACT_LAYER = 1 << 13  # float64 costs a layer of so few parameters nothing
 EXACT_TOTAL = 1 << 16
+BATCH_TOTAL = 1 << 16  # copies of so many parameters may wait
 
 
 class Exact:
@@ -47,7 +50,7 @@ class Exact:
     def before(self, follows: bool) -> None:
         """Keeps the weights. If it `follows` the last call, those kept give the update before."""
         weights = _end_to_end(flat_weights(self._params))
-        check_size(weights, self._table[1])
+        check_size(weights, len(self._table[1]))
         if follows and self._first == 0:
             torch.sub(weights, self._table[1], out=self._table[0])
         self._table[1].copy_(weights)
@@ -81,7 +84,7 @@ def count(layer: Sequence[Tensor]) -> int:
 
 
 def grouped(layers: Sequence[Sequence[Tensor]],
-            with_previous: bool) -> Iterator[tuple[list[int], Union[Exact, Rows]]]:
+            with_previous: bool) -> Iterator[tuple[list[int], Union[Batch, Exact, Rows]]]:
     """The layers that are measured at once: those of one device that are small, or large."""
     from ._rows import Rows
 
@@ -93,14 +96,26 @@ def grouped(layers: Sequence[Sequence[Tensor]],
                  if total <= EXACT_TOTAL or count(layers[index]) <= EXACT_LAYER]
         large = [index for index in here if index not in small]
         if small:
-            yield small, Exact([layers[index] for index in small], with_previous)
+            yield small, _small([layers[index] for index in small], with_previous)
         if large:
             yield large, Rows([layers[index] for index in large], with_previous)
 
 
-def check_size(weights: Tensor, kept: Tensor) -> None:
-    if len(weights) != len(kept):
-        raise RuntimeError(f"the watched layers had {len(kept)} parameters and have {len(weights)}")
+def _small(layers: Sequence[Sequence[Tensor]], with_previous: bool) -> Union[Batch, Exact]:
+    if layers[0][0].device.type == "cpu" and sum(map(count, layers)) <= BATCH_TOTAL:
+        try:
+            torch.zeros(1).numpy()  # a torch that was built for another NumPy raises here
+            from ._batch import Batch
+
+            return Batch(layers, with_previous)
+        except (ImportError, RuntimeError):
+            pass  # no NumPy
+    return Exact(layers, with_previous)
+
+
+def check_size(weights: Tensor, size: int) -> None:
+    if len(weights) != size:
+        raise RuntimeError(f"the watched layers had {size} parameters and have {len(weights)}")
 
 
 def flat_weights(params: Sequence[Tensor]) -> list[Tensor]:

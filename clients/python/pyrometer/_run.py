@@ -86,12 +86,13 @@ class Run:
         if self._sender is None:
             return
         here = self._number_step(step)
+        watcher = self._watcher
         if here is None or not self.is_logged(here):
-            if self._watcher is not None:
-                self._watcher.reset()
+            if watcher is not None:
+                watcher.reset()
             return
-        if self._watcher is not None:
-            measured, count, group_lr = self._watcher.take(loss)
+        if watcher is not None:
+            measured, count, group_lr = watcher.take(loss)
             lr = group_lr if lr is None else lr
         else:
             measured, count = _known({}, number(loss)), 0
@@ -219,11 +220,16 @@ def _known(stats: Stats, loss: Any) -> Measured:
 def _facts(lr: Any, batch_size: Optional[int], val_loss: Any,
            scalars: Optional[Mapping[str, Any]]) -> dict[str, Any]:
     """What stands beside the loss; absent where the job did not say."""
-    facts: dict[str, Any] = {"lr": number(lr), "val_loss": number(val_loss),
-                             "batch_size": None if batch_size is None else int(batch_size)}
+    facts: dict[str, Any] = {}
+    if lr is not None:
+        facts["lr"] = float(lr)
+    if val_loss is not None:
+        facts["val_loss"] = float(val_loss)
+    if batch_size is not None:
+        facts["batch_size"] = int(batch_size)
     if scalars:
         facts["scalars"] = {str(key): number(value) for key, value in scalars.items()}
-    return {key: value for key, value in facts.items() if value is not None}
+    return facts
 
 
 def init(run: Optional[str] = None, layers: Sequence[Any] = (), *, project: Optional[str] = None,

@@ -1,0 +1,255 @@
+"""What watch() puts around a model and its optimizer.
+
+State k is the weights before the update, the gradient the optimizer used and the update to k+1.
+Hooks around optimizer.step() see all three; run.step(loss) then sends them. A step that the
+optimizer never took (a GradScaler that found an infinity) has a loss and no statistics.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ._layers import Layer
+from ._moments import KEYS, NEEDS_GRADIENT, SUMS, grouped, statistics
+from ._quiet import shielded
+from ._run import Measured, Run
+from ._text import number
+from ._watch import hook_optimizer, is_plain_sgd, lr_of
+
+if TYPE_CHECKING:
+    from ._batch import Snapshot
+
+Sums = Union[Tensor, "Snapshot"]  # what a group of layers has measured: on its device, or kept
+
+
+class ModelWatcher:
+    def __init__(self, model: nn.Module, optimizer: Optimizer, layers: Sequence[Layer],
+                 level: str) -> None:
+        self._model = model
+        self._optimizer = optimizer
+        self._layers = layers
+        self._level = level
+        self._params = [param for layer in layers for param in layer.params]
+        # gu_prev is what plain SGD's stability is read from; the others have their momentum.
+        self._with_previous = level == "full" or is_plain_sgd(optimizer)
+        groups = list(grouped([layer.params for layer in layers], self._with_previous))
+        self._groups = [moments for _, moments in groups]
+        self._columns = Columns([layer.n for layer in layers], [members for members, _ in groups])
+        self._run: Optional[Run] = None
+        self._activations: Any = None
+        self._unhook: Callable[[], None] = lambda: None  # noqa: E731
+        self._kept_at: Optional[int] = None  # the step whose weights are kept
+        self._has_previous = False
+        self._lr: Optional[float] = None
+        self._measured: list[Sums] = []
+        self._found_inf: Optional[Tensor] = None
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The layers for the hello, with what their weights are now."""
+        described = [layer.describe() for layer in self._layers]
+        for group in self._groups:
+            group.before(False)
+        sums = [group.after() for group in self._groups]
+        taken = Taken(self._columns, sums)
+        taken.fetch = to_host([one.reshape(-1) for one in sums if isinstance(one, Tensor)])
+        now, _ = taken.read()
+        for layer, *facts in zip(described, now["w_mean"], now["w_var"], now["w_min"],
+                                 now["w_max"]):
+            layer["init"] = _initial(*facts)
+        return described
+
+    def attach(self, run: Run) -> None:
+        self._run = run
+        self._unhook = hook_optimizer(self._optimizer, self._before, self._after)
+        if self._level == "full":
+            from ._activations import Activations
+
+            self._activations = Activations(self._model, self._layers, self._is_wanted)
+        run._watcher = self
+
+    def close(self) -> None:
+        self._run = None
+        self._unhook()
+        if self._activations is not None:
+            self._activations.close()
+
+    def reset(self) -> None:
+        if self._measured:
+            self._measured = []
+            self._found_inf = None
+        if self._activations is not None:
+            self._activations.take()
+
+    def take(self, loss: Any) -> tuple[Measured, int, Optional[float]]:
+        taken = Taken(self._columns, self._measured)
+        asked = [sums.reshape(-1) for sums in self._measured if isinstance(sums, Tensor)]
+        if self._measured:
+            taken.has_previous = self._has_previous
+            taken.without_gradient = self._without_gradient
+        if self._activations is not None and self._measured:
+            outputs = self._activations.take()
+            taken.outputs = list(outputs)
+            asked += [value.reshape(1) for value in outputs.values()]
+        if self._found_inf is not None:
+            taken.is_flagged = True
+            asked.append(self._found_inf.reshape(1))
+        if not isinstance(loss, Tensor):
+            taken.loss = number(loss)
+        elif loss.device.type == "cpu":
+            taken.loss = loss.item()
+        else:
+            taken.has_loss_to_come = True
+            asked.append(loss.detach().reshape(1))
+        if asked:
+            taken.fetch = to_host(asked)
+        lr = self._lr if self._lr is not None else lr_of(self._optimizer)
+        self._lr = None
+        self.reset()
+        return taken.read, taken.size(), lr
+
+    def _is_wanted(self) -> bool:
+        run = self._run
+        return run is not None and run.enabled and run.is_logged(run.next_step)
+
+    @shielded()
+    def _before(self) -> None:
+        run = self._run
+        if run is None or not run.enabled:
+            return
+        here = run.next_step
+        logged = run.is_logged(here)
+        kept, self._kept_at = self._kept_at, None
+        if not logged and not (self._with_previous and run.is_logged(here + 1)):
+            return  # this update is no previous one of any that is sent
+        self._lr = lr_of(self._optimizer) if logged else None
+        follows = kept is not None and here - kept <= 1
+        for group in self._groups:
+            group.before(follows)
+        self._kept_at, self._has_previous = here, follows and self._with_previous
+
+    @shielded()
+    def _after(self) -> None:
+        run = self._run
+        if self._kept_at is None or run is None or self._kept_at != run.next_step or (
+                not run.is_logged(run.next_step)):
+            return
+        measured = [group.after() for group in self._groups]
+        self._without_gradient: list[bool] = []
+        if [param for param in self._params if param.grad is None]:
+            self._without_gradient = [all(param.grad is None for param in layer.params)
+                                      for layer in self._layers]
+        # A fused optimizer is called although the gradients overflowed, and told so by this.
+        self._found_inf = getattr(self._optimizer, "found_inf", None)
+        self._measured = measured
+
+
+class Taken:
+    """What was measured in one step, until the sender asks for the numbers."""
+
+    # As the class has them: what a small step does not need it does not pay for.
+    fetch: Optional[Callable[[], list[list[float]]]] = None
+    outputs: Sequence[tuple[str, int]] = ()  # key and layer
+    without_gradient: Sequence[bool] = ()
+    has_previous = False
+    is_flagged = False  # whether the optimizer was told of an infinity comes among the numbers
+    has_loss_to_come = False  # so does the loss
+    loss: Optional[float] = None
+
+    def __init__(self, columns: Columns, measured: Sequence[Sums]) -> None:
+        self._columns = columns
+        # A device's sums are among the numbers that are fetched.
+        self._kept = [None if isinstance(sums, Tensor) else sums for sums in measured]
+
+    def size(self) -> int:
+        """How many numbers it will be."""
+        return (len(KEYS) * len(self._columns.counts) + len(self.outputs)) if self._kept else 0
+
+    def read(self) -> tuple[dict[str, list[Any]], Optional[float]]:
+        """The statistics and the loss. In the sender's thread: may wait for the device."""
+        values = self.fetch() if self.fetch is not None else []
+        loss = values.pop()[0] if self.has_loss_to_come else self.loss
+        if (self.is_flagged and values.pop()[0] > 0) or not self._kept:
+            return {}, loss
+        stats = self._columns.fill(self._kept, iter(values))
+        if any(self.without_gradient):
+            for key in NEEDS_GRADIENT:
+                stats[key] = [None if absent else value for absent, value in
+                              zip(self.without_gradient, stats[key])]
+        if not self.has_previous:
+            del stats["gu_prev"]
+        for (key, layer), value in zip(self.outputs, values[len(values) - len(self.outputs):]):
+            stats.setdefault(key, [None] * len(self._columns.counts))[layer] = value[0]
+        return stats, loss
+
+
+class Columns:
+    """Where the numbers of each group of layers go."""
+
+    def __init__(self, counts: Sequence[int], groups: Sequence[Sequence[int]]) -> None:
+        self.counts = counts
+        self._groups = groups
+
+    def fill(self, kept: Sequence[Optional[Snapshot]],
+             values: Iterator[Sequence[float]]) -> dict[str, list[Any]]:
+        """`kept`: one a group; None where the group's sums are the next of `values`."""
+        by_layer: list[Sequence[float]] = [()] * len(self.counts)
+        for members, snapshot in zip(self._groups, kept):
+            rows: Iterable[Sequence[float]] = (
+                zip(*snapshot.columns()) if snapshot is not None else
+                self._rows(members, next(values)))
+            for layer, row in zip(members, rows):
+                by_layer[layer] = row
+        return {key: list(column) for key, column in zip(KEYS, zip(*by_layer))}
+
+    def _rows(self, members: Sequence[int], sums: Sequence[float]) -> list[list[float]]:
+        return [statistics(sums[SUMS * at:SUMS * (at + 1)], self.counts[layer])
+                for at, layer in enumerate(members)]
+
+
+def to_host(tensors: Sequence[Tensor]) -> Callable[[], list[list[float]]]:
+    """Starts one copy a device; the result, called in the sender's thread, waits for them."""
+    by_device: dict[Any, list[int]] = {}
+    for index, tensor in enumerate(tensors):
+        by_device.setdefault(tensor.device, []).append(index)
+    copies = [(indices, _start_copy(torch.cat([tensors[i].double() for i in indices])))
+              for indices in by_device.values()]
+    sizes = [tensor.numel() for tensor in tensors]
+
+    def fetch() -> list[list[float]]:
+        values: list[list[float]] = [[] for _ in sizes]
+        for indices, wait in copies:
+            flat, at = wait(), 0
+            for index in indices:
+                values[index] = flat[at:at + sizes[index]]
+                at += sizes[index]
+        return values
+
+    return fetch
+
+
+def _start_copy(flat: Tensor) -> Callable[[], list[float]]:
+    """The job goes on while a CUDA copy is under way; other devices are waited for."""
+    if flat.device.type != "cuda":
+        return flat.cpu().tolist
+    with torch.cuda.device(flat.device):
+        host = torch.empty(flat.shape, dtype=flat.dtype, pin_memory=True)
+        host.copy_(flat, non_blocking=True)
+        done: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        done.record()
+
+    def wait() -> list[float]:
+        done.synchronize()
+        return host.tolist()
+
+    return wait
+
+
+def _initial(mean: float, var: float, low: float, high: float) -> dict[str, Any]:
+    """Their shape is not known, only their moments."""
+    if low == high:
+        return {"distribution": "constant", "mean": mean}
+    return {"distribution": "unknown", "mean": mean, "std": var ** 0.5, "low": low, "high": high}
