@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._moments import count, flat_gradients
+from ._moments import KEYS, count, flat_gradients
 
 CHUNK = 1 << 15  # elements that are computed at once: ten rows of them fit a cache
 ROOM_BYTES = 8 << 20  # for copies that wait
@@ -64,10 +64,10 @@ class Batch:
         # Of each step 0 weights, 1 weights after the update, 2 gradient, 3 weights a step before.
         self._kept = np.zeros((max(2, steps), rows, size), np.float64 if wide else np.float32)
         kept = torch.from_numpy(self._kept)
-        self._weight_rows = [list(step[:2]) for step in kept]
+        self._weight_rows = [[row for at, row in enumerate(step) if at != 2] for step in kept]
         self._gradients = [_places(step[2], self._params) for step in kept]
         self._slot = 0  # of the step that comes
-        self._last: Any = None  # the weights of the step before
+        self._last: Optional[Tensor] = None  # the row with the weights of the step before
         self._find_weights()
         self._lock = threading.Lock()  # of what follows; held for a chunk at most
         self._waiting: deque[Snapshot] = deque()
@@ -75,13 +75,14 @@ class Batch:
         # 6, 7 gradient times rows 0, 1  8 times row 9  9 update before
         self._table = np.zeros((10, max(1, CHUNK // size), size))
 
-    def before(self, follows: bool) -> None:
+    def before(self, follows: bool, is_sent: bool = True) -> None:
         """Keeps the weights. If it `follows` the last call, those kept give the update before."""
+        rows = self._weight_rows[self._slot]
         if self._with_previous:
-            if follows:
-                self._kept[self._slot, 3] = self._last
-            self._last = self._kept[self._slot, 0]
-        self._copy_weights(self._weight_rows[self._slot][0])
+            if is_sent and follows and self._last is not rows[-1]:
+                rows[-1].copy_(self._last)
+            self._last = rows[0 if is_sent else -1]
+        self._copy_weights(rows[0 if is_sent else -1])
 
     def after(self) -> Snapshot:
         """Gradients are taken as the optimizer leaves them."""
@@ -156,7 +157,9 @@ class Batch:
         variances[variances < 0] = 0.0
         variances[0][low == high] = 0.0  # equal weights: exactly none, not a rounding error
         # Without the update before its product is not told: any row stands for it.
-        return np.concatenate((means, variances, sums[-1:], sums[6:8], [low, high]))
+        found = np.concatenate((means, variances, sums[-1:], sums[6:8], [low, high]))
+        assert len(found) == len(KEYS)
+        return found
 
 
 def _places(row: Tensor, params: Sequence[Tensor]) -> list[Tensor]:

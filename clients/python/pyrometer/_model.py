@@ -64,7 +64,18 @@ class ModelWatcher:
 
     def attach(self, run: Run) -> None:
         self._run = run
-        self._unhook = hook_optimizer(self._optimizer, self._before, self._after)
+        every, with_previous = run.every, self._with_previous
+
+        def before(*_: Any) -> None:
+            here = run.next_step
+            if here % every == 0 or (with_previous and (here + 1) % every == 0):
+                self._before(here, here % every == 0)
+
+        def after(*_: Any) -> None:
+            if run.next_step % every == 0:
+                self._after(run.next_step)
+
+        self._unhook = hook_optimizer(self._optimizer, before, after)
         if self._level == "full":
             from ._activations import Activations
 
@@ -85,12 +96,13 @@ class ModelWatcher:
             self._activations.take()
 
     def take(self, loss: Any) -> tuple[Measured, int, Optional[float]]:
-        taken = Taken(self._columns, self._measured)
-        asked = [sums.reshape(-1) for sums in self._measured if isinstance(sums, Tensor)]
-        if self._measured:
+        measured = self._measured
+        taken = Taken(self._columns, measured)
+        asked = [sums.reshape(-1) for sums in measured if isinstance(sums, Tensor)]
+        if measured:
             taken.has_previous = self._has_previous
             taken.without_gradient = self._without_gradient
-        if self._activations is not None and self._measured:
+        if self._activations is not None and measured:
             outputs = self._activations.take()
             taken.outputs = list(outputs)
             asked += [value.reshape(1) for value in outputs.values()]
@@ -116,26 +128,20 @@ class ModelWatcher:
         return run is not None and run.enabled and run.is_logged(run.next_step)
 
     @shielded()
-    def _before(self) -> None:
-        run = self._run
-        if run is None or not run.enabled:
+    def _before(self, here: int, is_sent: bool) -> None:
+        """Of a step that is sent, or of the one before, whose update that one wants to know."""
+        if self._run is None or not self._run.enabled:
             return
-        here = run.next_step
-        logged = run.is_logged(here)
         kept, self._kept_at = self._kept_at, None
-        if not logged and not (self._with_previous and run.is_logged(here + 1)):
-            return  # this update is no previous one of any that is sent
-        self._lr = lr_of(self._optimizer) if logged else None
+        self._lr = lr_of(self._optimizer) if is_sent else None
         follows = kept is not None and here - kept <= 1
         for group in self._groups:
-            group.before(follows)
+            group.before(follows, is_sent)
         self._kept_at, self._has_previous = here, follows and self._with_previous
 
     @shielded()
-    def _after(self) -> None:
-        run = self._run
-        if self._kept_at is None or run is None or self._kept_at != run.next_step or (
-                not run.is_logged(run.next_step)):
+    def _after(self, here: int) -> None:
+        if self._run is None or self._kept_at != here:
             return
         measured = [group.after() for group in self._groups]
         self._without_gradient: list[bool] = []

@@ -47,7 +47,7 @@ class Exact:
                                 self._sums[:, 10].unbind()))
 
     @torch.no_grad()
-    def before(self, follows: bool) -> None:
+    def before(self, follows: bool, is_sent: bool = True) -> None:
         """Keeps the weights. If it `follows` the last call, those kept give the update before."""
         weights = _end_to_end(flat_weights(self._params))
         check_size(weights, len(self._table[1]))

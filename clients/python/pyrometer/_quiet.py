@@ -2,11 +2,9 @@
 from __future__ import annotations
 
 import functools
-import logging
 import threading
 from typing import Any, Callable, TypeVar
 
-log = logging.getLogger("pyrometer")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _seen: set[str] = set()
@@ -19,7 +17,9 @@ def warn_once(cause: str, message: str) -> None:
         if cause in _seen:
             return
         _seen.add(cause)
-    log.warning("%s", message)
+    import logging  # a third of the time that importing this package would take
+
+    logging.getLogger("pyrometer").warning("%s", message)
 
 
 def forget_warnings() -> None:

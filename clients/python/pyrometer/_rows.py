@@ -61,7 +61,7 @@ class Rows:
             self._by_layer(self._extremes, "amin")
 
     @torch.no_grad()
-    def before(self, follows: bool) -> None:
+    def before(self, follows: bool, is_sent: bool = True) -> None:
         """Keeps the weights. If it `follows` the last call, those kept give the update before."""
         for param, shape in zip(self._params, self._shapes):
             if param.shape != shape:

@@ -8,15 +8,17 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Optional, Protocol, Union
+from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
 
 from . import _quiet
 from ._quiet import shielded, warn_once
 from ._sender import DEFAULT_PORT, Sender, split_address
 from ._spool import SPOOL_BYTES, default_root
 from ._text import number
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Resume = Union[str, Mapping[str, int]]
 Stats = Mapping[str, Sequence[Any]]
@@ -52,8 +54,8 @@ class Run:
         self.name = name
         self._sender = sender
         self._layer_count = layer_count
-        self._every = max(1, int(every))
-        self._next_step = int(first_step)
+        self.every = max(1, int(every))
+        self.next_step = int(first_step)  # the number the next step() will have
         self._watcher: Optional[Watcher] = None
         # Called in the client's thread with each alert of the run that fires or resolves, as the
         # REST API shows it. What it raises is reported; it should not take long.
@@ -66,16 +68,10 @@ class Run:
     def enabled(self) -> bool:
         return self._sender is not None
 
-    @property
-    def next_step(self) -> int:
-        """The number the next step() will have."""
-        return self._next_step
-
     def is_logged(self, step: int) -> bool:
         """Whether a step of this number is sent (`every`)."""
-        return step % self._every == 0
+        return step % self.every == 0
 
-    @shielded()
     def step(self, loss: Any, val_loss: Any = None, lr: Any = None,
              batch_size: Optional[int] = None, scalars: Optional[Mapping[str, Any]] = None, *,
              step: Optional[int] = None) -> None:
@@ -83,11 +79,19 @@ class Run:
 
         `loss` is the loss at the weights before the update: a number or a tensor of one.
         """
+        if step is None and self.next_step % self.every:
+            self.next_step += 1  # nearly all steps of a job with `every`: no more than this
+        else:
+            self._step(loss, val_loss, lr, batch_size, scalars, step)
+
+    @shielded()
+    def _step(self, loss: Any, val_loss: Any, lr: Any, batch_size: Optional[int],
+              scalars: Optional[Mapping[str, Any]], step: Optional[int]) -> None:
         if self._sender is None:
             return
         here = self._number_step(step)
         watcher = self._watcher
-        if here is None or not self.is_logged(here):
+        if here is None or here % self.every:
             if watcher is not None:
                 watcher.reset()
             return
@@ -122,7 +126,7 @@ class Run:
         """An annotation at the coming step: `checkpoint`, `epoch` or any other name."""
         if self._sender is None:
             return
-        message = {"type": "event", "step": self._next_step, "name": str(name), "data": data}
+        message = {"type": "event", "step": self.next_step, "name": str(name), "data": data}
         size = 100 + len(repr(data))
         self._sender.put(lambda: message, size, None)
 
@@ -131,7 +135,7 @@ class Run:
         """A histogram of what the model puts out now: the bins' edges, or a value a bin; counts."""
         if self._sender is None:
             return
-        message = {"type": "outputs", "step": self._next_step,
+        message = {"type": "outputs", "step": self.next_step,
                    "bins": [float(one) for one in bins], "counts": [float(one) for one in counts]}
         self._sender.put(lambda: message, 100 + VALUE_BYTES * (len(bins) + len(counts)), None)
 
@@ -184,14 +188,14 @@ class Run:
 
     def _number_step(self, step: Optional[int]) -> Optional[int]:
         """The number of this step; None if it does not go forward."""
-        here = self._next_step if step is None else int(step)
-        if here < self._next_step:
-            warn_once("backwards", f"step {here} comes after step {self._next_step - 1}: steps "
+        here = self.next_step if step is None else int(step)
+        if here < self.next_step:
+            warn_once("backwards", f"step {here} comes after step {self.next_step - 1}: steps "
                                    "only go forward, it is not sent. After going back to a "
                                    "checkpoint begin the run again with "
                                    "resume={'rewind': step}")
             return None
-        self._next_step = here + 1
+        self.next_step = here + 1
         return here
 
     def _send_step(self, step: int, measured: Measured, count: int, facts: dict[str, Any]) -> None:
@@ -293,11 +297,15 @@ def chosen_mode(mode: Optional[str]) -> str:
 
 
 def _offline_root(directory: Optional[str]) -> Path:
+    from pathlib import Path
+
     return Path(directory or os.environ.get("PYROMETER_DIR") or "pyrometer-runs")
 
 
 def _spool_root(spool: Optional[str], spool_bytes: int) -> Optional[Path]:
     """None: nothing goes to disk."""
+    from pathlib import Path
+
     if spool_bytes <= 0 or spool == "" or os.environ.get("PYROMETER_SPOOL") == "":
         return None
     return Path(spool) if spool else default_root()

@@ -13,14 +13,16 @@ import selectors
 import socket
 import threading
 import time
-from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from . import _frame
 from ._queue import ENTRY_OVERHEAD, Entry, Queue
 from ._quiet import warn_once
 from ._spool import SPOOL_BYTES, Spool, left_behind, open_left_behind
 from ._text import MAX_LINE, encode
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT_PORT = 27315
 CONNECT_TIMEOUT_S = 5.0
@@ -67,8 +69,7 @@ class Sender:
         self.end_sent = False  # over any connection
         self._deadline: Optional[float] = None  # of finishing
         self._spool_root = spool_root
-        self.spool = adopted or Spool(spool_root or Path(), hello, spool_bytes)
-        self.spool.broken = self.spool.broken or (spool_root is None and adopted is None)
+        self.spool = adopted or Spool(spool_root, hello, spool_bytes)
         self.wake_read, self._wake_write = socket.socketpair()
         self.wake_read.setblocking(False)
         self._wake_write.setblocking(False)

@@ -17,11 +17,13 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ._quiet import warn_once
 from ._text import encode
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 try:
     import fcntl
@@ -52,6 +54,8 @@ class Line(NamedTuple):
 
 def default_root() -> Path:
     """$PYROMETER_SPOOL, else below $XDG_STATE_HOME, else ~/.local/state."""
+    from pathlib import Path
+
     named = os.environ.get("PYROMETER_SPOOL")
     if named:
         return Path(named)
@@ -63,7 +67,7 @@ def default_root() -> Path:
 class Spool:
     """`hello` is written at the head of every segment; a rewind of it only while it was not said."""
 
-    def __init__(self, root: Path, hello: dict[str, Any], limit: int = SPOOL_BYTES) -> None:
+    def __init__(self, root: Optional[Path], hello: dict[str, Any], limit: int = SPOOL_BYTES) -> None:
         self._root = root
         self._hello = hello
         self._limit = limit
@@ -77,7 +81,7 @@ class Spool:
         self._plain = 0  # bytes of the segment that is written, before compression
         self._lock: Any = None
         self.dropped = 0
-        self.broken = False  # the disk does not take it
+        self.broken = root is None  # or the disk does not take it
 
     @property
     def path(self) -> Optional[Path]:
@@ -149,6 +153,7 @@ class Spool:
 
     def _make_directory(self) -> None:
         name = f"{self._hello['run']}.{time.time_ns() // 1000}.{os.getpid()}"
+        assert self._root is not None
         path = self._root / name
         path.mkdir(parents=True, mode=0o700)
         self._path = path

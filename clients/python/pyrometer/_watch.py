@@ -77,12 +77,15 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
         return disabled("watch", error)
 
 
-def hook_optimizer(optimizer: Any, before: Callable[[], None],
-                   after: Callable[[], None]) -> Callable[[], None]:
-    """Calls `before` and `after` around every optimizer.step(); returns what undoes it."""
+def hook_optimizer(optimizer: Any, before: Callable[..., None],
+                   after: Callable[..., None]) -> Callable[[], None]:
+    """Calls `before` and `after` around every optimizer.step(); returns what undoes it.
+
+    They get what torch's own hooks are given, and return None.
+    """
     if hasattr(optimizer, "register_step_pre_hook"):
-        handles = (optimizer.register_step_pre_hook(lambda *_: before()),
-                   optimizer.register_step_post_hook(lambda *_: after()))
+        handles = (optimizer.register_step_pre_hook(before),
+                   optimizer.register_step_post_hook(after))
 
         def remove() -> None:
             for handle in handles:
@@ -92,8 +95,8 @@ def hook_optimizer(optimizer: Any, before: Callable[[], None],
     return _wrap_step(optimizer, before, after)
 
 
-def _wrap_step(optimizer: Any, before: Callable[[], None],
-               after: Callable[[], None]) -> Callable[[], None]:
+def _wrap_step(optimizer: Any, before: Callable[..., None],
+               after: Callable[..., None]) -> Callable[[], None]:
     """For torch before 2.0. A bound method, as learning rate schedulers expect to find."""
     original = optimizer.step
     own = optimizer.__dict__.get("step")

@@ -32,8 +32,8 @@ class ClientTest(unittest.TestCase):
         self.spool = Path(spool.name)
         environment["PYROMETER_SPOOL"] = spool.name
         for patch in (mock.patch.dict(os.environ, environment, clear=True),
-                      mock.patch.object(_quiet.log, "propagate", False),
-                      mock.patch.object(_quiet.log, "handlers", [logging.NullHandler()]),
+                      mock.patch.object(logging.getLogger("pyrometer"), "propagate", False),
+                      mock.patch.object(logging.getLogger("pyrometer"), "handlers", [logging.NullHandler()]),
                       mock.patch.object(_sender, "FIRST_PAUSE_S", 0.01)):
             patch.start()
             self.addCleanup(patch.stop)
@@ -201,7 +201,7 @@ class Resuming(ClientTest):
 
     def test_first_step_goes_on_without_a_warning(self):
         daemon = self.daemon(last_step=9)
-        with mock.patch.object(_quiet.log, "warning") as warning:
+        with mock.patch.object(logging.getLogger("pyrometer"), "warning") as warning:
             run = self.start(daemon.address, first_step=10)
             run.step(1.0)
             run.finish()

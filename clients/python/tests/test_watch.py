@@ -27,6 +27,12 @@ def flat(tensors):
     return torch.cat([t.detach().double().reshape(-1) for t in tensors])
 
 
+def product_scale(key, weights, gradient, update, previous):
+    """The terms of an inner product may cancel: what its rounding is measured by."""
+    other = {"gw": weights, "gu": update, "gu_prev": previous}[key]
+    return float(gradient.norm() * other.norm())
+
+
 def naive(weights, gradient, update, previous=None):
     stats = {"w_min": weights.min(), "w_max": weights.max()}
     for letter, values in (("w", weights), ("g", gradient), ("u", update)):
@@ -37,7 +43,10 @@ def naive(weights, gradient, update, previous=None):
         stats["gw"], stats["gu"] = (gradient * weights).sum(), (gradient * update).sum()
         if previous is not None:
             stats["gu_prev"] = (gradient * previous).sum()
-    return {key: float(value) for key, value in stats.items()}
+    stats = {key: float(value) for key, value in stats.items()}
+    scales = {key: product_scale(key, weights, gradient, update, previous)
+              for key in ("gw", "gu", "gu_prev") if key in stats}
+    return stats, scales
 
 
 @unittest.skipIf(torch is None, "torch is not installed")
@@ -87,12 +96,13 @@ class WatchTest(ClientTest):
         self.assertEqual(len(messages), len(expected))
         for message, (loss, layers) in zip(messages, expected):
             self.assertEqual(message["loss"], loss)
-            for index, layer in enumerate(layers):
+            for index, (layer, scales) in enumerate(layers):
                 got = {key: column[index] for key, column in message["stats"].items()
                        if column[index] is not None}
                 self.assertEqual(set(got), set(layer), message["step"])
                 for key, value in layer.items():
-                    allowed = relative * max(abs(value), tolerance)
+                    allowed = max(relative * max(abs(value), tolerance),
+                                  1e-14 * scales.get(key, 0.0))
                     if key.endswith("_var"):
                         allowed += 1e-15 * layer[key[:2] + "mean"] ** 2
                     self.assertAlmostEqual(got[key], value, delta=allowed,
@@ -180,40 +190,97 @@ class Statistics(WatchTest):
                     self.check(lambda p: torch.optim.SGD(p, lr=0.1, momentum=momentum),
                                model=mlp().double())
 
-    def test_large_layers_in_float32(self):
-        """Relative to the root of a sum's squares: sums may cancel."""
+    def errors(self, layers):
+        """By key the largest error over layers, relative to the root of a sum's squares (sums may
+        cancel), of what is found for `layers` after two updates, against float64."""
         from pyrometer._moments import KEYS, grouped, statistics
-        torch.manual_seed(5)
-        layers = [[torch.randn(300, 700), torch.randn(300)], [torch.randn(40)],
-                  [0.5 + torch.rand(100, 1000)]]
         for layer in layers:
             for param in layer:
-                param.grad = torch.randn_like(param)
-        (small, _), (large, _) = groups = list(grouped(layers, True))
-        self.assertEqual((small, large), ([1], [0, 2]))
-        updates = [[0.01 * torch.randn_like(param) for param in layer] for layer in layers]
-        for _ in range(2):  # the second time there is an update before
+                param.grad = torch.randn(param.shape).to(param.dtype)
+        groups = list(grouped(layers, True))
+        updates = [[(0.01 * torch.randn(param.shape)).to(param.dtype) for param in layer]
+                   for layer in layers]
+        previous, errors = None, {}
+        for time in range(2):  # the second time there is an update before
             before = [flat(layer) for layer in layers]
             for _, moments in groups:
-                moments.before(True)
+                moments.before(time > 0)
             for layer, update in zip(layers, updates):
                 for param, change in zip(layer, update):
                     param += change
             tables = [moments.after() for _, moments in groups]
-            after = [flat(layer) for layer in layers]
+            steps = previous, [flat(layer) - old for layer, old in zip(layers, before)]
+            previous = steps[1]
         for (members, _), table in zip(groups, tables):
             for column, index in enumerate(members):
                 w, g = before[index], flat([param.grad for param in layers[index]])
-                u, previous = after[index] - w, flat(updates[index])
-                norms = {"gw": g.norm() * w.norm(), "gu": g.norm() * u.norm(),
-                         "gu_prev": g.norm() * previous.norm()}
+                u, u_before = steps[1][index], steps[0][index]
+                exact, norms = naive(w, g, u, u_before)
                 for letter, values in (("w", w), ("u", u), ("g", g)):
-                    norms[letter + "_mean"] = values.norm() / len(values) ** 0.5
-                exact = naive(w, g, u, previous)
-                for key, got in zip(KEYS, statistics(table[column].tolist(), len(w))):
-                    scale = float(norms.get(key, exact[key]))
-                    tolerance = 1e-5 if key == "gu_prev" else 1e-6
-                    self.assertAlmostEqual(got, exact[key], delta=tolerance * abs(scale), msg=key)
+                    norms[letter + "_mean"] = float(values.norm() / len(values) ** 0.5)
+                found = ([values[column] for values in table.columns()]
+                         if hasattr(table, "columns") else
+                         statistics(table[column].tolist(), len(w)))
+                for key, got in zip(KEYS, found):
+                    error = abs(got - exact[key]) / abs(norms.get(key, exact[key]))
+                    errors[key] = max(error, errors.get(key, 0.0))
+        return groups, errors
+
+    def test_large_layers_in_float32(self):
+        torch.manual_seed(5)
+        groups, errors = self.errors([[torch.randn(300, 700), torch.randn(300)], [torch.randn(40)],
+                                      [0.5 + torch.rand(100, 1000)]])
+        self.assertEqual([members for members, _ in groups], [[1], [0, 2]])
+        for key, error in errors.items():
+            self.assertLess(error, 1e-5 if key == "gu_prev" else 1e-6, key)
+
+    def test_half_precision_says_its_error(self):
+        """The figures of README.md: what the statistics are off, of the values the model has."""
+        for dtype in (torch.bfloat16, torch.float16):
+            for shape, bound in (((60, 50), 1e-12), ((300, 700), 1e-6)):
+                with self.subTest(dtype=dtype, shape=shape):
+                    torch.manual_seed(6)
+                    groups, errors = self.errors([[torch.randn(shape).to(dtype)],
+                                                  [torch.rand(shape).to(dtype)]])
+                    self.assertEqual(len(groups), 1)
+                    for key, error in errors.items():
+                        self.assertLess(error, bound, key)
+
+    def test_small_layers_without_numpy(self):
+        from pyrometer import _moments
+        with mock.patch.object(_moments, "BATCH_TOTAL", 0):
+            self.check(lambda p: torch.optim.SGD(p, lr=0.1))
+            self.check(lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9))
+        with mock.patch.object(torch.Tensor, "numpy", side_effect=RuntimeError("not available")):
+            made, = _moments.grouped([[torch.ones(3)]], True)
+        self.assertIsInstance(made[1], _moments.Exact)
+
+    def test_more_steps_than_there_is_room_for(self):
+        """The sender does not ask: the job's thread computes what there is no room to keep."""
+        from pyrometer import _batch
+        layers = [[torch.randn(4, 3), torch.randn(3)], [torch.randn(5)]]
+        with mock.patch.multiple(_batch, ROOM_STEPS=3, CHUNK=40):
+            batch = _batch.Batch(layers, True)
+            taken, wanted, last = [], [], None
+            for step in range(20):
+                for param in sum(layers, []):
+                    param.grad = torch.randn_like(param)
+                before = [flat(layer) for layer in layers]
+                batch.before(step > 0)
+                for param in sum(layers, []):
+                    param += 0.1 * torch.randn_like(param)
+                taken.append(batch.after())
+                updates = [flat(layer) - old for layer, old in zip(layers, before)]
+                gradients = [flat([p.grad for p in layer]) for layer in layers]
+                wanted.append([naive(*one)[0] for one in zip(before, gradients, updates,
+                                                             last or updates)])
+                last = updates
+        self.assertLessEqual(sum(one.found is None for one in taken), 2)
+        for step, (one, layers_of) in enumerate(zip(taken, wanted)):
+            for key, values in zip(_batch.KEYS, one.columns()):
+                for got, layer in zip(values, layers_of):
+                    if step > 0 or key != "gu_prev":
+                        self.assertAlmostEqual(got, layer[key], 12, msg=f"{key} of step {step}")
 
     def test_every_kind_of_layer(self):
         class Model(nn.Module):
@@ -249,14 +316,19 @@ class Statistics(WatchTest):
         self.assertEqual(daemon.hellos[0]["layers"][0]["init"]["distribution"], "constant")
 
     def test_small_variance_beside_a_large_mean(self):
-        from pyrometer._moments import KEYS, Exact, statistics
+        from pyrometer import _moments
         torch.manual_seed(3)
         values = 1 + 1e-4 * torch.randn(4096)
-        moments = Exact([[values]], False)
-        moments.before(False)
-        got = dict(zip(KEYS, statistics(moments.after()[0].tolist(), 4096)))["w_var"]
         exact = values.double().var(unbiased=False).item()
-        self.assertAlmostEqual(got / exact, 1, delta=1e-7)
+        for total in (0, 1 << 16):
+            with mock.patch.object(_moments, "BATCH_TOTAL", total):
+                (_, moments), = _moments.grouped([[values]], False)
+            moments.before(False)
+            found = moments.after()
+            found = ([column[0] for column in found.columns()] if total else
+                     _moments.statistics(found[0].tolist(), 4096))
+            got = dict(zip(_moments.KEYS, found))["w_var"]
+            self.assertAlmostEqual(got / exact, 1, delta=1e-7)
 
     def test_momentum_sends_no_product_with_the_update_before_unless_full(self):
         for level, kind, sent in (("economy", torch.optim.Adam, False),
