@@ -169,7 +169,8 @@ class Promises:
         eventually(lambda: self.steps(daemon, "resumed") > 120, "some steps")
         job.kill()
         job.wait()
-        self.finish(self.start(self.where(daemon), "resumed", 100, 99), steps=STEPS - 100)
+        self.finish(self.start(self.where(daemon), "resumed", 100, 99, JOB_FINISH_S=30), steps=STEPS - 100)
+        eventually(lambda: daemon.run("resumed")["last_step"] == STEPS - 1, "the last step, shown")
         run = daemon.run("resumed")
         self.assertEqual((len(run["attempts"]), run["attempts"][1]["rewind_step"]), (2, 99))
         self.assertEqual((run["first_step"], run["last_step"], run["steps"]), (0, STEPS - 1, STEPS))
@@ -180,7 +181,7 @@ class Promises:
         proxy = self.proxy()
         proxy.mode = "refuse"
         job = self.start(proxy.address, "orphan", pace_ms=5)
-        eventually(lambda: list(self.spool.glob("*/*.gz")), "a spool")
+        eventually(lambda: any(path.stat().st_size for path in self.spool.glob("*/*.gz")), "a spool")
         job.kill()
         job.wait()
         daemon = self.daemon()
