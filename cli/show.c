@@ -7,6 +7,7 @@
 #include "cli/alerts.h"
 #include "cli/cli.h"
 #include "cli/engines.h"
+#include "cli/states.h"
 #include "cli/table.h"
 #include "cli/thermometer.h"
 #include "cli/tree.h"
@@ -229,6 +230,7 @@ static void print_run(const struct cli *cli, const cJSON *run, const cJSON *engi
         print_figures(cli, reading);
         print_layers(cli, run, reading);
         engines_print(cli, engine);
+        states_show(cli, tree_text(run, "run", ""));
     } else {
         puts("\nno temperatures yet");
     }

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import tempfile
 import unittest
 from pathlib import Path
@@ -39,6 +40,26 @@ class Command(SharedDaemonCase):
             self.assertIn(word, text)
         shown = json.loads(self.pyrometer("--json", "show", "nan-gradient"))
         self.assertIn("nan-gradient", json.dumps(shown))
+
+    def test_show_tells_states_and_the_initialisation(self):
+        """A normal layer with variance 1.1 of the stated 1, two layers without a word; a refresh between two states."""
+        layers = [{"name": "stated", "n": 1000, "init": {"distribution": "normal", "mean": 0, "std": 1}},
+                  {"name": "b", "n": 8}, {"name": "c", "n": 8}]
+        job, run = self.start_run(layers=layers)
+        for step in range(4):
+            if step == 2:
+                job.send({"type": "event", "step": 2, "name": "data_refresh"})
+            job.send({"type": "step", "step": step, "loss": [4, 3, 5, 4.5][step], "lr": 0.1,
+                      "stats": {"w_mean": [0, 0, 0], "w_var": [1.1 + step / 10, 1, 1], "gu": [-1, 0, 0]}})
+        job.wait_ack(3)
+        text = self.pyrometer("show", run)
+        row = next(line.split() for line in text.splitlines() if line.split()[:1] == ["stated"] and len(line.split()) == 6)
+        self.assertEqual(row[1], row[2])
+        self.assertAlmostEqual(float(row[4]), 500 * math.log(1.1), 1)
+        self.assertAlmostEqual(float(row[5]), 500 * math.log(1.1) / math.sqrt(500), 2)
+        self.assertIn("not compared, 2 layers: the hello states no init", text)
+        states = [line.split()[:4] for line in text.splitlines() if line.split()[:1] in (["I"], ["refresh"], ["II"])]
+        self.assertEqual(states, [["I", "0", "1", "-1"], ["refresh", "1", "2", "2"], ["II", "2", "3", "-0.5"]])
 
     def test_alerts(self):
         self.assertIn("loss_nonfinite", self.pyrometer("alerts"))
