@@ -14,6 +14,7 @@ struct drawing {
     struct run_record run; // as the store has it; empty before its hello is durable
     struct attempt_record *attempts;
     size_t n_attempts;
+    int64_t kept; // changes as exact values go by retention
     int64_t from, to;
     size_t points; // what a series is gathered to
     struct selection selection;

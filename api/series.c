@@ -111,14 +111,16 @@ static void print_drawing(const struct drawing *d, struct buf *json) {
     emit_end(&e);
 }
 
-// Steps never change once they are stored: who has seen as many of this attempt has seen all.
-// Messages of scalars and histograms of outputs leave no such trace.
+// Steps never change once they are stored: who has seen as many of this attempt has seen all, but
+// that exact values go by retention. Messages of scalars and histograms of outputs leave no such
+// trace.
 static void print_etag(const struct drawing *d, char etag[24]) {
     struct buf text;
     buf_init(&text, 1 << 17);
     int64_t attempt = d->n_attempts ? d->attempts[d->n_attempts - 1].id : 0;
-    buf_printf(&text, "%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRId64 "?%s", d->run.id, attempt,
-               d->run.progress.n_steps, d->run.progress.last_step, d->q->query_text);
+    buf_printf(&text, "%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRId64 "?%s", d->run.id,
+               attempt, d->run.progress.n_steps, d->run.progress.last_step, d->kept,
+               d->q->query_text);
     etag_print(etag, buf_str(&text), text.len);
     buf_free(&text);
 }
@@ -187,7 +189,8 @@ static bool find_stored(struct drawing *d, const char *name) {
         d->run = (struct run_record){0};
         return found == 0;
     }
-    return reader_attempts(reader, d->run.id, &d->attempts, &d->n_attempts) == 0;
+    return reader_kept(reader, d->run.id, &d->kept) == 0 &&
+           reader_attempts(reader, d->run.id, &d->attempts, &d->n_attempts) == 0;
 }
 
 static enum MHD_Result answer_series(struct request *q, struct drawing *d,

@@ -11,6 +11,13 @@ static inline uint64_t clock_monotonic_ns(void) {
     return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
 }
 
+// Seconds since the machine's start, the time for which it was suspended included.
+static inline double clock_boot_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 // Seconds since the epoch.
 static inline double clock_wall_s(void) {
     struct timespec t;

@@ -24,6 +24,7 @@ enum {
     SQL_EVENTS,
     SQL_ALERTS,
     SQL_ALERT_COUNTS,
+    SQL_KEPT,
     SQL_CHECKPOINT,
     SQL_COUNT
 };
@@ -44,6 +45,9 @@ static const char *const statements[SQL_COUNT] = {
     [SQL_ALERTS] = "SELECT " ALERT_COLUMNS " FROM alert AS a JOIN run AS r ON r.id=a.run "
                    "WHERE a.id<?1 AND (?2=0 OR a.run=?2) AND (?3<0 OR a.state=?3) AND "
                    "(?4<0 OR a.severity=?4) ORDER BY a.id DESC LIMIT ?5",
+    // Those that go are the oldest of their attempt.
+    [SQL_KEPT] = "SELECT sum(1 + (SELECT min(s.first_step) FROM segment AS s WHERE s.attempt=a.id "
+                 "AND s.kind=0 AND s.level=0)) FROM attempt AS a WHERE a.run=?1",
     [SQL_ALERT_COUNTS] = "SELECT state, count(*) FROM alert WHERE run=?1 GROUP BY state",
     [SQL_CHECKPOINT] = "SELECT attempt, step, state FROM checkpoint WHERE run=?1",
 };
@@ -328,6 +332,20 @@ int reader_checkpoint(struct reader *r, int64_t run, int64_t *attempt, int64_t *
         }
     }
     return finish(r, q, rc) ? -1 : rc == SQLITE_ROW;
+}
+
+int reader_kept(struct reader *r, int64_t run, int64_t *kept) {
+    *kept = 0;
+    sqlite3_stmt *q = connection_statement(&r->c, SQL_KEPT);
+    if (!q) {
+        return -1;
+    }
+    sqlite3_bind_int64(q, 1, run);
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW) {
+        *kept = sqlite3_column_int64(q, 0);
+    }
+    return finish(r, q, rc);
 }
 
 struct codec *reader_codec(struct reader *r) {

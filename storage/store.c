@@ -1,7 +1,9 @@
 #include "storage/store.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "storage/aging.h"
 #include "storage/lock.h"
 #include "storage/schema.h"
 #include "storage/statement.h"
@@ -77,8 +79,10 @@ struct store {
     struct upkeep *upkeep;
     int64_t backlog_bytes;
     double retention_s; // 0: for ever
-    int64_t max_bytes;  // 0: no limit
-    bool settled;       // the log was emptied since the last upkeep that did something
+    struct aging aging;
+    double (*wall)(void), (*counted)(void); // clocks, seconds
+    int64_t max_bytes;                      // 0: no limit
+    bool settled; // the log was emptied since the last upkeep that did something
 };
 
 static int make_directory(const char *path, struct buf *error) {
@@ -126,6 +130,7 @@ static int set_up(struct store *s, bool durable, struct buf *error) {
 int store_open(struct store **out, const char *directory, bool durable, struct buf *error) {
     *out = NULL;
     struct store *s = NEW(struct store);
+    store_set_clocks(s, clock_wall_s, clock_boot_s);
     s->lock = -1;
     struct buf path;
     buf_init(&path, 8192);
@@ -372,8 +377,24 @@ void store_limit(struct store *s, uint64_t retention_s, uint64_t max_bytes) {
     s->max_bytes = max_bytes > INT64_MAX ? INT64_MAX : (int64_t)max_bytes;
 }
 
+void store_set_clocks(struct store *s, double (*wall)(void), double (*counted)(void)) {
+    s->wall = wall;
+    s->counted = counted;
+}
+
+// What is older than this is not to be kept.
+static double oldest_kept(struct store *s) {
+    double leap, now = aging_now(&s->aging, s->wall(), s->counted(), &leap);
+    if (leap > 0 || leap < 0) {
+        log_warning("the clock leapt by %.0f s; %s", leap,
+                    leap > 0 ? "steps age by the time before until it has stayed so for a day"
+                             : "steps age by the new time");
+    }
+    return s->retention_s > 0 ? now - s->retention_s : 0;
+}
+
 int store_tidy(struct store *s, bool idle) {
-    double oldest = s->retention_s > 0 ? clock_wall_s() - s->retention_s : 0;
+    double oldest = oldest_kept(s);
     int removed = upkeep_retain(s->upkeep, oldest, s->max_bytes);
     if (removed < 0) {
         return -1;

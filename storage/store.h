@@ -67,6 +67,8 @@ int store_next_ids(struct store *s, int64_t *run, int64_t *attempt) WARN_UNUSED;
 // older than retention_s, and while the database's file takes more than max_bytes the oldest ones
 // of the oldest runs. Tiers, events and alerts stay. 0: no limit.
 void store_limit(struct store *s, uint64_t retention_s, uint64_t max_bytes);
+// Clocks other than the system's, for tests: seconds since the epoch, and since some moment.
+void store_set_clocks(struct store *s, double (*wall)(void), double (*counted)(void));
 // A bounded piece of upkeep, in transactions of its own: deletes what is not to be kept, gives free
 // pages back and, with `idle` (nothing else is to be written or packed now), empties the log. 1:
 // there may be more to do, 0: there is nothing, -1: it failed and changed nothing.

@@ -37,10 +37,17 @@ class Retention(TestCase):
         for number in range(RUNS):
             runs.append(self.send_run(daemon, number))
             self.assertTrue(self.exact(daemon, runs[-1]), "the newest run is not there to the step")
+            if number == 0:
+                eventually(lambda: self.packed(daemon), "the first run to be packed")
+                path = f"/api/v1/runs/{runs[0]}/series?metric=loss&points=1000"
+                headers, whole = daemon.get(path)
+                known = {"If-None-Match": headers["etag"]}
+                daemon.get(path, expect=304, headers=known)
         file = daemon.data / "pyrometer.db"
         eventually(lambda: self.packed(daemon) and file.stat().st_size <= LIMIT, "the store to be small enough")
         self.assertTrue(self.exact(daemon, runs[-1]))
         self.assertFalse(self.exact(daemon, runs[0]))
+        self.assertNotEqual(daemon.get(path, headers=known)[1], whole)
         self.check_drawn(daemon, runs)
         daemon.restart()
         self.check_drawn(daemon, runs)

@@ -2,6 +2,7 @@
 // done.
 #define STORE_DURABLE false
 #include "base/clock.h"
+#include "storage/aging.h"
 #include "storage/range.h"
 #include "tests/unit/support/store_case.h"
 
@@ -239,9 +240,77 @@ START_TEST(test_that_is_interrupted) {
 }
 END_TEST
 
+// A day is what a leap ahead must last; one back counts at once; small corrections are followed.
+START_TEST(test_a_clock_that_leaps) {
+    struct aging a = {0};
+    double leap;
+    ck_assert_double_eq(aging_now(&a, 1e9, 50, &leap), 1e9);
+    ck_assert_double_eq(aging_now(&a, 1e9 + 3000, 60, &leap), 1e9 + 3000);
+    ck_assert_double_eq(leap, 0);
+    ck_assert_double_eq(aging_now(&a, 2e9, 70, &leap), 1e9 + 3010);
+    ck_assert_double_eq_tol(leap, 1e9 - 3010, 1e-6);
+    ck_assert_double_eq(aging_now(&a, 2e9 + 80000, 80070, &leap), 1e9 + 83010);
+    ck_assert_double_eq(leap, 0); // said once
+    struct aging back = a;
+    ck_assert_double_eq(aging_now(&back, 1e9 + 83020, 80080, &leap), 1e9 + 83020);
+    ck_assert_double_eq(aging_now(&back, 5e8, 80090, &leap), 5e8);
+    ck_assert_double_lt(leap, -4e8);
+    ck_assert_double_eq(aging_now(&back, 5e8 + 200000, 280090, &leap), 5e8 + 200000);
+    ck_assert_double_eq(aging_now(&back, 5e8 + 200010, 280100, &leap), 5e8 + 200010);
+    ck_assert_double_eq(leap, 0);
+    ck_assert_double_eq(aging_now(&a, 2e9 + 86401, 86471, &leap), 2e9 + 86401);
+    ck_assert_double_eq(aging_now(&a, 2e9 + 86411, 86481, &leap), 2e9 + 86411);
+    ck_assert_double_eq(leap, 0);
+}
+END_TEST
+
+static double wall, counted;
+
+static double read_wall(void) {
+    return wall;
+}
+
+static double read_counted(void) {
+    return counted;
+}
+
+static bool all_are_there(void) {
+    maintain();
+    return count("SELECT count(*) FROM segment WHERE level=0") > 0;
+}
+
+START_TEST(test_a_leap_deletes_nothing) {
+    wall = 1.7e9;
+    counted = 100;
+    put_run(1, "r", "");
+    put_attempt(ATTEMPT, 1, -1, FACTS);
+    put_steps(ATTEMPT, 0, 200, 4, wall);
+    put_checkpoint(1, ATTEMPT, 199);
+    end_run(1);
+    store_limit(store, (uint64_t)(30 * 24 * HOUR), 0);
+    store_set_clocks(store, read_wall, read_counted);
+    ck_assert(all_are_there());
+    wall += 20 * 365 * 24 * HOUR;
+    ck_assert(all_are_there());
+    wall += 20 * HOUR, counted += 20 * HOUR;
+    ck_assert(all_are_there());
+    assert_drawn(200, 0);
+    wall -= 60 * 365 * 24 * HOUR; // and back, beyond where it was
+    ck_assert(all_are_there());
+    wall = 1.7e9 + 29 * 24 * HOUR, counted = 100 + 29 * 24 * HOUR;
+    ck_assert(all_are_there());
+    wall += 2 * 24 * HOUR, counted += 2 * 24 * HOUR; // they are really old
+    ck_assert(!all_are_there());
+    assert_drawn(200, 200);
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {test_by_age,
                                   test_a_recording_of_old_steps_is_kept_from_when_it_came,
-                                  test_by_size, test_that_is_interrupted};
+                                  test_by_size,
+                                  test_that_is_interrupted,
+                                  test_a_clock_that_leaps,
+                                  test_a_leap_deletes_nothing};
     return run_suite(store_suite("retain", tests, COUNT(tests)));
 }
