@@ -14,10 +14,11 @@ SETTLE_S = 60
 
 
 def settle(daemon):
-    """Waits until the daemon has nothing left to do: it uses no CPU for a while."""
+    """Waits until the daemon has nothing left to do: it uses no CPU for a while. It packs what is left of runs that have
+    gone quiet for a second, and empties its log, so the while is longer."""
     deadline = time.monotonic() + SETTLE_S
     quiet = 0
-    while quiet < 3 and time.monotonic() < deadline:
+    while quiet < 30 and time.monotonic() < deadline:
         before = daemon.cpu_s()
         time.sleep(0.1)
         quiet = quiet + 1 if daemon.cpu_s() - before < 0.003 else 0

@@ -17,7 +17,7 @@
 // between batches when much is waiting for it. What takes long of it, packing, is the packer's; it
 // is asked as often.
 #define UPKEEP_PAUSE_NS UINT64_C(250000000)
-#define UPKEEP_IDLE_NS UINT64_C(1000000000)
+#define UPKEEP_IDLE_NS UINT64_C(1500000000)
 #define UPKEEP_RETRY_NS UINT64_C(10000000000)
 
 struct writer {
@@ -47,6 +47,7 @@ struct writer {
     struct packer *packer;
     int64_t backlog_asked; // what waited to be packed when the packer was asked
     bool has_unpacked;     // something was written since
+    bool asked_when_idle;  // and once more when it had become quiet
     uint64_t upkeep_ns;    // when the store's upkeep is due, monotonic
     uint64_t retry_ns;     // not before then: it failed
     uint64_t written_ns;   // the last commit
@@ -184,6 +185,10 @@ static enum packer_state hear_packer(struct writer *w) {
     return packer_look(w->packer); // behind the above: what is answered now is looked at
 }
 
+static bool is_idle(const struct writer *w) {
+    return clock_monotonic_ns() - w->written_ns > UPKEEP_IDLE_NS;
+}
+
 static void ask_packer(struct writer *w) {
     pthread_mutex_lock(&w->mutex);
     w->heartbeat++;
@@ -216,14 +221,16 @@ static int take_parcel(struct writer *w) {
     case PACKER_RESTING:
         break;
     }
-    if (w->has_unpacked) {
+    bool idle = is_idle(w);
+    if (w->has_unpacked || (idle && !w->asked_when_idle)) {
         ask_packer(w);
     }
+    w->asked_when_idle = idle;
     return 0;
 }
 
-static int tidy(struct writer *w, uint64_t now) {
-    bool idle = now - w->written_ns > UPKEEP_IDLE_NS && packer_look(w->packer) == PACKER_NOTHING;
+static int tidy(struct writer *w) {
+    bool idle = is_idle(w) && packer_look(w->packer) == PACKER_NOTHING;
     int rc = store_tidy(w->store, idle);
     if (rc < 0) {
         log_warning("the store's upkeep failed, it is tried again: %s", store_error(w->store));
@@ -238,7 +245,7 @@ static bool upkeep(struct writer *w) {
         return false;
     }
     int rc = take_parcel(w);
-    rc = rc ? rc : tidy(w, now);
+    rc = rc ? rc : tidy(w);
     w->upkeep_ns = rc > 0 ? 0 : now + UPKEEP_PAUSE_NS;
     w->retry_ns = rc < 0 ? now + UPKEEP_RETRY_NS : 0;
     return rc > 0;

@@ -3,9 +3,12 @@
 //
 // A segment is packed when the journal has enough of an attempt for a full one, or, of an attempt
 // that is over (its run ended or fell silent, or a later attempt began), whatever there is. A last
-// segment that is small is packed anew together with what follows it.
+// segment that is small is packed anew together with what follows it. So that little stays in the
+// journal of a run that pauses or goes on slowly, what has come since is packed then, too, once it
+// is half as much as the small segment.
 //
 // Reading is over before anything is packed: no read transaction is in a checkpoint's way for long.
+#include "base/clock.h"
 #include "storage/compact_state.h"
 #include "storage/cursor.h"
 #include "storage/reader.h"
@@ -29,6 +32,11 @@
 #define SHARE_BYTES_MIN ((int64_t)128 << 10)
 // A last segment of less than this share of a full one is packed anew.
 #define SMALL_SHARE 4
+// A run is quiet when nothing came for so long; then so many steps are worth a segment.
+#define QUIET_S 1.0
+#define QUIET_STEPS 16
+// Tiers begin behind so many segments of an attempt: fewer are read as fast as they are.
+#define TIER_BEHIND 2
 // Parcels refused one after another before their attempt is left alone.
 #define REFUSALS_MAX 3
 
@@ -39,7 +47,8 @@ struct backlog {
     int64_t first_step, last_step; // of the rows to be packed
     int64_t row_bytes;             // of the first
     int64_t full;                  // rows of a full segment
-    bool is_over;
+    int64_t small;                 // rows of a last segment that is small
+    bool is_over, is_quiet;
 };
 
 static const char *const first_sql[] = {
@@ -70,16 +79,25 @@ static bool is_known(struct compactor *k, const struct backlog *b) {
            (h->is_broken || b->last_step - b->first_step < 2 * (h->last_step - b->first_step));
 }
 
-// 1 and whether the attempt is over; 0 when there is no such attempt: its run was deleted; -1.
-static int is_over(struct connection *c, int64_t attempt, bool *over) {
-    int64_t status;
-    int rc = upkeep_integer(c,
-                            "SELECT CASE WHEN EXISTS (SELECT 1 FROM attempt AS later "
-                            "WHERE later.run=a.run AND later.id>a.id) THEN -1 ELSE r.status END "
-                            "FROM attempt AS a JOIN run AS r ON r.id=a.run WHERE a.id=?1",
-                            &attempt, 1, &status);
-    *over = status != RUN_RUNNING;
-    return rc;
+// Whether the attempt is over, or quiet. 1, 0 when there is no such attempt: its run was deleted;
+// -1.
+static int look_at_run(struct connection *c, struct backlog *b) {
+    sqlite3_stmt *q = place_prepare(c,
+                                    "SELECT r.status<>?2 OR EXISTS (SELECT 1 FROM attempt AS later "
+                                    "WHERE later.run=a.run AND later.id>a.id), r.last_seen "
+                                    "FROM attempt AS a JOIN run AS r ON r.id=a.run WHERE a.id=?1",
+                                    (const int64_t[]){b->attempt, RUN_RUNNING}, 2);
+    if (!q) {
+        return -1;
+    }
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW) {
+        b->is_over = sqlite3_column_int(q, 0);
+        b->is_quiet = clock_wall_s() - sqlite3_column_double(q, 1) > QUIET_S;
+    }
+    int result = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : connection_fail(c);
+    sqlite3_finalize(q);
+    return result;
 }
 
 // What is behind the attempt's last segment. 1, 0 when there is nothing, -1.
@@ -99,7 +117,8 @@ static int look(struct compactor *k, int64_t attempt, enum segment_kind kind, st
     }
     b->first_step = schema_key_step(first);
     b->last_step = schema_key_step(end);
-    return is_over(&k->c, attempt, &b->is_over);
+    b->small = found == 1 && last.last_step < b->first_step ? last.n : 0;
+    return look_at_run(&k->c, b);
 }
 
 // How many rows of an attempt make a segment, when so many attempts have a journal.
@@ -127,6 +146,7 @@ struct gathering {
     struct builder *builder;
     double time; // of the last step
     bool wants_tier;
+    bool tier_only;       // of steps that are packed
     struct place gone[2]; // a small segment that is packed anew, and its piece of the tier
     size_t n_gone;
 };
@@ -170,17 +190,44 @@ static void trim(struct builder *builder, const struct backlog *b, bool more) {
     }
 }
 
-// Attempts that have more than one segment have a tier beside each. 1, 0, -1.
-static int wants_tier(struct compactor *k, const struct gathering *g, bool more) {
-    const int64_t before[] = {g->b.attempt, g->b.kind, builder_first(g->builder, 0)};
+// Tiers begin with an attempt's segment number TIER_BEHIND + 1; those before get theirs first, so
+// that pieces come in the order of their steps. 1 and which has none yet, 0, -1.
+static int find_without_tier(struct compactor *k, const struct backlog *b, int64_t before,
+                             struct place *out) {
+    const int64_t arguments[] = {b->attempt, b->kind, TIER_BEHIND, TIER_STEPS_MIN, before};
+    sqlite3_stmt *q = place_prepare(
+        &k->c,
+        "SELECT " PLACE_COLUMNS " FROM (SELECT *, count(*) OVER () AS found FROM (SELECT * "
+        "FROM segment WHERE attempt=?1 AND kind=?2 AND level=0 AND first_step<?5 "
+        "ORDER BY first_step, id LIMIT ?3)) "
+        "AS s WHERE found=?3 AND n>=?4 AND NOT EXISTS (SELECT 1 FROM segment AS t WHERE "
+        "t.attempt=?1 AND t.kind=?2 AND (t.level=2 OR (t.level=1 AND t.first_step>=s.first_step))) "
+        "ORDER BY first_step LIMIT 1",
+        arguments, 5);
+    if (!q) {
+        return -1;
+    }
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW) {
+        place_read(q, out);
+    }
+    int result = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : connection_fail(&k->c);
+    sqlite3_finalize(q);
+    return result;
+}
+
+// 1 when the attempt has enough segments for tiers, 0, -1.
+static int wants_tier(struct compactor *k, const struct gathering *g) {
+    const int64_t before[] = {g->b.attempt, g->b.kind, builder_first(g->builder, 0),
+                              TIER_BEHIND - 1};
     int64_t found;
-    if (builder_n(g->builder) < TIER_STEPS_MIN || more) {
-        return builder_n(g->builder) >= TIER_STEPS_MIN;
+    if (builder_n(g->builder) < TIER_STEPS_MIN) {
+        return 0;
     }
     return upkeep_integer(&k->c,
                           "SELECT id FROM segment WHERE attempt=?1 AND kind=?2 AND level=0 "
-                          "AND first_step<?3 LIMIT 1",
-                          before, 3, &found);
+                          "AND first_step<?3 LIMIT 1 OFFSET ?4",
+                          before, 4, &found);
 }
 
 // A small segment that is replaced goes with its piece of the tier, which was not merged: it was
@@ -200,16 +247,33 @@ static bool reaches_journal(const struct gathering *g) {
 
 // What was read is packed, if it is enough for a segment. 1, 0, -1.
 static int decide(struct compactor *k, struct gathering *g, bool more) {
-    if (!more && !g->b.is_over) {
+    if (!more && !g->b.is_over && !g->b.is_quiet) {
         return 0;
     }
     trim(g->builder, &g->b, more);
     if (!reaches_journal(g)) {
         return 0;
     }
-    int tier = wants_tier(k, g, more);
+    int tier = wants_tier(k, g);
     g->wants_tier = tier == 1;
     return tier < 0 || (g->n_gone && add_tier_of_small(k, g)) ? -1 : 1;
+}
+
+// The steps of a segment that lacks its tier, among those before `before`. 1, 0, -1.
+static int gather_bare(struct compactor *k, struct gathering *g, int64_t before) {
+    struct place bare;
+    int rc = find_without_tier(k, &g->b, before, &bare);
+    if (rc <= 0) {
+        return rc;
+    }
+    const struct backlog b = g->b;
+    bool damaged;
+    g->b.last_step = bare.last_step;
+    g->b.full = bare.n;
+    rc = fill(k, g, bare.first_step, &damaged);
+    g->b = b;
+    g->tier_only = rc >= 0 && builder_n(g->builder) > 0;
+    return rc < 0 ? -1 : g->tier_only;
 }
 
 // 1 when there is something to pack, 0 when there is too little, -1.
@@ -219,8 +283,13 @@ static int gather(struct compactor *k, struct gathering *g, bool with_small) {
         return -1;
     }
     g->n_gone = (size_t)found;
+    int64_t from = found ? g->gone[0].first_step : g->b.first_step;
+    int rc = gather_bare(k, g, from);
+    if (rc) {
+        return rc;
+    }
     bool damaged = false;
-    int rc = fill(k, g, found ? g->gone[0].first_step : g->b.first_step, &damaged);
+    rc = fill(k, g, from, &damaged);
     if (rc >= 0 && found && (damaged || !reaches_journal(g))) {
         // The small one is damaged, or what follows does not fit to it.
         builder_clear(g->builder);
@@ -242,6 +311,12 @@ static bool pack(struct compactor *k, struct gathering *g, struct parcel *p) {
     p->attempt = g->b.attempt;
     p->kind = g->b.kind;
     p->time = g->time;
+    p->last_key = schema_key(p->attempt, g->b.last_step);
+    if (g->tier_only) {
+        k->grown_attempt = p->attempt;
+        p->n_packed = 1;
+        return builder_complete(g->builder) && pack_tier(k, g, &p->packed[0]);
+    }
     if (!builder_pack(g->builder, k->codec, &p->packed[0])) {
         return false;
     }
@@ -276,7 +351,10 @@ static int64_t count_attempts(struct compactor *k, enum segment_kind kind) {
 }
 
 static bool is_due(struct compactor *k, struct backlog *b) {
-    return !is_known(k, b) && (b->is_over || b->last_step - b->first_step + 1 >= b->full);
+    int64_t rows = b->last_step - b->first_step + 1; // at most
+    int64_t small = b->small * SMALL_SHARE < b->full ? b->small : 0;
+    bool is_enough = rows >= QUIET_STEPS && rows >= small / 2;
+    return !is_known(k, b) && (b->is_over || rows >= b->full || (b->is_quiet && is_enough));
 }
 
 static int try_attempt(struct compactor *k, int64_t attempt, enum segment_kind kind,

@@ -39,8 +39,9 @@ static inline int32_t to_integer(uint32_t v, unsigned top, unsigned *rest_bits, 
     return v & SIGN ? -integer : integer;
 }
 
+// Rounds down, as both gcc and clang do it.
 static inline int64_t shift_down(int64_t x, unsigned shift) {
-    return x >= 0 ? x >> shift : ~(~x >> shift);
+    return x >> shift;
 }
 
 static inline void follow(int64_t *mean, int32_t integer, bool is_first, unsigned shift) {
@@ -135,7 +136,14 @@ struct rests {
 
 // Up to 32 bits.
 static inline bool take(struct rests *r, unsigned n, uint32_t *value) {
-    while (r->n_ready < n) {
+    if (r->n_ready < n && r->end - r->p >= (ptrdiff_t)sizeof(uint32_t)) {
+        uint32_t next;
+        memcpy(&next, r->p, sizeof next);
+        r->p += sizeof next;
+        r->ready |= (uint64_t)next << r->n_ready;
+        r->n_ready += 32;
+    }
+    while (r->n_ready < n) { // the last few
         if (r->p == r->end) {
             return false;
         }

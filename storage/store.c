@@ -188,6 +188,7 @@ int store_begin(struct store *s) {
 }
 
 int store_commit(struct store *s) {
+    s->settled = false;
     return run_statement(s, SQL_COMMIT);
 }
 
@@ -260,7 +261,6 @@ static int put_columns(struct store *s, size_t which, int64_t key, const void *b
     sqlite3_bind_int64(q, 1, key);
     sqlite3_bind_blob64(q, 2, blob, size, SQLITE_STATIC);
     s->backlog_bytes += (int64_t)size;
-    s->settled = false;
     return connection_run(&s->c, q);
 }
 

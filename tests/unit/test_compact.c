@@ -1,4 +1,5 @@
 // Compaction: whatever of a run stands in the journal and whatever in blocks, it reads the same.
+#include "base/clock.h"
 #include "storage/segment.h"
 #include "tests/unit/support/store_case.h"
 
@@ -19,8 +20,14 @@ static int64_t count(const char *sql) {
     return n;
 }
 
+// A running run's newest step is of now, however long the test takes.
 static void put_status(enum run_status status) {
-    struct run_progress p = {.run = 1, .status = status};
+    struct run_progress p = {.run = 1, .status = status, .last_seen = clock_wall_s() + 3600};
+    OK(store_put_progress(store, &p));
+}
+
+static void put_quiet(void) {
+    struct run_progress p = {.run = 1, .status = RUN_RUNNING, .last_seen = clock_wall_s() - 60};
     OK(store_put_progress(store, &p));
 }
 
@@ -108,7 +115,13 @@ START_TEST(test_a_running_run_is_packed_as_it_grows) {
         assert_reads(0, STEP_MAX, 0, i + 200, 1, 90);
     }
     int64_t segments = count("SELECT count(*) FROM segment WHERE level=0"), left;
-    ck_assert_int_ge(segments, 2);
+    ck_assert_int_ge(segments, 3);
+    // Each has its piece of the tier, also those that came before tiers began.
+    ck_assert_int_eq(count("SELECT count(*) FROM segment AS t JOIN segment AS s ON "
+                           "s.first_step=t.first_step AND s.last_step=t.last_step "
+                           "WHERE t.level=1 AND s.level=0"),
+                     segments);
+    ck_assert_int_eq(count("SELECT count(*) FROM segment WHERE level>0"), segments);
     left = count("SELECT count(*) FROM step");
     ck_assert_int_gt(left, 0);
     ck_assert_int_eq(count("SELECT sum(n) FROM segment WHERE level=0") + left, 1600);
@@ -117,6 +130,26 @@ START_TEST(test_a_running_run_is_packed_as_it_grows) {
     for (int64_t from = 0; from < 1650; from += 111) {
         assert_reads(from, from + 130, 0, 1600, 1, 90);
     }
+}
+END_TEST
+
+START_TEST(test_a_run_that_pauses_is_packed) {
+    begin_run();
+    put_made(0, 10, 1, 2);
+    put_quiet();
+    maintain();
+    ck_assert_int_eq(count("SELECT count(*) FROM step"), 10); // not worth a segment
+    put_made(10, 100, 1, 2);
+    maintain();
+    ck_assert_int_eq(count("SELECT count(*) FROM step"), 0);
+    put_made(100, 140, 1, 2);
+    maintain();
+    ck_assert_int_eq(count("SELECT count(*) FROM step"), 40); // nor worth packing the 100 anew
+    put_made(140, 160, 1, 2);
+    maintain();
+    ck_assert_int_eq(count("SELECT count(*) FROM step"), 0);
+    ck_assert_int_eq(count("SELECT count(*) FROM segment"), 1);
+    assert_reads(0, STEP_MAX, 0, 160, 1, 2);
 }
 END_TEST
 
@@ -300,6 +333,7 @@ END_TEST
 int main(void) {
     const TTest *const tests[] = {test_an_ended_run_is_packed,
                                   test_a_running_run_is_packed_as_it_grows,
+                                  test_a_run_that_pauses_is_packed,
                                   test_an_attempt_that_was_superseded_is_packed,
                                   test_steps_with_other_layers_make_another_segment,
                                   test_messages,
