@@ -18,6 +18,8 @@
 #define REASON_UNRESOLVED "indeterminate: entropy moved less than it can be resolved"
 #define REASON_WHOLE_RUN "measured for the whole run"
 #define NO_INTERVAL_BLOCKS "needs more steps: an interval takes four blocks of them"
+#define NO_INTERVAL_COURSE                                                                         \
+    "indeterminate: a window has too few blocks to tell a layer's noise from its course"
 #define NO_INTERVAL_UNBOUNDED "indeterminate: the interval has no bounds"
 
 struct view {

@@ -19,7 +19,7 @@ void simulate_ensemble(const struct settings *s, struct random *r, int number) {
         }
         stats.w_mean = sum / s->size;
         stats.w_var = squares / s->size - stats.w_mean * stats.w_mean;
-        stream_step(stream, step, s->curvature * squares / 2, 0, &stats);
+        stream_step(stream, step, s->curvature * squares / 2, 0, &stats, NULL, 0);
     }
     stream_close(stream);
 }

@@ -16,8 +16,19 @@ def sgd(eta, curvature, noise, momentum, curvature2=0):
         stability = sum(b * eta * h / edge for b, h in zip(power, modes)) / sum(power)
     else:  # -<g g'>/<g^2>, the gradient's power as weights
         stability = sum(b * eta * h / 2 for b, h in zip(power, modes)) / sum(power)
-    return {"kinetic": temperature, "configurational": temperature, "velocity": eta**2 * sum(power) / len(modes) / 2,
-            "stability": stability, "drift": 0}
+    truth = {"kinetic": temperature, "configurational": temperature, "velocity": eta**2 * sum(power) / len(modes) / 2,
+             "stability": stability, "equilibrium": 1, "drift": 0}
+    if len(modes) == 1:  # with several the stability fraction is theirs together, and the noise is not told from it
+        truth["noise"] = eta * noise / (2 * (1 - momentum))
+    return truth
+
+
+def pulled(eta, pull, noise, momentum, batch):
+    """A constant gradient with white noise: all that is steady is signal, all that is not is noise."""
+    signal = pull**2
+    coherence = (signal + noise * (1 - momentum) / (1 + momentum)) / (signal + noise)
+    return {"noise": eta * noise / (2 * (1 - momentum)), "noise_scale": batch * noise / signal,
+            "coherence": coherence if momentum else signal / (signal + noise)}
 
 
 def chain_density(slope, eta, temperature, reach=2.6, spacing=0.05, turns=400):

@@ -19,7 +19,7 @@ void simulate_flow(const struct settings *s, struct random *r, int number) {
             double square = stats[i].w_var + stats[i].w_mean * stats[i].w_mean;
             loss += s->size * curvature[i] * square / 2;
         }
-        stream_step(stream, step, loss, s->eta, stats);
+        stream_step(stream, step, loss, s->eta, stats, NULL, 0);
     }
     stream_close(stream);
 }

@@ -96,7 +96,7 @@ void simulate_ising(const struct settings *s, struct random *r, int number) {
         double t = s->temperature + (s->temperature_to - s->temperature) * share;
         double energy = measure(lattices, energies, (int)s->sweeps, t, r);
         stats.w_var = exp(2 * entropy_at(counts, t) / SPINS) / (2 * M_PI * exp(1));
-        stream_step(stream, step, energy, 0, &stats);
+        stream_step(stream, step, energy, 0, &stats, NULL, 0);
     }
     stream_close(stream);
 }

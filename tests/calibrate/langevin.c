@@ -68,7 +68,7 @@ static void simulate(struct bath *b, int number, const struct pyrometer_optimize
             stats_measure(&stats[l], n, b->w + l * n, b->g + l * n, b->u + l * n, NULL);
         }
         if (step >= 0) {
-            stream_step(stream, step, loss, b->s->eta, stats);
+            stream_step(stream, step, loss, b->s->eta, stats, NULL, 0);
         }
         for (size_t i = 0; i < count; i++) {
             b->w[i] += b->u[i];

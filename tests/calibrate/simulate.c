@@ -30,6 +30,9 @@ static const struct {
                {"curvature", offsetof(struct settings, curvature), 0, 1e6},
                {"curvature2", offsetof(struct settings, curvature2), 0, 1e6},
                {"noise", offsetof(struct settings, noise), 0, 1e6},
+               {"pull", offsetof(struct settings, pull), -1e6, 1e6},
+               {"batch", offsetof(struct settings, batch), 1, 64},
+               {"tells", offsetof(struct settings, tells), TELLS_NOTHING, TELLS_G_SMALL_SQ},
                {"barrier", offsetof(struct settings, barrier), 0, 1e6},
                {"temperature", offsetof(struct settings, temperature), 0, 1e6},
                {"temperature_to", offsetof(struct settings, temperature_to), 0, 1e6},
@@ -74,6 +77,7 @@ int main(int argc, char **argv) {
                          .eta = 0.1,
                          .curvature = 1,
                          .noise = 1,
+                         .batch = 1,
                          .temperature = 1,
                          .temperature_to = 1,
                          .sweeps = 8};

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LAYERS_MAX = 1024 };
+enum { LAYERS_MAX = 2048 };
 
 // Everything but the names is a number of the command line, NAME=VALUE.
 struct settings {
@@ -29,12 +29,18 @@ struct settings {
     double curvature;      // of the quadratic
     double curvature2;     // of every other coordinate; 0: the same
     double noise;          // variance of the gradient's noise
+    double pull;           // a constant part of the gradient
+    double batch;          // samples a step; of 2 and more the gradient is their mean
+    double tells;          // what is sent of the noise: an enum telling
     double barrier;        // of the double well barrier (w^2 - 1)^2; 0: a quadratic
     double temperature;    // of the bath, at the beginning
     double temperature_to; // at the end
     double sweeps;         // of the Ising model, a step
     double begin;          // gradient flow: time of the first step; its known moment is at 0
 };
+
+// Nothing; the variance over samples; the mean square of single samples' gradients.
+enum telling { TELLS_NOTHING, TELLS_G_NOISE, TELLS_G_SMALL_SQ };
 
 // --- random numbers: splitmix64 and the polar method ---
 
@@ -64,9 +70,10 @@ struct stream;
 // Ends the program with a message when the client cannot be opened.
 struct stream *stream_open(const struct settings *s, int number, size_t layers,
                            const struct pyrometer_optimizer *optimizer);
-// Waits while too much is queued, so that nothing is dropped.
+// Waits while too much is queued, so that nothing is dropped. columns: of other statistics.
 void stream_step(struct stream *s, int64_t step, double loss, double lr,
-                 const struct pyrometer_stats *stats);
+                 const struct pyrometer_stats *stats, const struct pyrometer_column *columns,
+                 size_t n_columns);
 // Waits until everything is on disk and frees the stream; ends the program with a message if not.
 void stream_close(struct stream *s);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { NAME_MAX_BYTES = 128, QUEUED_BYTES_MAX = 8 << 20, FINISH_TIMEOUT_MS = 120000 };
+enum { NAME_MAX_BYTES = 128, QUEUED_BYTES_MAX = 8 << 20, FINISH_TIMEOUT_MS = 1200000 };
 
 struct stream {
     struct pyrometer *client;
@@ -55,7 +55,7 @@ struct stream *stream_open(const struct settings *s, int number, size_t layers,
                                                                .project = "calibration",
                                                                .loss = "other",
                                                                .optimizer = *optimizer,
-                                                               .batch_size = 1,
+                                                               .batch_size = (uint32_t)s->batch,
                                                                .layers = list,
                                                                .layer_count = layers});
     if (!stream->client) {
@@ -79,13 +79,16 @@ static void wait_for_room(struct stream *s) {
 }
 
 void stream_step(struct stream *s, int64_t step, double loss, double lr,
-                 const struct pyrometer_stats *stats) {
+                 const struct pyrometer_stats *stats, const struct pyrometer_column *columns,
+                 size_t n_columns) {
     wait_for_room(s);
     if (pyrometer_step(s->client, &(struct pyrometer_step){.step = step,
                                                            .time = 1e9 + (double)step,
                                                            .loss = loss,
                                                            .lr = lr,
-                                                           .stats = stats}) != 0) {
+                                                           .stats = stats,
+                                                           .columns = columns,
+                                                           .column_count = n_columns}) != 0) {
         fail(s->client, s->run, "a step was not queued");
     }
 }

@@ -86,6 +86,10 @@ class ExactMoments(CalibrationCase):
             self.assertAlmostEqual(truth["velocity"], velocity, 9)
             self.assertAlmostEqual(truth["velocity"], update2 / 2, 9)
             self.assertAlmostEqual(truth["stability"], x, 9)
+        for momentum, white in ((0, 0), (.9, 1 / 19)):  # between the anchors of a steady pull and of white noise
+            self.assertAlmostEqual(exact.pulled(.1, 1e3, 1, momentum, 1)["coherence"], 1, 5)
+            self.assertAlmostEqual(exact.pulled(.1, 1e-3, 1, momentum, 1)["coherence"], white, 5)
+        self.assertEqual(exact.pulled(.1, 1, 9, 0, 1)["noise_scale"], 9)
         self.assertAlmostEqual(exact.sgd(.1, 1, 1, .9, 10)["stability"], 0.161133603, 9)
         self.assertEqual(sum(exact.ising_states().values()), 1 << 16)
         self.assertEqual(exact.ising_states()[-32], 2)
@@ -175,12 +179,15 @@ class Simulations(CalibrationCase):
         ladder = {"temperature": 2, "temperature_to": 1}
         for kind, settings, thermometer, truth, bound in (
                 ("sgd", {"noise": 1, "momentum": .5}, "kinetic", exact.sgd(.1, 1, 1, .5)["kinetic"], .2),
+                ("sgd", {"curvature": 0, "pull": 2}, "noise", .05, .2),
+                ("sgd", {"curvature": 0, "pull": 2, "batch": 2, "tells": 1}, "noise", .05, .2),
+                ("sgd", {"curvature": 0, "pull": 2, "batch": 2, "tells": 2}, "noise", .05, .2),
                 ("langevin", bath, "configurational", 1 / 3, .2),
                 ("underdamped", bath, "configurational", .3, .2),
                 ("ising", ladder, "differential", exact.slope(exact.ladder(exact.ising, 2, 1, 256)), .2),
                 ("ensemble", dict(ladder, size=1000), "transition", 1.442695, .3),
                 ("flow", {"eta": 1e-5, "size": 1000, "begin": -1.275e-3}, "differential", 1.046, .01)):
-            with self.subTest(kind=kind):
+            with self.subTest(kind=kind, **settings):
                 run = self.run_name()
                 done = run_program("calibrate", kind, "{}:{}".format(*self.shared.ingest[0]), run, "steps=256", "burn=300",
                                    *([] if "size" in settings or kind == "ising" else ["size=256"]),

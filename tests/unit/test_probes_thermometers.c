@@ -381,6 +381,8 @@ START_TEST(gradient_flow) {
     expect_value(t, 1, METRIC_TRANSITION, 4 * 0.29, 3e-4);
     expect_value(t, 0, METRIC_DIFFERENTIAL, 0.59, 1e-4);
     expect_value(t, 1, METRIC_DIFFERENTIAL, 4 * 0.29, 3e-4);
+    struct reading layer = feed_read(t, 1, METRIC_DIFFERENTIAL);
+    ck_assert(!layer.has_interval && strncmp(layer.no_interval, "indeterminate", 13) == 0);
     expect_value(t, THERMO_GLOBAL, METRIC_QUADRANT, QUADRANT_CONDENSING, 0);
     thermo_destroy(t);
 }
