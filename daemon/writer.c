@@ -209,6 +209,7 @@ static int take_parcel(struct writer *w) {
             return -1;
         }
         ask_packer(w);
+        store_checkpoint(w->store);
         return 1;
     case PACKER_FAILED:
         log_warning("packing failed, it is tried again: %s", packer_error(w->packer));
@@ -232,6 +233,7 @@ static int take_parcel(struct writer *w) {
 static int tidy(struct writer *w) {
     bool idle = is_idle(w) && packer_look(w->packer) == PACKER_NOTHING;
     int rc = store_tidy(w->store, idle);
+    store_checkpoint(w->store);
     if (rc < 0) {
         log_warning("the store's upkeep failed, it is tried again: %s", store_error(w->store));
     }
@@ -397,6 +399,7 @@ static void *run_writer(void *argument) {
             struct op *rest = last->next;
             last->next = NULL;
             report(w, batch, rest);
+            store_checkpoint(w->store);
             upkeep_under_load(w);
             batch = rest;
         }

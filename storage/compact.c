@@ -22,8 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Journal bytes that make a full segment: the work of one transaction.
-#define FULL_BYTES ((int64_t)2 << 20)
+// Journal bytes that make a full segment: the work of one transaction, for which commits wait.
+#define FULL_BYTES ((int64_t)1 << 20)
 #define FULL_STEPS 4096
 // Full segments make whole buckets of the first tier.
 #define STEPS_ROUND TIER_FIRST

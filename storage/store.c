@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <zstd.h>
 
+// Pages of the log at which it is copied into the database.
+#define LOG_PAGES 256
 // What may wait to be packed: so much, or a share of the store's greatest size.
 #define BACKLOG_BYTES ((int64_t)128 << 20)
 #define BACKLOG_SHARE 4
@@ -78,6 +80,7 @@ struct store {
     char *directory, *wal_path;
     struct upkeep *upkeep;
     int64_t backlog_bytes;
+    int log_pages;      // after the last commit
     double retention_s; // 0: for ever
     struct aging aging;
     double (*wall)(void), (*counted)(void); // clocks, seconds
@@ -111,7 +114,7 @@ static int set_up(struct store *s, bool durable, struct buf *error) {
     // Pages of a size at which steps of some 2 KB leave little of them unused (a new store's only).
     static const char pragmas[] =
         "PRAGMA page_size=16384; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
-        "PRAGMA wal_autocheckpoint=256; PRAGMA journal_size_limit=67108864;"
+        "PRAGMA journal_size_limit=67108864;"
         "PRAGMA foreign_keys=ON; PRAGMA cache_size=-8000;"
         "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;"
         "PRAGMA secure_delete=OFF;"; // freed pages would be written again, as zeros
@@ -125,6 +128,15 @@ static int set_up(struct store *s, bool durable, struct buf *error) {
         return -1;
     }
     return schema_migrate(s->c.db, error);
+}
+
+// Instead of SQLite's own hook, which would make the commit itself wait for the checkpoint.
+static int note_log(void *context, sqlite3 *db, const char *name, int pages) {
+    (void)db;
+    (void)name;
+    struct store *s = context;
+    s->log_pages = pages;
+    return SQLITE_OK;
 }
 
 int store_open(struct store **out, const char *directory, bool durable, struct buf *error) {
@@ -149,6 +161,7 @@ int store_open(struct store **out, const char *directory, bool durable, struct b
     s->directory = must_copy(directory);
     buf_free(&path);
     s->upkeep = upkeep_create(&s->c);
+    sqlite3_wal_hook(s->c.db, note_log, s);
     *out = s;
     return 0;
 }
@@ -362,6 +375,13 @@ static int one_integer(struct store *s, size_t which, int64_t *value) {
 
 int store_next_ids(struct store *s, int64_t *run, int64_t *attempt) {
     return one_integer(s, SQL_NEXT_RUN, run) || one_integer(s, SQL_NEXT_ATTEMPT, attempt) ? -1 : 0;
+}
+
+void store_checkpoint(struct store *s) {
+    if (s->log_pages >= LOG_PAGES) {
+        sqlite3_wal_checkpoint_v2(s->c.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        s->log_pages = 0; // what could not be copied, a later one will
+    }
 }
 
 // Empties the log's file where no reader is in the way.

@@ -36,6 +36,9 @@ bool store_was_unclean(const struct store *s);
 int store_begin(struct store *s) WARN_UNUSED;
 int store_commit(struct store *s) WARN_UNUSED;
 void store_rollback(struct store *s);
+// Copies the log into the database where it has grown enough; to be called often, outside of
+// transactions, when nobody waits for what was committed. Failures show in a later commit.
+void store_checkpoint(struct store *s);
 
 // Each of these belongs into a transaction. Ids are the caller's, from store_next_ids().
 int store_put_run(struct store *s, const struct run_record *run) WARN_UNUSED; // insert or replace

@@ -91,6 +91,7 @@ static void append(int run, int64_t n, enum run_status status) {
     put_tail(run, model->n[run], status);
     OK(store_commit(store));
     end_action();
+    store_checkpoint(store); // as the writer does
     step_free(&s);
 }
 

@@ -154,7 +154,9 @@ static inline int pack_once(void) {
 // A piece of the upkeep that is due: 1, 0, -1.
 static inline int maintain_once(bool idle) {
     int rc = pack_once();
-    return rc ? rc : store_tidy(store, idle);
+    rc = rc ? rc : store_tidy(store, idle);
+    store_checkpoint(store);
+    return rc;
 }
 
 // All of it.
