@@ -14,7 +14,10 @@
 #include <stddef.h>
 #include <string.h>
 
-#define BATCH_BYTES ((size_t)1 << 18) // a batch ends with the step that passes this
+// A batch ends with the step that passes its share of the memory that all exports may take.
+#define BATCHES_BYTES ((size_t)1 << 24)
+#define BATCH_BYTES_LEAST ((size_t)1 << 15)
+#define BATCH_BYTES_MOST ((size_t)1 << 18)
 #define BATCH_BYTES_MAX ((size_t)1 << 30)
 
 struct export {
@@ -25,6 +28,7 @@ struct export {
     char *run;
     int64_t id;
     struct buf batch;
+    size_t enough;     // bytes of a batch
     struct gzip *gzip; // NULL: not compressed
     struct buf compressed;
     struct buf *out; // what is being sent: one of these
@@ -84,7 +88,7 @@ static void print_attempt(struct export *x, const struct attempt_record *a) {
 
 // False when the batch is full: the item belongs into the next.
 static bool print_item(struct export *x, const struct walk *w, enum walk_item item) {
-    bool is_full = x->batch.len >= BATCH_BYTES;
+    bool is_full = x->batch.len >= x->enough;
     if (item == WALK_EVENT) {
         // What the daemon found itself it finds again.
         if (!walk_event(w)->derived) {
@@ -153,6 +157,10 @@ static bool walk_batch(struct export *x) {
 
 // Fills the next batch. False for an error of the store, or a run that was forgotten meanwhile.
 static bool fill(struct export *x) {
+    size_t share = BATCHES_BYTES / x->api->exports;
+    x->enough = share < BATCH_BYTES_LEAST  ? BATCH_BYTES_LEAST
+                : share > BATCH_BYTES_MOST ? BATCH_BYTES_MOST
+                                           : share;
     buf_clear(&x->batch);
     if (reader_begin(x->reader)) {
         return false;
@@ -215,6 +223,7 @@ static ssize_t read_export(void *context, uint64_t position, char *to, size_t ma
 
 static void free_export(void *context) {
     struct export *x = context;
+    x->api->exports--;
     buf_free(&x->batch);
     buf_free(&x->compressed);
     gzip_destroy(x->gzip);
@@ -226,6 +235,7 @@ static void free_export(void *context) {
 static struct export *create(struct request *q, const struct run_record *run) {
     struct export *x = NEW(struct export);
     x->api = q->api;
+    x->api->exports++;
     x->connection = q->connection;
     x->run = must_copy(run->name);
     x->id = run->id;

@@ -17,6 +17,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,9 @@
 
 #define CONNECTION_MEMORY (32 * 1024) // headers and address of a request
 #define CONNECTION_TIMEOUT_S 30
+// Bytes that the kernel takes ahead of what it can send. Without it a client that reads slowly has
+// megabytes made for it that lie there, and streams of it grow old.
+#define UNSENT_BYTES (64 * 1024)
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 __attribute__((format(printf, 2, 0))) static void take_log(void *context, const char *format,
@@ -65,6 +69,18 @@ static void end_request(void *context, struct MHD_Connection *connection, void *
     }
     request_destroy(*request);
     *request = NULL;
+}
+
+static void begin_connection(void *context, struct MHD_Connection *connection, void **own,
+                             enum MHD_ConnectionNotificationCode what) {
+    (void)context;
+    (void)own;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        int bytes = UNSENT_BYTES;
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        setsockopt(info->connect_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+    }
 }
 
 static enum MHD_Result begin_body(struct request *q) {
@@ -188,7 +204,8 @@ static struct MHD_Daemon *start_daemon(struct api *a, int fd) {
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT,
         1, MHD_OPTION_URI_LOG_CALLBACK, begin_request, a, MHD_OPTION_UNESCAPE_CALLBACK,
-        keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, end_request, a, MHD_OPTION_ARRAY,
+        keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, end_request, a,
+        MHD_OPTION_NOTIFY_CONNECTION, begin_connection, NULL, MHD_OPTION_ARRAY,
         tls ? tls_options : none, MHD_OPTION_END);
 }
 

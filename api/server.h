@@ -27,7 +27,7 @@ struct api {
     struct reading_cache *readings;
     struct shelf *shelf;
     struct metrics_watch *metrics;
-    _Atomic unsigned streams; // open
+    _Atomic unsigned streams, exports; // open
     unsigned max_streams;
     // Heartbeat: a thread that waits for requests is well; one that answers one shows its progress.
     _Atomic uint64_t beats;
