@@ -75,11 +75,12 @@ uint64_t board_fired(struct board *b, const char *rule);
 
 // Streams. A subscriber is one stream's letter box: what happened to its run since it last looked.
 // Of temperatures only the newest is kept; of events each run keeps the newest BOARD_RING, and who
-// has missed some is told. All streams together are served with new temperatures at most once in
-// BOARD_PACE_NS times their number, so that a thousand of them leave the HTTP thread time for
-// others.
-#define BOARD_RING 64
+// has missed some is told. New temperatures go to the streams in turns: all streams together are
+// sent so many bytes a second, and one more each BOARD_PACE_NS at most, so that a thousand of them
+// leave jobs and other readers their time.
+#define BOARD_RING 256
 #define BOARD_PACE_NS UINT64_C(200000)
+#define BOARD_BYTES_A_SECOND ((uint64_t)64 << 20)
 
 struct subscriber;
 
@@ -92,7 +93,7 @@ struct subscriber_calls {
 
 struct board_letter {
     enum {
-        LETTER_NONE,     // asleep now: sleep() was called
+        LETTER_NONE,     // asleep now: sleep() was called, if it may
         LETTER_GAP,      // `dropped` events could not be kept
         LETTER_EVENT,    // event, data: the taker's, free()
         LETTER_SNAPSHOT, // a new reference
@@ -110,11 +111,16 @@ struct board_letter {
 struct subscriber *board_subscribe(struct board *b, const char *run,
                                    const struct subscriber_calls *calls, uint64_t after);
 void board_unsubscribe(struct board *b, struct subscriber *s);
-void board_take(struct board *b, struct subscriber *s, struct board_letter *out);
+// `may_sleep`: when there is nothing.
+void board_take(struct board *b, struct subscriber *s, bool may_sleep, struct board_letter *out);
+// A reading of so many bytes is being sent to a stream.
+void board_sends(struct board *b, size_t bytes);
 // Wakes the subscribers that sleep as there is something for them, and each now and then with a
 // LETTER_BEAT: until board_close(), on a thread of its own.
 void board_herald(struct board *b);
-// One round of it, for tests.
+// How often they get one; 15 s at first.
+void board_set_beat(struct board *b, uint64_t ns);
+// One round of it without a rest, for tests.
 void board_announce(struct board *b);
 // Has the herald wake every sleeping subscriber with a LETTER_BEAT.
 void board_beat(struct board *b);

@@ -20,12 +20,14 @@ struct live_entry {
     uint64_t first, end; // letter number n is ring[n % BOARD_RING]
     uint64_t lost;       // id below which letters are not known any more
     // Streams: those that sleep stand apart, so that waking them costs nothing but themselves.
-    struct subscriber *sleeping, *waking, *awake; // waking: the herald is about to
+    struct subscriber *sleeping, *awake;
+    struct subscriber *waiting; // asleep until it is their turn for the reading that was announced
+    struct subscriber *called;  // likewise for mail or a beat
     size_t n_subscribers;
-    uint64_t announced;    // version of the newest snapshot that the sleeping were woken for
-    uint64_t announced_ns; // when
-    bool has_mail;         // a letter came, or the end, since they were woken
-    bool stirred;          // something new for them; then in the list of those
+    uint64_t announced; // version of the snapshot that this round of turns began with
+    bool has_mail;      // a letter came, or the end, since they were called
+    bool was_mail;      // what the last turns were for
+    bool stirred;       // something new for them; then in the list of those
     struct live_entry *next_stirred;
 };
 
@@ -39,9 +41,10 @@ struct streams {
     pthread_cond_t stir;
     struct live_entry *stirred;
     uint64_t last_id;
-    size_t n; // open
-    uint64_t beaten_ns;
-    bool rung; // something stirred, or a beat is wanted, since the herald looked
+    size_t n;                    // open
+    uint64_t beaten_ns, beat_ns; // the last beat, and the time between two
+    uint64_t rests_until_ns;     // nobody's turn comes before that
+    bool rung;                   // something stirred, or a beat is wanted, since the herald looked
     bool beat_wanted;
     bool closed;
 };

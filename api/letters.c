@@ -1,7 +1,7 @@
 // The streams' letter boxes. A run's newest letters are kept once, in a ring; a subscriber is a
 // place in it. Publishing costs the loop nothing but a mark: a thread of its own, the herald, wakes
 // the subscribers that sleep, a few at a time so that nobody waits long for the board, and no more
-// often than the streams can be served together.
+// often than the bytes allow that all streams together may be sent.
 #include "api/board_live.h"
 #include "base/clock.h"
 
@@ -9,18 +9,18 @@
 #include <string.h>
 #include <time.h>
 
-#define WAKE_AT_ONCE 16
-#define BEAT_NS UINT64_C(15000000000) // between signs of life of a stream
+#define WAKE_AT_ONCE 8
 #define NEVER UINT64_MAX
 
 struct subscriber {
-    struct subscriber *next, **previous; // among the sleeping or those awake
+    struct subscriber *next, **previous; // in one of the entry's lists
     struct live_entry *entry;
     struct subscriber_calls calls;
     uint64_t next_letter;
     uint64_t seen_version; // of the snapshot taken last
     uint64_t last_id;      // of the letter taken last, or the newest when it came
     bool asleep, beat, lost;
+    bool turn; // for a new reading
 };
 
 void streams_init(struct streams *s) {
@@ -31,6 +31,7 @@ void streams_init(struct streams *s) {
     pthread_condattr_destroy(&monotonic);
     s->last_id = (uint64_t)(clock_wall_s() * 1e6); // above every id of the daemon's lives before
     s->beaten_ns = clock_monotonic_ns();
+    s->beat_ns = UINT64_C(15000000000);
 }
 
 void streams_destroy(struct streams *s) {
@@ -166,21 +167,41 @@ static void take_gap(struct subscriber *s, struct board_letter *out) {
     s->lost = false;
 }
 
-// The first reading at once; later ones once they are announced, or when nothing will follow.
+// The first reading at once; later ones when it is its turn, or when nothing will follow.
 static bool has_reading(const struct subscriber *s) {
     const struct live_entry *e = s->entry;
-    uint64_t newest = e->is_live ? e->announced : e->snapshot->version;
-    return s->seen_version == 0 || s->seen_version < newest;
+    bool may = s->turn || !e->is_live;
+    return s->seen_version == 0 || (may && s->seen_version < e->snapshot->version);
 }
 
-static void fall_asleep(struct subscriber *s) {
+// Who was busy when a reading was announced still has a turn in that round.
+static void fall_asleep(struct streams *streams, struct subscriber *s) {
+    struct live_entry *e = s->entry;
+    bool waits = s->seen_version < e->announced;
     unlink_subscriber(s);
-    link_subscriber(&s->entry->sleeping, s);
+    link_subscriber(waits ? &e->waiting : &e->sleeping, s);
+    if (waits && !e->stirred) {
+        streams_stir(streams, e);
+    }
     s->asleep = true;
     s->calls.sleep(s->calls.context);
 }
 
-void board_take(struct board *b, struct subscriber *s, struct board_letter *out) {
+// What the streams' next turns wait for.
+static void spend(struct streams *s, uint64_t ns) {
+    uint64_t now = clock_monotonic_ns();
+    s->rests_until_ns = (s->rests_until_ns > now ? s->rests_until_ns : now) + ns;
+}
+
+void board_sends(struct board *b, size_t bytes) {
+    pthread_mutex_t *lock;
+    struct streams *s = board_streams(b, &lock);
+    pthread_mutex_lock(lock);
+    spend(s, bytes * UINT64_C(1000000000) / BOARD_BYTES_A_SECOND);
+    pthread_mutex_unlock(lock);
+}
+
+void board_take(struct board *b, struct subscriber *s, bool may_sleep, struct board_letter *out) {
     pthread_mutex_t *lock;
     struct streams *streams = board_streams(b, &lock);
     *out = (struct board_letter){.kind = LETTER_NONE};
@@ -196,117 +217,132 @@ void board_take(struct board *b, struct subscriber *s, struct board_letter *out)
         out->kind = LETTER_SNAPSHOT;
         out->snapshot = snapshot_ref(e->snapshot);
         s->seen_version = e->snapshot->version;
+        s->turn = false;
     } else if (!e->is_live) {
         out->kind = LETTER_END;
     } else if (s->beat) {
         out->kind = LETTER_BEAT;
-    } else {
-        fall_asleep(s);
+    } else if (may_sleep) {
+        s->turn = false;
+        fall_asleep(streams, s);
     }
     out->id = s->last_id;
     s->beat = false;
     pthread_mutex_unlock(lock);
 }
 
-// How long the streams of all runs take to be served once, at most so much of a thread.
-static uint64_t pace_ns(const struct streams *s) {
-    return s->n * BOARD_PACE_NS;
+// Moves all of one list to the front of another.
+static void move_list(struct subscriber **from, struct subscriber **to) {
+    struct subscriber **end = from;
+    while (*end) {
+        end = &(*end)->next;
+    }
+    if (end == from) {
+        return;
+    }
+    *end = *to;
+    if (*to) {
+        (*to)->previous = end;
+    }
+    *to = *from;
+    (*to)->previous = to;
+    *from = NULL;
 }
 
-// Whether the sleeping have something that may not wait for the pace; *due: when else they are to
-// be woken.
-static bool is_due(const struct streams *s, struct live_entry *e, uint64_t now, uint64_t *due) {
-    bool at_once = e->has_mail;
-    uint64_t next = e->announced_ns + pace_ns(s);
-    e->has_mail = false;
-    if (e->announced == e->snapshot->version) {
-        return at_once;
+static void call_all(struct live_entry *e) {
+    move_list(&e->sleeping, &e->called);
+    move_list(&e->waiting, &e->called);
+}
+
+static unsigned wake_some(struct subscriber **list, bool turn) {
+    unsigned n = 0;
+    for (; n < WAKE_AT_ONCE && *list; n++) {
+        (*list)->turn = turn;
+        wake(*list);
     }
-    if (now >= next) {
+    return n;
+}
+
+// Wakes a few, either for mail or for a new reading, and by turns when both are wanted: then the
+// HTTP thread has the time to serve them and whoever else came, so that nobody waits behind all of
+// them. Returns how many.
+static unsigned wake_group(struct live_entry *e) {
+    if (e->has_mail && !e->called) {
+        e->has_mail = false;
+        call_all(e);
+    }
+    if (!e->waiting && e->announced < e->snapshot->version) {
         e->announced = e->snapshot->version;
-        e->announced_ns = now;
-        return true;
+        move_list(&e->sleeping, &e->waiting);
     }
-    *due = next < *due ? next : *due;
-    return at_once;
-}
-
-static void rest(uint64_t ns) {
-    struct timespec t = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
-    nanosleep(&t, NULL);
-}
-
-// Wakes those that sleep now, a few at a time: in between the lock is given up, and the HTTP thread
-// has the time to serve them and whoever else came, so that nobody waits behind all of them.
-static void wake_all(struct live_entry *e, bool beat, pthread_mutex_t *lock) {
-    e->n_subscribers++; // keeps the entry
-    e->waking = e->sleeping;
-    e->sleeping = NULL;
-    if (e->waking) {
-        e->waking->previous = &e->waking;
-    }
-    while (e->waking) {
-        for (int i = 0; i < WAKE_AT_ONCE && e->waking; i++) {
-            e->waking->beat = beat;
-            wake(e->waking);
-        }
-        bool more = e->waking != NULL;
-        pthread_mutex_unlock(lock);
-        if (more) {
-            rest(WAKE_AT_ONCE * BOARD_PACE_NS);
-        }
-        pthread_mutex_lock(lock);
-    }
-    e->n_subscribers--;
+    e->was_mail = e->called && (!e->waiting || !e->was_mail);
+    return e->was_mail ? wake_some(&e->called, false) : wake_some(&e->waiting, true);
 }
 
 // One round over what has stirred. Returns when the next is due, NEVER for when something stirs.
-static uint64_t announce(struct streams *s, pthread_mutex_t *lock) {
-    uint64_t due = NEVER, now = clock_monotonic_ns();
+static uint64_t announce(struct streams *s) {
+    unsigned n_woken = 0;
     struct live_entry *list = s->stirred;
+    if (clock_monotonic_ns() < s->rests_until_ns) {
+        return list ? s->rests_until_ns : NEVER;
+    }
     s->stirred = NULL;
     while (list) {
         struct live_entry *e = list;
         list = e->next_stirred;
-        if (is_due(s, e, now, &due)) {
-            wake_all(e, false, lock);
-        }
-        // Its pace does not allow it yet, or more came while the lock was given up.
-        bool more = e->has_mail || e->announced < e->snapshot->version;
+        n_woken += wake_group(e);
+        bool more = e->has_mail || e->called || e->waiting || e->announced < e->snapshot->version;
         e->stirred = e->n_subscribers && more;
         if (e->stirred) {
-            due = e->announced_ns + pace_ns(s) < due ? e->announced_ns + pace_ns(s) : due;
             e->next_stirred = s->stirred;
             s->stirred = e;
         }
         entry_release(e);
     }
-    return due;
+    spend(s, n_woken * BOARD_PACE_NS);
+    return s->stirred ? s->rests_until_ns : NEVER;
 }
 
-static void beat(struct board *b, struct streams *s, pthread_mutex_t *lock) {
+// A sign of life to all who sleep.
+static void beat(struct board *b, struct streams *s) {
     s->beaten_ns = clock_monotonic_ns();
     s->beat_wanted = false;
     struct live_entry *e;
     for (size_t i = 0; (e = board_entry_at(b, i)); i++) {
-        wake_all(e, true, lock);
+        call_all(e);
+        for (struct subscriber *one = e->called; one; one = one->next) {
+            one->beat = true;
+        }
+        streams_stir(s, e);
     }
 }
 
-static uint64_t attend(struct board *b, struct streams *s, pthread_mutex_t *lock) {
+static uint64_t attend(struct board *b, struct streams *s) {
+    uint64_t next_beat = s->beaten_ns + s->beat_ns;
     s->rung = false;
-    uint64_t due = announce(s, lock), next_beat = s->beaten_ns + BEAT_NS;
     if (s->beat_wanted || clock_monotonic_ns() >= next_beat) {
-        beat(b, s, lock);
+        beat(b, s);
     }
+    uint64_t due = announce(s);
     return due < next_beat ? due : next_beat;
+}
+
+void board_set_beat(struct board *b, uint64_t ns) {
+    pthread_mutex_t *lock;
+    struct streams *s = board_streams(b, &lock);
+    pthread_mutex_lock(lock);
+    s->beat_ns = ns;
+    s->rung = true;
+    pthread_cond_signal(&s->stir);
+    pthread_mutex_unlock(lock);
 }
 
 void board_announce(struct board *b) {
     pthread_mutex_t *lock;
     struct streams *s = board_streams(b, &lock);
     pthread_mutex_lock(lock);
-    attend(b, s, lock);
+    s->rests_until_ns = 0;
+    attend(b, s);
     pthread_mutex_unlock(lock);
 }
 
@@ -315,7 +351,7 @@ void board_herald(struct board *b) {
     struct streams *s = board_streams(b, &lock);
     pthread_mutex_lock(lock);
     while (!s->closed) {
-        uint64_t due = attend(b, s, lock);
+        uint64_t due = attend(b, s);
         struct timespec until = {.tv_sec = (time_t)(due / 1000000000),
                                  .tv_nsec = (long)(due % 1000000000)};
         while (!s->rung && !s->closed && clock_monotonic_ns() < due) {
@@ -335,11 +371,11 @@ void board_beat(struct board *b) {
 }
 
 static void wake_now(struct live_entry *e) {
-    while (e->waking) {
-        wake(e->waking);
-    }
-    while (e->sleeping) {
-        wake(e->sleeping);
+    struct subscriber **lists[] = {&e->called, &e->waiting, &e->sleeping};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        while (*lists[i]) {
+            wake(*lists[i]);
+        }
     }
 }
 

@@ -16,7 +16,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define STREAM_BYTES_MAX ((size_t)1 << 20) // of what stands around a reading
+#define STREAM_BYTES_MAX ((size_t)1 << 20)    // of what stands around a reading
+#define STREAM_BYTES_KEPT ((size_t)1 << 11)   // while nothing is sent
+#define STREAM_BYTES_ENOUGH ((size_t)1 << 14) // of events that are sent together
 
 struct stream {
     struct api *api;
@@ -83,14 +85,15 @@ static void print_status(struct buf *out, const struct run_record *run) {
     buf_free(&json);
 }
 
-// Prepares the next letter. False at the stream's end; nothing prepared: it sleeps.
-static bool take_letter(struct stream *s) {
+// Appends the next letter to what is prepared. False when there is none now or the stream is at its
+// end: if nothing is prepared then it sleeps, or *ended is set.
+static bool take_letter(struct stream *s, bool *ended) {
     struct board_letter letter;
-    board_take(s->api->board, s->subscriber, &letter);
+    board_take(s->api->board, s->subscriber, s->head.len == 0, &letter);
     s->letter = letter.id;
     switch (letter.kind) {
     case LETTER_NONE:
-        return true;
+        return false;
     case LETTER_GAP: {
         char data[64] = "{\"dropped\":null}";
         if (letter.dropped) {
@@ -112,13 +115,31 @@ static bool take_letter(struct stream *s) {
         buf_puts(&s->head, ": still here\n\n");
         return true;
     case LETTER_END:
+        *ended = s->head.len == 0; // asked again once this is sent
         break;
     }
     return false;
 }
 
+// All that is there, up to a reading or so many bytes. False at the stream's end; nothing prepared:
+// it sleeps.
+static bool prepare(struct stream *s) {
+    bool ended = false;
+    while (!s->body && s->head.len < STREAM_BYTES_ENOUGH && take_letter(s, &ended)) {
+    }
+    size_t bytes = s->head.len + (s->body ? s->body->plain.len : 0) + s->tail.len;
+    if (bytes) {
+        board_sends(s->api->board, bytes);
+    }
+    return !ended && !s->head.failed;
+}
+
 static void clear(struct stream *s) {
     s->sent = 0;
+    if (s->head.cap > STREAM_BYTES_KEPT) {
+        buf_free(&s->head);
+        buf_init(&s->head, STREAM_BYTES_MAX);
+    }
     buf_clear(&s->head);
     buf_clear(&s->tail);
     body_unref(s->body);
@@ -153,7 +174,7 @@ static ssize_t read_stream(void *context, uint64_t position, char *to, size_t ma
     size_t n = copy_parts(s, to, max);
     if (n == 0) {
         clear(s);
-        if (!s->subscriber || !take_letter(s) || s->head.failed) {
+        if (!s->subscriber || !prepare(s)) {
             return MHD_CONTENT_READER_END_OF_STREAM;
         }
         n = copy_parts(s, to, max);

@@ -2,6 +2,9 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+
+#define LONG_NICE 10
 
 struct queue {
     struct work *first, **tail;
@@ -64,6 +67,10 @@ static void *run_worker(void *argument) {
     struct worker *me = argument;
     struct work *work;
     self = me;
+    if (!me->short_only) {
+        // Long work leaves the cores to jobs and short answers. Linux: of this thread alone.
+        setpriority(PRIO_PROCESS, 0, LONG_NICE);
+    }
     while ((work = next_work(me))) {
         atomic_store(&me->busy, true);
         work->run(work, me->reader);

@@ -164,14 +164,16 @@ def read_speed(rounds, scale):
         result = {"load": load, "series": reads.series(daemon, load), "bytes": daemon.disk_bytes() / load.samples}
     say("reads: /temperature, idle and under ingest at half its limit")
     load = Load(steps=200 // scale)
-    limit = ingest_once(load, 4, "--format=frames")["rate"]
+    result["limit"] = median_of(rounds, lambda: ingest_once(load, 4, "--format=frames"))["rate"]
     result["temperature"] = []
-    for title, rate in (("idle", 0), ("ingest at half its limit", limit / 2)):
+    for title, rate, query in (("idle", 0, ""), ("ingest at half its limit", result["limit"] / 2, ""),
+                               ("the same, `detail=full`", result["limit"] / 2, "?detail=full")):
         with Pyrometer() as daemon:
             loadgen(daemon.ingest, *load.flags(), "--connections=4")
-            with background_ingest(daemon, rate, 8 // (2 if scale > 1 else 1)):
-                answer = reads.wrk(daemon, "/api/v1/runs/run0/temperature", seconds=4 if scale == 1 else 1)
-            result["temperature"].append({"title": title, "ingest": rate, **answer})
+            with background_ingest(daemon, rate, 8 // (2 if scale > 1 else 1)) as beside:
+                answer = reads.wrk(daemon, f"/api/v1/runs/run0/temperature{query}", seconds=4 if scale == 1 else 1)
+            taken = beside["samples"] / beside["seconds"] if beside else 0
+            result["temperature"].append({"title": title, "ingest": taken, **answer})
     return result
 
 
@@ -189,18 +191,20 @@ def many_readers(rounds, scale):
 
 @contextlib.contextmanager
 def background_ingest(daemon, rate, seconds):
-    """Other runs of the same kind at that many samples a second, beginning before the block and ending behind it."""
+    """Other runs of the same kind at that many samples a second, beginning before the block and ending behind it; what it came to
+    is known then."""
+    result = {}
     if not rate:
-        yield
+        yield result
         return
     load = Load(steps=int(rate * seconds / Load(steps=1).samples))
-    thread = threading.Thread(target=loadgen, args=[daemon.ingest, *load.flags(), "--prefix=other", "--connections=4",
-                                                    f"--samples-per-second={rate:.0f}"])
+    thread = threading.Thread(target=lambda: result.update(loadgen(
+        daemon.ingest, *load.flags(), "--prefix=other", "--connections=4", f"--samples-per-second={rate:.0f}")))
     thread.start()
     before = daemon.get_json("/api/v1/runs?limit=1000")["runs"]
     while len(daemon.get_json("/api/v1/runs?limit=1000")["runs"]) == len(before):  # its messages are being made
         time.sleep(0.05)
-    yield
+    yield result
     if not thread.is_alive():
         say("the background load ended too early: the figure is too good")
     thread.join()

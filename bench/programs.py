@@ -88,12 +88,13 @@ class Program:
             raise RuntimeError(f"{self.name}: GET {path}: {status} {body[:300]!r}")
         return json.loads(body)
 
-    def cpu_s(self):
-        """User and system time so far, of all threads that are still there: finer than /proc/PID/stat."""
+    def cpu_s(self, thread=None):
+        """User and system time so far, of all threads that are still there or those of that name: finer than /proc/PID/stat."""
         total = 0
         for task in Path(f"/proc/{self.process.pid}/task").iterdir():
             try:
-                total += int((task / "schedstat").read_text().split()[0])
+                if thread in (None, (task / "comm").read_text().strip()):
+                    total += int((task / "schedstat").read_text().split()[0])
             except OSError:
                 pass
         return total * 1e-9

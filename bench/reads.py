@@ -64,13 +64,20 @@ def series(daemon, load, points=1000):
     return rows
 
 
+HTTP_THREAD = "MHD-single"
+
+
 def wrk(daemon, path, seconds, connections=8):
+    size = ask(daemon, path)[1]
     if not shutil.which("wrk"):
-        return {"requests": None, "p50": "-", "p99": "-"}
+        return {"requests": None, "p50": "-", "p99": "-", "bytes": size, "cpu_us": None}
+    cpu = daemon.cpu_s(HTTP_THREAD)
     done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
                            f"http://127.0.0.1:{daemon.port}{path}"], capture_output=True, text=True, check=True)
-    found = {key: re.search(pattern, done.stdout) for key, pattern in
-             (("requests", r"Requests/sec:\s+([\d.]+)"), ("p50", r"50%\s+(\S+)"), ("p99", r"99%\s+(\S+)"))}
+    cpu = daemon.cpu_s(HTTP_THREAD) - cpu
     if "Non-2xx" in done.stdout:
         raise RuntimeError(done.stdout)
-    return {"requests": float(found["requests"][1]), "p50": found["p50"][1], "p99": found["p99"][1]}
+    n = int(re.search(r"(\d+) requests in", done.stdout)[1])
+    requests = float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)[1])
+    p50, p99 = (re.search(rf"^ +{percent}% +(\S+)$", done.stdout, re.MULTILINE)[1] for percent in (50, 99))
+    return {"requests": requests, "p50": p50, "p99": p99, "bytes": size, "cpu_us": cpu / n * 1e6}

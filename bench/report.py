@@ -92,9 +92,10 @@ def reads(result):
                                                          f"{r['bytes']:,}"] for r in result["series"]])
     text += (f"\nThat store takes {result['bytes']:.2f} bytes a sample ({load.layers} layers).\n\n`/temperature` of a run of "
              "50 layers, 8 connections kept alive (`wrk -t1 -c8`), which runs on the same cores:\n\n")
-    return text + table(["beside", "requests/s", "p50", "p99"],
-                        [[r["title"] + (f" ({mega(r['ingest'])} M samples/s)" if r["ingest"] else ""),
-                          "wrk is not installed" if r["requests"] is None else f"{r['requests']:,.0f}", r["p50"], r["p99"]]
+    return text + table(["beside", "bytes", "requests/s", "p50", "p99", "the HTTP thread's CPU a request"],
+                        [[r["title"] + (f" ({mega(r['ingest'])} of {mega(result['limit'])} M samples/s)" if r["ingest"] else ""),
+                          f"{r['bytes']:,}", *(["wrk is not installed", "-", "-", "-"] if r["requests"] is None else
+                                               [f"{r['requests']:,.0f}", r["p50"], r["p99"], f"{r['cpu_us']:.1f} us"])]
                          for r in result["temperature"]])
 
 
@@ -199,7 +200,7 @@ def targets(results):
         cold, warm = (max(r[k] for r in read["series"]) for k in ("cold_ms", "warm_ms"))
         rows.append(judged("`/series` to 1,000 points, the slowest metric, cold and warm", "10 ms, 2 ms", cold <= 10 and warm <= 2,
                            f"{cold:.1f} ms, {warm:.2f} ms", "series"))
-        busy = read["temperature"][-1]["requests"]
+        busy = read["temperature"][1]["requests"]
         rows.append(judged("`/temperature` with ingest at half its limit", "20,000 requests/s", (busy or 0) >= 20000,
                            "wrk is not installed" if busy is None else f"{busy:,.0f}/s", "temperature"))
     return "## Targets\n\n" + table(["what", "target", "measured", "met"], rows) if rows else ""

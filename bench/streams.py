@@ -96,6 +96,8 @@ def measure(daemon, load, run, streams, slow):
     clients = subprocess.Popen([sys.executable, __file__, str(daemon.port), run, str(streams), str(slow)],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     clients.stdout.readline()
+    if not job.is_alive():
+        raise RuntimeError("the job was over before all clients were connected: this machine has too much else to do")
     reader = threading.Thread(target=probe, args=[daemon.port, f"/api/v1/runs/{run}/temperature", stopped, answers])
     cpu = daemon.cpu_s()
     began = time.monotonic()

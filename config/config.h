@@ -75,8 +75,9 @@ struct config {
         char *listen; // HOST:PORT, never a Unix socket
         char *token_file;
         uint64_t max_connections;
-        uint64_t max_points; // a request for series
-        char **cors_origins; // of pages that may use the API; "*": all
+        uint64_t max_points;   // a request for series
+        uint64_t heartbeat_ms; // of event streams
+        char **cors_origins;   // of pages that may use the API; "*": all
         size_t n_cors_origins;
         struct config_tls tls;
     } http;

@@ -34,9 +34,11 @@
 #define LIMIT_CONNECTIONS 4096       // ingest connections
 #define LIMIT_HTTP_CONNECTIONS 16384 // HTTP connections
 #define LIMIT_STREAMS 8192           // subscribers of server-sent events
-#define LIMIT_HTTP_WORKERS 4         // threads that read the store for HTTP
-#define LIMIT_ORIGINS 16             // sites whose pages may use the API
-#define LIMIT_LISTENERS 16           // ingest addresses
+#define LIMIT_HEARTBEAT_MS_MIN 10    // the range of http.heartbeat
+#define LIMIT_HEARTBEAT_MS_MAX 600000
+#define LIMIT_HTTP_WORKERS 4 // threads that read the store for HTTP
+#define LIMIT_ORIGINS 16     // sites whose pages may use the API
+#define LIMIT_LISTENERS 16   // ingest addresses
 
 // What one HTTP request may ask for
 #define LIMIT_SERIES_POINTS 100000                 // points a request for series

@@ -246,6 +246,15 @@ const struct setting config_table[] = {
      .min = 100,
      .max = LIMIT_SERIES_POINTS,
      .help = "The most points one request for series gets."},
+    {.key = "http.heartbeat",
+     .type = &type_duration_ms,
+     FIELD(http.heartbeat_ms),
+     .initial = "15s",
+     .min = LIMIT_HEARTBEAT_MS_MIN,
+     .max = LIMIT_HEARTBEAT_MS_MAX,
+     .help =
+         "How often an event stream on which nothing happens gets a comment. It keeps proxies from "
+         "closing it, and finds clients that are gone."},
     {.key = "http.cors_origins",
      .type = &type_origin,
      LIST(http.cors_origins, http.n_cors_origins),

@@ -335,6 +335,7 @@ static int load_delivery(struct app *app, struct buf *error) {
 static int start(struct app *app, struct buf *error) {
     struct store *store;
     app->board = board_create();
+    board_set_beat(app->board, app->config.http.heartbeat_ms * UINT64_C(1000000));
     app->figures = board_figures(app->board);
     app->commands = commands_create(app);
     app->local = local_create(app);

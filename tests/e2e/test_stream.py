@@ -6,6 +6,7 @@ import re
 import selectors
 import socket
 import unittest
+from pathlib import Path
 
 from harness import SharedDaemonCase, TIMEOUT, eventually
 
@@ -159,6 +160,35 @@ class Stream(SharedDaemonCase):
                 if re.search(rb"id: 39(-\d+)?\n", tails[key.fileobj]):
                     waiting.discard(key.fileobj)
                     selector.unregister(key.fileobj)
+
+
+class Beats(SharedDaemonCase):
+    config = "http: { heartbeat: 20ms }\nalerts: { stall_after: 1h }\n"
+
+    def test_a_stream_without_news_says_that_it_is_there(self):
+        job, run = self.start_run()
+        job.step(0)
+        job.wait_ack(0)
+        self.shared.reading_at(run, 0)
+        stream = Events(self, run)
+        stream.until("temperature", lambda r: r["step"] == 0)
+        beats = 0
+        while beats < 5:
+            text = stream.answer.readline()
+            self.assertTrue(text, "the stream ended")
+            beats += text == b": still here\n"
+        job.step(1)
+        self.assertEqual(stream.until("temperature")[2]["step"], 1)
+
+    def test_a_beat_finds_who_is_gone(self):
+        _, run = self.start_run()
+        descriptors = Path(f"/proc/{self.shared.process.pid}/fd")
+        before = len(list(descriptors.iterdir()))
+        for _ in range(5):
+            stream = Events(self, run)
+            stream.until("temperature")
+            stream.connection.close()
+        eventually(lambda: len(list(descriptors.iterdir())) <= before, "the end of the connections of those that are gone")
 
 
 if __name__ == "__main__":

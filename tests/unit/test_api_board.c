@@ -148,7 +148,7 @@ static struct subscriber_calls calls_of(struct sleeper *s) {
 
 static int take_kind(struct board *b, struct subscriber *s) {
     struct board_letter letter;
-    board_take(b, s, &letter);
+    board_take(b, s, true, &letter);
     snapshot_unref(letter.snapshot);
     free(letter.event);
     free(letter.data);
@@ -167,7 +167,7 @@ START_TEST(test_letters) {
     board_publish(b, make("a", 3));
     board_publish(b, make("b", 9));
     board_announce(b);
-    board_take(b, s, &letter);
+    board_take(b, s, true, &letter);
     ck_assert_int_eq(letter.kind, LETTER_SNAPSHOT);
     ck_assert_int_eq(letter.snapshot->step, 3); // only the newest
     snapshot_unref(letter.snapshot);
@@ -180,7 +180,7 @@ START_TEST(test_letters) {
     board_stream(b, "a", "status", "{}");
     board_announce(b);
     ck_assert_int_eq(me.woken, 1);
-    board_take(b, s, &letter);
+    board_take(b, s, true, &letter);
     ck_assert_int_eq(letter.kind, LETTER_EVENT);
     ck_assert_str_eq(letter.event, "alert");
     ck_assert_str_eq(letter.data, "{\"x\":1}");
@@ -216,11 +216,11 @@ START_TEST(test_gap) {
         snprintf(data, sizeof data, "%d", i);
         board_stream(b, "a", "alert", data);
     }
-    board_take(b, s, &letter);
+    board_take(b, s, true, &letter);
     ck_assert_int_eq(letter.kind, LETTER_GAP);
     ck_assert_uint_eq(letter.dropped, 5);
     for (int i = 5; i < BOARD_RING + 5; i++) {
-        board_take(b, s, &letter);
+        board_take(b, s, true, &letter);
         ck_assert_int_eq(letter.kind, LETTER_EVENT);
         ck_assert_int_eq((int)strtol(letter.data, NULL, 10), i);
         free(letter.event);
@@ -248,14 +248,14 @@ START_TEST(test_take_up_again) {
     board_stream(b, "a", "alert", "2");
     ck_assert_int_eq(take_kind(b, s), LETTER_EVENT);
     ck_assert_int_eq(take_kind(b, s), LETTER_EVENT);
-    board_take(b, s, &letter);
+    board_take(b, s, true, &letter);
     ck_assert_int_eq(letter.kind, LETTER_SNAPSHOT);
     snapshot_unref(letter.snapshot);
     uint64_t known = letter.id;
     board_unsubscribe(b, s);
     board_stream(b, "a", "alert", "3");
     s = board_subscribe(b, "a", &calls, known);
-    board_take(b, s, &letter);
+    board_take(b, s, true, &letter);
     ck_assert_int_eq(letter.kind, LETTER_EVENT);
     ck_assert_str_eq(letter.data, "3");
     free(letter.event);
@@ -263,7 +263,7 @@ START_TEST(test_take_up_again) {
     ck_assert_int_eq(take_kind(b, s), LETTER_SNAPSHOT);
     board_unsubscribe(b, s);
     s = board_subscribe(b, "a", &calls, 1); // of a life long ago
-    board_take(b, s, &letter);
+    board_take(b, s, true, &letter);
     ck_assert_int_eq(letter.kind, LETTER_GAP);
     ck_assert_uint_eq(letter.dropped, 0);
     for (int i = 0; i < 3; i++) {
@@ -271,6 +271,70 @@ START_TEST(test_take_up_again) {
     }
     board_unsubscribe(b, s);
     board_destroy(b);
+}
+END_TEST
+
+// Many who listen have their turns in small groups, for events and for readings by turns.
+#define CROWD 20
+
+struct crowd {
+    struct board *board;
+    struct sleeper state[CROWD];
+    struct subscriber *subscriber[CROWD];
+    int events[CROWD], readings[CROWD];
+};
+
+// Those that are awake take what there is. Returns how many were.
+static int crowd_take(struct crowd *c) {
+    int awake = 0;
+    for (size_t i = 0; i < CROWD; i++) {
+        bool was_awake = c->state[i].slept == c->state[i].woken;
+        awake += was_awake;
+        while (was_awake && c->state[i].slept == c->state[i].woken) {
+            int kind = take_kind(c->board, c->subscriber[i]);
+            c->events[i] += kind == LETTER_EVENT;
+            c->readings[i] += kind == LETTER_SNAPSHOT;
+        }
+    }
+    return awake;
+}
+
+START_TEST(test_turns) {
+    struct crowd c = {.board = board_create()};
+    board_publish(c.board, make("a", 1));
+    for (size_t i = 0; i < CROWD; i++) {
+        struct subscriber_calls calls = calls_of(&c.state[i]);
+        c.subscriber[i] = board_subscribe(c.board, "a", &calls, 0);
+    }
+    ck_assert_int_eq(crowd_take(&c), CROWD); // the first reading is everybody's at once
+    board_announce(c.board);
+    ck_assert_int_eq(crowd_take(&c), 0);
+    board_publish(c.board, make("a", 2));
+    int rounds = 0;
+    for (int woken = 0; woken < CROWD; rounds++) {
+        board_announce(c.board);
+        int group = crowd_take(&c);
+        ck_assert_int_gt(group, 0);
+        ck_assert_int_lt(group, CROWD);
+        woken += group;
+    }
+    board_publish(c.board, make("a", 3));
+    board_stream(c.board, "a", "alert", "{}");
+    board_announce(c.board);
+    ck_assert_int_gt(crowd_take(&c), 0);
+    for (size_t i = 0; i < CROWD; i++) {
+        ck_assert_int_eq(c.readings[i], 2); // events come first, and bring no reading with them
+    }
+    for (int i = 0; i < 3 * rounds; i++) {
+        board_announce(c.board);
+        crowd_take(&c);
+    }
+    for (size_t i = 0; i < CROWD; i++) {
+        ck_assert_int_eq(c.readings[i], 3);
+        ck_assert_int_eq(c.events[i], 1);
+        board_unsubscribe(c.board, c.subscriber[i]);
+    }
+    board_destroy(c.board);
 }
 END_TEST
 
@@ -331,7 +395,7 @@ static void *subscribe(void *context) {
     struct subscriber *s = board_subscribe(t->board, "a", &calls, 0);
     while (t->last < STEPS) {
         struct board_letter letter;
-        board_take(t->board, s, &letter);
+        board_take(t->board, s, true, &letter);
         if (letter.kind == LETTER_SNAPSHOT) {
             t->in_order = t->in_order && letter.snapshot->step > t->last;
             t->last = letter.snapshot->step;
@@ -374,6 +438,34 @@ START_TEST(test_threads) {
 }
 END_TEST
 
+// The herald's beats come by themselves.
+static void hear_beats(struct board *b) {
+    struct bell bell = {.lock = PTHREAD_MUTEX_INITIALIZER, .rung = PTHREAD_COND_INITIALIZER};
+    struct subscriber_calls calls = {.sleep = bell_sleep, .wake = bell_wake, .context = &bell};
+    struct subscriber *s = board_subscribe(b, "a", &calls, 0);
+    for (int beats = 0; beats < 3;) {
+        int kind = take_kind(b, s);
+        beats += kind == LETTER_BEAT;
+        if (kind == LETTER_NONE) {
+            bell_wait(&bell);
+        }
+    }
+    board_unsubscribe(b, s);
+}
+
+START_TEST(test_beats) {
+    struct board *b = board_create();
+    pthread_t herald_thread;
+    ck_assert_int_eq(pthread_create(&herald_thread, NULL, herald, b), 0);
+    board_set_beat(b, 1000000);
+    board_publish(b, make("a", 1));
+    hear_beats(b); // hangs if none comes
+    board_close(b);
+    pthread_join(herald_thread, NULL);
+    board_destroy(b);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("board");
     TCase *cases = tcase_create("board");
@@ -386,6 +478,8 @@ int main(void) {
     tcase_add_test(cases, test_letters);
     tcase_add_test(cases, test_gap);
     tcase_add_test(cases, test_take_up_again);
+    tcase_add_test(cases, test_turns);
+    tcase_add_test(cases, test_beats);
     tcase_add_test(cases, test_threads);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -34,6 +34,7 @@ static void assert_defaults(const struct config *c) {
     ck_assert_str_eq(c->http.listen, "127.0.0.1:27316");
     ck_assert_uint_eq(c->http.max_connections, 4096);
     ck_assert_uint_eq(c->http.max_points, 100000);
+    ck_assert_uint_eq(c->http.heartbeat_ms, 15000);
     ck_assert_ptr_null(c->http.token_file);
     ck_assert_ptr_null(c->http.tls.cert);
     ck_assert_ptr_null(c->http.tls.key);
@@ -116,7 +117,7 @@ static const char everything[] =
     "  rank_wait: 2s\n"
     "  token_file: 'null'\n"
     "http: { listen: \"0.0.0.0:80\", token_file: /t, max_connections: 9, max_points: 500,\n"
-    "        tls: { cert: c.pem, key: k.pem } }\n"
+    "        heartbeat: 20500ms, tls: { cert: c.pem, key: k.pem } }\n"
     "storage: { durability: normal, retention: 90d, max_size: 100GiB }\n"
     "alerts:\n"
     "  stall_after: 90500ms\n"
@@ -190,6 +191,7 @@ static void assert_everything(const struct config *c) {
     ck_assert_str_eq(c->http.token_file, "/t");
     ck_assert_uint_eq(c->http.max_connections, 9);
     ck_assert_uint_eq(c->http.max_points, 500);
+    ck_assert_uint_eq(c->http.heartbeat_ms, 20500);
     ck_assert_str_eq(c->http.tls.cert, "c.pem");
     ck_assert_str_eq(c->http.tls.key, "k.pem");
     ck_assert_uint_eq(c->storage.durability, CONFIG_DURABILITY_NORMAL);

@@ -12,7 +12,8 @@ static const struct mistake mistakes[] = {
     {"data: /x\nspeed: 9\n",
      "2: speed: is not a key; expected one of data, ingest.listen, ingest.max_message, "
      "ingest.ack_interval, ingest.max_connections, ingest.max_queue, ingest.rank_wait, "
-     "ingest.token_file, http.listen, http.max_connections, http.max_points, http.cors_origins, "
+     "ingest.token_file, http.listen, http.max_connections, http.max_points, http.heartbeat, "
+     "http.cors_origins, "
      "http.token_file, http.tls.cert, "
      "http.tls.key, storage.durability, storage.retention, storage.max_size, alerts.stall_after, "
      "alerts.rules, alerts.webhooks, alerts.severity_from, alerts.command, "
@@ -24,7 +25,7 @@ static const struct mistake mistakes[] = {
      "1: storage.durability: is not a key; expected one of data, ingest.listen, "
      "ingest.max_message, ingest.ack_interval, ingest.max_connections, ingest.max_queue, "
      "ingest.rank_wait, ingest.token_file, http.listen, http.max_connections, http.max_points, "
-     "http.cors_origins, http.token_file, "
+     "http.heartbeat, http.cors_origins, http.token_file, "
      "http.tls.cert, http.tls.key, storage.durability, storage.retention, storage.max_size, "
      "alerts.stall_after, alerts.rules, alerts.webhooks, alerts.severity_from, alerts.command, "
      "alerts.mail_to, alerts.mail_from, alerts.sendmail, alerts.external_url, remote_write"},
