@@ -17,10 +17,8 @@
 #define CHECKPOINT_SHARE 8
 #define CHECKPOINT_BYTES_MAX 900000000u // SQLite takes values of up to 10^9 bytes
 // While steps keep coming a run's reading is published this often, or less often where it costs
-// more than a tenth of the time; when the last step is durable it is published at once, unless the
-// last time is hardly past.
+// more than a tenth of the time; when the last step is durable it is published at once.
 #define PUBLISH_INTERVAL_NS UINT64_C(50000000)
-#define PUBLISH_SETTLED_NS UINT64_C(20000000)
 #define PUBLISH_SHARE 10
 #define PUBLISH_CHEAP_NS UINT64_C(2000000)
 // A run that is silent is stalled after alerts.stall_after, or ten of its steps where these are
@@ -399,8 +397,8 @@ static bool publish_is_due(const struct live_run *l, uint64_t now_ns) {
     }
     uint64_t pause = l->publish_cost_ns * PUBLISH_SHARE;
     if (is_settled(l)) {
-        pause = l->publish_cost_ns < PUBLISH_CHEAP_NS ? PUBLISH_SETTLED_NS : pause;
-        return l->status_changed || now_ns - l->published_ns >= pause;
+        return l->status_changed || l->publish_cost_ns < PUBLISH_CHEAP_NS ||
+               now_ns - l->published_ns >= pause;
     }
     return now_ns - l->published_ns >= (pause > PUBLISH_INTERVAL_NS ? pause : PUBLISH_INTERVAL_NS);
 }
