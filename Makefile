@@ -81,6 +81,9 @@ $(BIN)/bench-client: $(BUILD)/bench/clients/step.o $(BIN)/libpyrometer.a
 $(BIN)/bench-instruments: $(call objects,bench/instruments base probes)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+$(BIN)/bench-rules: $(call objects,bench/rules alerts base probes) $(BUILD)/bench/instruments/steps.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 $(BIN)/client-job: $(BUILD)/tests/clients/job.o $(BIN)/libpyrometer.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -lz
@@ -129,7 +132,7 @@ bench-web: all ## how soon the dashboard is there, with 100 runs and one of 1,00
 check-web: all ## the dashboard's tests alone, in Chromium
 	@scripts/web.sh test
 	@node tests/web/main.mjs
-unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen $(BIN)/bench-instruments $(BIN)/faultfs.so $(BIN)/faultmem.so $(BIN)/client-job
+unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen $(BIN)/bench-instruments $(BIN)/bench-rules $(BIN)/faultfs.so $(BIN)/faultmem.so $(BIN)/client-job
 torture: all unit-tests ## fault tests in full: power cuts; kill -9; each allocation, write, sync, rename fails in turn (make check tries a share)
 	@FAULTS=all $(BUILD)/tests/test_powercut
 	@FAULTS=all PYTHONDONTWRITEBYTECODE=1 python3 tests/e2e/suite.py -k Allocations -k Each torture tests/e2e test_memory test_trouble
@@ -143,6 +146,8 @@ bench-clients: all $(BIN)/bench-client ## what the clients take from a job's ste
 	@$(PYTHON) bench/clients/clients.py --out docs/bench-clients.md $(ARGS)
 bench-instruments: $(BIN)/bench-instruments ## CPU time of all instruments a layer-step, and their state a layer
 	@$(BIN)/bench-instruments $(ARGS)
+bench-rules: $(BIN)/bench-rules ## CPU time of all rules a layer-step, for 1,000 runs of 100 layers
+	@$(BIN)/bench-rules $(ARGS)
 bench-peers: ## install Debian's packages of the programs that `make bench` compares with
 	@scripts/bench-peers.sh
 calibrate: all $(BIN)/calibrate ## simulated systems of known temperature against the readings: docs/calibration.md
@@ -177,6 +182,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps web demo check check-web torture bench-web unit-tests check-valgrind bench bench-clients bench-instruments bench-peers calibrate ramps quality fuzz lint format install clean help
+.PHONY: all deps web demo check check-web torture bench-web unit-tests check-valgrind bench bench-clients bench-instruments bench-rules bench-peers calibrate ramps quality fuzz lint format install clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

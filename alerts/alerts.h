@@ -5,6 +5,7 @@
 #define ALERTS_ALERTS_H
 
 #include "alerts/rules.h"
+#include "probes/phase.h"
 #include "probes/thermo.h"
 
 #include <stdbool.h>
@@ -81,6 +82,8 @@ void alerts_observe(struct alerts *a, const struct thermo *t, const struct alert
 void alerts_outputs(struct alerts *a, double entropy, double error, bool same_bins);
 // The data were refreshed.
 void alerts_refresh(struct alerts *a);
+// The run's course broke. Judged with the next step.
+void alerts_phase(struct alerts *a, const struct phase_change *change);
 // Nothing came for `silent_s` seconds although the run has not ended (threshold_s: what was
 // allowed). The next step resolves it.
 void alerts_stalled(struct alerts *a, double time, double silent_s, double threshold_s,

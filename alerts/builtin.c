@@ -251,6 +251,22 @@ const struct builtin builtins[RULE_COUNT] = {
                         .keep_firing_steps = 50,
                         .warmup_steps = 256},
         },
+    [RULE_PHASE_TRANSITION] =
+        {
+            .name = "phase_transition",
+            .help = "The run's course broke: an event phase_change says what changed. The value is "
+                    "the probability that it did.",
+            .reach = REACH_RUN,
+            .look = phase_transition_look,
+            .describe = phase_transition_describe,
+            .was = "changed its phase",
+            .initial = {.severity = SEVERITY_INFO,
+                        .fire_above = 0.5,
+                        .clear_below = 0.5,
+                        .for_steps = 1,
+                        .keep_firing_steps = 50,
+                        .warmup_steps = 256},
+        },
     [RULE_EXPLODING_TENSOR] =
         {
             .name = "exploding_tensor",
@@ -431,7 +447,8 @@ struct rule rule_default(enum rule_id id) {
     struct rule r = builtins[id].initial;
     r.id = id;
     r.name = builtins[id].name;
-    // One alert a cause: what loss_nonfinite and grad_nonfinite name is not told twice unless asked.
+    // One alert a cause: what loss_nonfinite and grad_nonfinite name is not told twice unless
+    // asked.
     r.enabled = id != RULE_EXPLODING_TENSOR;
     if (!(r.fire_below > 0)) {
         r.fire_below = r.clear_above = num_missing();

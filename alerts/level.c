@@ -28,7 +28,7 @@ double level_observe(struct level *l, const struct level_settings *s, double x) 
         return 0;
     }
     l->z = l->count >= s->learn ? (x - l->mean) / fmax(l->spread, s->floor) : 0;
-    if (fabs(l->z) > SUSPECT) {
+    if ((s->rises ? l->z : fabs(l->z)) > SUSPECT) {
         l->held++;
         return l->z;
     }

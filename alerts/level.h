@@ -7,6 +7,7 @@
 #define ALERTS_LEVEL_H
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct level_settings {
@@ -14,6 +15,7 @@ struct level_settings {
     double floor;   // the least spread
     uint32_t learn; // values until anything is scored
     uint32_t hold;  // values kept out in a row until they are the new normal
+    bool rises;     // only what lies above is kept out; what falls is followed
 };
 
 struct level {

@@ -10,9 +10,32 @@
 #define WINSOR 4
 #define FAST 0.1
 #define RISE 1.5
+#define SURE 2 // times the threshold
+#define SURE_STEPS 100
+#define SURE_RISE 1.1
+
+#define SLOW (1. / 128)
 
 static const struct level_settings of_loss = {
-    .memory = 128, .floor = 0.02, .learn = 64, .hold = 500};
+    .memory = 64, .floor = 0.02, .learn = 64, .hold = 500, .rises = true};
+
+// How far log(loss) lies above the lower of two averages: a loss that falls fast leaves the slow
+// one behind, far above itself, and what rises then would hide below it.
+static double score(struct rising *s, double x) {
+    bool known = s->level.count >= of_loss.learn;
+    double spread = fmax(s->level.spread, of_loss.floor);
+    double reach = known ? WINSOR * spread : (double)INFINITY;
+    double z = known ? (x - fmin(s->slow, s->level.mean)) / spread : 0;
+    uint32_t held = s->level.held;
+    level_observe(&s->level, &of_loss, x);
+    if (s->level.count == 1) {
+        s->slow = x;
+    } else if (s->level.held <= held) {
+        double rate = fmax(SLOW, 1. / s->level.count);
+        s->slow += rate * fmin(fmax(x - s->slow, -reach), reach);
+    }
+    return z;
+}
 
 void loss_rising_look(const struct look *look, struct finding *f) {
     struct rising *s = &look->a->watch.rising;
@@ -26,14 +49,20 @@ void loss_rising_look(const struct look *look, struct finding *f) {
     s->fast = s->fast > 0 ? s->fast + FAST * (loss - s->fast) : loss;
     s->least = s->least > 0 ? fmin(s->least, s->fast) : s->fast;
     struct level before = s->level;
-    double z = level_observe(&s->level, &of_loss, log(loss));
+    double slow = s->slow, z = score(s, log(loss));
     f->value = cusum_add(&s->sum, fmin(fmax(z, -WINSOR), WINSOR), SLACK);
     bool suspect = f->value > r->fire_above / 2;
     if (suspect && s->sum.length < 1000) {
         s->level.mean = before.mean; // held: a fault must not become the new normal by lasting
         s->level.spread = before.spread;
+        s->slow = slow;
     }
-    f->fire = look->warmed_up && f->value > r->fire_above && s->fast > RISE * s->least;
+    // A loss that is far from zero, as of text, cannot rise by half: there the sum itself must show
+    // that the rise is real, and soon.
+    bool far = s->fast > RISE * s->least;
+    bool sure = f->value > SURE * r->fire_above && s->sum.length <= SURE_STEPS &&
+                s->fast > SURE_RISE * s->least;
+    f->fire = look->warmed_up && f->value > r->fire_above && (far || sure);
     f->clear = f->value < r->clear_below;
 }
 

@@ -55,7 +55,11 @@ void overheating_look(const struct look *look, struct finding *f) {
     bool far = x - (double)m->window.median > log(RATIO_MIN);
     f->fire = full && look->warmed_up && far && f->value > rule->fire_above;
     f->clear = !full || f->value < rule->clear_below;
-    bool hold = full && (f->fire || (is_open(look) && !f->clear));
+    // A layer may grow hot for its own good: it warns when the loss suffers, too.
+    if (look->a->watch.rising.sum.sum < LOSS_SUFFERS) {
+        f->severity = SEVERITY_INFO;
+    }
+    bool hold = full && (f->fire || (!f->clear && is_open(look)));
     if (hold && ++m->held < HOLD_MAX) {
         return;
     }

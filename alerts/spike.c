@@ -13,6 +13,9 @@
 #define ALONE 1.5             // times the threshold that a single loss must reach
 #define RECOVERY_STEPS 100    // after which a spike is a change of level
 #define GRADIENT_FLOOR 1e-300 // keeps the logarithm finite
+#define LOSS_FLOOR 1e-7       // what a float32 loss near zero is made of: less is no smaller
+#define BEYOND_LARGEST 1.5    // times the largest so far is news whatever the tail
+#define TAIL_SHARE 1e-5       // of the run's own losses may lie beyond the threshold
 
 double detrended_score(const struct detrended *d, double x) {
     return robust_z_is_full(&d->window) ? robust_z_score(&d->window, x - d->trend) : 0;
@@ -48,12 +51,38 @@ static double log_gradient(const struct thermo_step *step, size_t n_layers) {
 }
 
 static double loss_scale(struct watch *w, double loss) {
-    if (!(loss > 0) && !w->signed_loss) {
+    if (loss < 0 && !w->signed_loss) {
         w->signed_loss = true;
         memset(&w->loss, 0, sizeof w->loss);
+        memset(&w->tail, 0, sizeof w->tail);
     }
     double limited = fmin(fmax(loss, -1e30), 1e30);
-    return w->signed_loss ? limited : log(loss);
+    return w->signed_loss ? limited : log(fmax(loss, LOSS_FLOOR));
+}
+
+// A run that has learnt nearly everything by heart still meets what it has not: now and then a loss
+// a hundred times the usual. Only what lies beyond the run's own tail is news.
+static bool is_beyond_tail(const struct watch *w, double off) {
+    double bound = BEYOND_LARGEST * spot_largest(&w->tail);
+    if (spot_is_known(&w->tail)) {
+        bound = fmin(bound, spot_threshold(&w->tail, TAIL_SHARE));
+    }
+    return off > bound;
+}
+
+// What may be a spike's first step is learnt once the next step has shown that it stood alone.
+static void learn_tail(struct watch *w, double off, bool is_high, bool is_spike) {
+    if (!robust_z_is_full(&w->loss.window)) {
+        return;
+    }
+    if (w->has_lone && !is_spike) {
+        spot_add(&w->tail, w->lone);
+    }
+    w->has_lone = is_high && !is_spike;
+    w->lone = off;
+    if (!is_high && !is_spike) {
+        spot_add(&w->tail, off);
+    }
 }
 
 void spike_look(const struct look *look, struct finding *f) {
@@ -81,8 +110,11 @@ void spike_look(const struct look *look, struct finding *f) {
     // Losses of small batches have heavy tails: one alone must be further off than two in a row.
     bool again = w->loss_z > rule->fire_above / 2 || f->value > ALONE * rule->fire_above;
     w->loss_z = f->value;
-    f->fire = f->value > f->threshold && again && look->warmed_up;
+    double off = x - w->loss.trend;
+    bool high = f->value > f->threshold && again && look->warmed_up;
+    f->fire = high && is_beyond_tail(w, off);
     f->clear = f->value < rule->clear_below;
+    learn_tail(w, off, f->value > f->threshold, open || f->fire);
     detrended_add(&w->loss, x, f->value > f->threshold || (open && !f->clear));
     w->spike_steps = open ? w->spike_steps + 1 : 0;
     if (w->spike_steps >= RECOVERY_STEPS && !f->clear) {

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#define SHAPE_PRIOR                                                                                \
+    10. // peaks: fewer say little of the shape, which is then drawn to the exponential's
 #define SHAPE_FLAT 1e-9 // nearer to zero is the exponential tail
 
 void spot_fit(double m, double v, double *shape, double *scale) {
@@ -77,12 +79,18 @@ void spot_add(struct spot *s, double x) {
     follow_quantile(s, x);
 }
 
+double spot_largest(const struct spot *s) {
+    return s->count < SPOT_MARKERS ? -(double)INFINITY : s->height[SPOT_MARKERS - 1];
+}
+
 bool spot_is_known(const struct spot *s) {
-    return s->count >= SPOT_LEARN && s->peaks >= 10;
+    return s->count >= SPOT_LEARN && s->peaks >= 5;
 }
 
 double spot_threshold(const struct spot *s, double q) {
     double shape, scale, mean = s->sum / s->peaks;
     spot_fit(mean, s->squares / s->peaks - mean * mean, &shape, &scale);
+    shape *= s->peaks / (s->peaks + SHAPE_PRIOR);
+    scale = mean * (1 - shape); // so that the excesses' mean stays
     return spot_quantile(s->height[2], shape, scale, s->count - SPOT_LEARN / 4., s->peaks, q);
 }

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SPOT_LEARN 1000 // values before it answers
+#define SPOT_LEARN 256  // values before it answers
 #define SPOT_LEVEL 0.98 // the quantile over which values are peaks
 #define SPOT_MARKERS 5
 
@@ -21,6 +21,8 @@ struct spot {
 
 void spot_add(struct spot *s, double x);
 bool spot_is_known(const struct spot *s);
+// Of all values; -INFINITY before there are a few.
+double spot_largest(const struct spot *s);
 // The value that one in 1/q values exceeds. Valid when known.
 double spot_threshold(const struct spot *s, double q);
 

@@ -13,6 +13,7 @@
 #include "alerts/life.h"
 #include "alerts/metric.h"
 #include "alerts/robust_z.h"
+#include "alerts/spot.h"
 #include "alerts/text.h"
 
 // A series of which only sudden rises matter: its slow trend is taken off, the rest is scored.
@@ -104,9 +105,12 @@ struct skips {
     uint32_t next, count;
 };
 
+#define LOSS_SUFFERS 5 // of the cumulative sum of loss_rising: evidence for other rules
+
 // A loss that rises slowly: the sum of what lies above its level, see cusum.h.
 struct rising {
-    struct level level;
+    struct level level; // quick to follow a loss that falls
+    double slow;        // an average that takes twice as long
     struct cusum sum;
     double fast, least; // of the loss: an average of some ten steps, and its minimum
 };
@@ -143,13 +147,18 @@ struct watch {
     struct nonfinite nonfinite;
     struct skips skips;
     struct detrended loss, gradient;
-    bool signed_loss; // a loss was not above zero: losses are judged as they are, not by logarithm
+    bool signed_loss; // a loss was below zero: losses are judged as they are, not by logarithm
+    struct spot tail; // of the losses' distances from their trend
+    double lone;      // the newest distance, not yet in the tail
+    uint64_t has_lone;
     uint32_t spike_steps; // since the spike's alert fired
     double loss_z;        // of the newest loss
     struct gain gain;     // of the first layer that sends outputs
     struct rising rising;
     struct collapse collapse;
-    struct level imbalance; // of the layers' temperatures
+    struct level imbalance;    // of the layers' temperatures
+    struct phase_change phase; // the newest
+    uint64_t phase_is_new;     // not yet judged
     struct progress progress;
     uint32_t still_layers; // without a gradient at this step, of those that had one before
     uint32_t live_layers;  // with one
@@ -297,6 +306,8 @@ void stalled_describe(struct text *t, const struct life *l, const struct story *
 
 void thermal_imbalance_look(const struct look *look, struct finding *f);
 void thermal_imbalance_describe(struct text *t, const struct life *l, const struct story *story);
+void phase_transition_look(const struct look *look, struct finding *f);
+void phase_transition_describe(struct text *t, const struct life *l, const struct story *story);
 void heating_look(const struct look *look, struct finding *f);
 void heating_describe(struct text *t, const struct life *l, const struct story *story);
 // SageMaker Debugger's, debugger.c and progress.c.

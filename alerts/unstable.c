@@ -16,7 +16,6 @@
 #define FLOOR 0.02              // any restoring force at all, beyond what noise would feign
 #define RISE_PROVEN 0.5         // over the healthy level, at a proven learning rate
 #define RISE 0.35               // the same at an unproven one, before it is eased
-#define LOSS_SUFFERS 5          // of the cumulative sum of loss_rising
 #define RISE_MIN 0.05
 #define RISE_SPREADS 4
 #define CRITICAL_FACTOR 2 // times the rule's threshold

@@ -3,8 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "probes/output_probe.h"
+#include "probes/phases.h"
 #include "runs/view.h"
 #include "wire/message.h"
+#include "wire/outputs.h"
 
 struct judge {
     struct ruleset *rules;
@@ -12,6 +15,8 @@ struct judge {
     struct step step;
     struct thermo *thermo;
     struct alerts *alerts;
+    struct phases phases;
+    struct output_probe outputs;
     uint64_t steps;
     int64_t last;
     double time;
@@ -30,6 +35,7 @@ struct judge *judge_create(struct ruleset *rules) {
 static void forget_run(struct judge *j) {
     thermo_destroy(j->thermo);
     alerts_destroy(j->alerts);
+    output_probe_free(&j->outputs);
     j->thermo = NULL;
     j->alerts = NULL;
 }
@@ -137,6 +143,8 @@ static void begin_run(struct judge *j) {
     struct alerts_facts alert_facts = {
         .run = j->hello.run, .project = j->hello.project, .n_layers = n, .layer_names = names};
     j->alerts = alerts_create(j->rules, &alert_facts);
+    phases_begin(&j->phases);
+    output_probe_begin(&j->outputs);
     free(sizes);
     free(names);
 }
@@ -163,6 +171,8 @@ static int take_hello(struct judge *j, const char *line, size_t len, struct wire
         alerts_end(j->alerts, j->time, take, j);
         thermo_begin_segment(j->thermo, &facts);
         alerts_begin_segment(j->alerts);
+        output_probe_begin(&j->outputs);
+        phases_begin(&j->phases);
         j->last = hello.rewind_step;
     }
     hello_free(&hello);
@@ -182,6 +192,11 @@ static int take_step(struct judge *j, const char *line, size_t len, struct wire_
     j->steps++;
     run_thermo_step(&j->step, &view);
     thermo_observe(j->thermo, &view);
+    struct phase_change phases[PHASES_MAX];
+    size_t n_phases = phases_add(&j->phases, j->thermo, j->step.loss, phases);
+    for (size_t i = 0; i < n_phases; i++) {
+        alerts_phase(j->alerts, &phases[i]);
+    }
     struct alerts_input in;
     run_alerts_input(&j->step, &view, &in);
     in.time = j->time;
@@ -196,8 +211,30 @@ static int take_event(struct judge *j, const char *line, size_t len, struct wire
     }
     if (strcmp(e.name, "data_refresh") == 0) {
         thermo_begin_state(j->thermo);
+        phases_refresh(&j->phases);
+        alerts_refresh(j->alerts);
     }
     event_free(&e);
+    return 0;
+}
+
+static int take_outputs(struct judge *j, const char *line, size_t len, struct wire_error *error) {
+    struct outputs o = {0};
+    struct phase_change phase;
+    bool changed;
+    if (outputs_parse(&o, line, len, error)) {
+        return -1;
+    }
+    if (output_probe_add(&j->outputs, o.step, o.bins, o.n_bins, o.counts, o.n_counts, &phase,
+                         &changed)) {
+        struct distribution_figure entropy = distribution_entropy_corrected(o.counts, o.n_counts);
+        bool same_bins = j->outputs.windows == 1 || !j->outputs.jensen_shannon.reason;
+        alerts_outputs(j->alerts, entropy.value, entropy.error, same_bins);
+        if (changed) {
+            alerts_phase(j->alerts, &phase);
+        }
+    }
+    outputs_free(&o);
     return 0;
 }
 
@@ -217,12 +254,13 @@ static int dispatch(struct judge *j, const char *line, size_t len, struct wire_e
         return take_step(j, line, len, error);
     case MESSAGE_EVENT:
         return take_event(j, line, len, error);
+    case MESSAGE_OUTPUTS:
+        return take_outputs(j, line, len, error);
     case MESSAGE_END:
         alerts_end(j->alerts, j->time, take, j);
         return 0;
     case MESSAGE_HELLO:
     case MESSAGE_SCALARS:
-    case MESSAGE_OUTPUTS:
     case MESSAGE_PING:
         break;
     }

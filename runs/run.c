@@ -177,6 +177,12 @@ static void follow_pace(struct run *r, double time, int64_t steps) {
     r->time = time;
 }
 
+static void tell_phases(struct run *r) {
+    for (size_t i = 0; i < r->n_phases; i++) {
+        alerts_phase(r->alerts, &r->phases[i]);
+    }
+}
+
 void run_observe(struct run *r, const struct step *step, alert_change_fn *changed, void *context) {
     struct thermo_step view;
     run_thermo_step(step, &view);
@@ -190,6 +196,7 @@ void run_observe(struct run *r, const struct step *step, alert_change_fn *change
     thermo_observe(r->thermo, &view);
     balance_observe(&r->balance, step->step, step->loss);
     r->n_phases = phases_add(&r->course, r->thermo, step->loss, r->phases);
+    tell_phases(r);
     struct alerts_input in;
     run_alerts_input(step, &view, &in);
     alerts_observe(r->alerts, r->thermo, &in, changed ? changed : ignore_change, context);
@@ -207,6 +214,7 @@ bool run_outputs(struct run *r, const struct outputs *o) {
     struct distribution_figure entropy = distribution_entropy_corrected(o->counts, o->n_counts);
     bool same_bins = r->outputs.windows == 1 || !r->outputs.jensen_shannon.reason;
     alerts_outputs(r->alerts, entropy.value, entropy.error, same_bins);
+    tell_phases(r);
     return true;
 }
 

@@ -82,7 +82,8 @@ def backtest(recordings, config):
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     found = {}
     for recording, line in zip(recordings, output, strict=True):
-        found[recording.name] = [dict(a, group=tuple(a["group"].values())) for a in json.loads(line)["alerts"]]
+        alerts = [dict(a, group=tuple(a["group"].values())) for a in json.loads(line)["alerts"]]
+        found[recording.name] = [dict(a, leads=a["group"] == (a["rule"], a["layer"], a["since"])) for a in alerts]
     return found
 
 
@@ -99,7 +100,8 @@ def through_the_daemon(recordings, config):
                 if harness_run.returncode:
                     raise SystemExit(harness_run.stderr)
                 daemon.reading_at(recording.run, recording.steps[-1])
-                found[recording.name] = [a for a in daemon.alerts(run=recording.run, limit=1000)
+                found[recording.name] = [dict(a, leads=a["group"] == a["id"])
+                                         for a in daemon.alerts(run=recording.run, limit=1000)
                                          if a["state"] != "pending"]
                 print(f"\r{len(found)} of {len(recordings)}", end="", file=sys.stderr)
         finally:
@@ -120,8 +122,11 @@ def episodes(signs):
 
 
 def outcome(recording, alerts):
+    """Of alerts at one step the first of the group comes first, then what began earlier; the daemon and `rules backtest`
+    list the rest in different orders."""
     serious = [a for a in alerts if a.get("severity", "warning") in SERIOUS]
-    return judgement.Outcome(recording.label, recording.steps, sorted(serious, key=lambda a: a["step"]))
+    return judgement.Outcome(recording.label, recording.steps, sorted(serious, key=lambda a: (
+        a["step"], not a.get("leads", True), a.get("since", 0), a["rule"], a["layer"] or "")))
 
 
 def text(figure, scale=1, unit=""):

@@ -1,0 +1,104 @@
+// The rules that follow the loss, on made-up runs whose losses have something of their own: a tail,
+// zeros, a steep fall, a level far from zero; and changes of phase.
+#include "test_alerts_sim.h"
+
+#include <math.h>
+
+static struct sim sim;
+
+static void tear_down(void) {
+    sim_destroy(&sim);
+}
+
+// A run that has learnt nearly all by heart: at one step in thirty it meets what it has not.
+static void spoil_rare(struct feed *f) {
+    if (f->step.step % 31 == 7) {
+        f->step.loss *= 100;
+    }
+}
+
+START_TEST(a_tail_of_its_own_is_no_spike) {
+    sim_create_only(&sim, RULE_BIT(RULE_LOSS_SPIKE), 30 + (uint64_t)_i);
+    sim.spoil = spoil_rare;
+    sim.loss = 0.003;
+    sim_steps(&sim, 3000);
+    ck_assert_uint_eq(sim.n, 0);
+    sim.loss = 30; // beyond the tail
+    sim_steps(&sim, 2);
+    ck_assert_uint_eq(sim_count(&sim, RULE_LOSS_SPIKE, ALERT_FIRING), 1);
+}
+END_TEST
+
+static void spoil_zero(struct feed *f) {
+    f->step.loss = f->step.step % 5 == 2 ? 0 : 1e-5 * exp(20 * (f->step.loss - 1));
+}
+
+// A float32 loss reaches zero exactly: that is no sign that losses may be negative.
+START_TEST(losses_of_zero_are_small_losses) {
+    sim_create_only(&sim, RULE_BIT(RULE_LOSS_SPIKE), 33);
+    sim.spoil = spoil_zero;
+    sim_steps(&sim, 2000); // over several decades; as differences they would have a heavy tail
+    ck_assert_uint_eq(sim.n, 0);
+}
+END_TEST
+
+// The loss falls by half every 200 steps, then rises. An average that lags behind would hide it.
+START_TEST(a_rise_behind_a_fall_is_seen) {
+    sim_create_only(&sim, RULE_BIT(RULE_LOSS_RISING), 34);
+    for (int i = 0; i < 400; i++) {
+        sim.loss = 10 * exp2(-i / 200.);
+        sim_steps(&sim, 1);
+    }
+    ck_assert_uint_eq(sim.n, 0);
+    sim.loss *= 2.5;
+    sim_steps(&sim, 30);
+    const struct alert_change *c = sim_find(&sim, RULE_LOSS_RISING, ALERT_FIRING);
+    ck_assert_int_le(c->step, 430);
+}
+END_TEST
+
+// A loss far from zero, as of text, does not rise by half; that it rises at all can be sure.
+START_TEST(a_small_rise_is_told_when_it_is_sure) {
+    sim_create_only(&sim, RULE_BIT(RULE_LOSS_RISING), 35);
+    sim.loss = 3;
+    sim.loss_noise = 0.05;
+    sim_steps(&sim, 500);
+    ck_assert_uint_eq(sim.n, 0);
+    sim.loss = 3.6;
+    sim_steps(&sim, 50);
+    ck_assert_uint_eq(sim_count(&sim, RULE_LOSS_RISING, ALERT_FIRING), 1);
+}
+END_TEST
+
+START_TEST(changes_of_phase_are_told) {
+    sim_create_only(&sim, RULE_BIT(RULE_PHASE_TRANSITION), 36);
+    struct phase_change sure = {PHASE_LOSS, 470, 500, 0.97, 2, 1}, vague = sure;
+    vague.probability = 0.3;
+    sim_steps(&sim, 100);
+    alerts_phase(sim.alerts, &sure); // too early
+    sim_steps(&sim, 400);
+    alerts_phase(sim.alerts, &vague);
+    sim_steps(&sim, 100);
+    ck_assert_uint_eq(sim.n, 0);
+    alerts_phase(sim.alerts, &vague);
+    alerts_phase(sim.alerts, &sure); // before the same step: the surest is told
+    sim_steps(&sim, 100);
+    const struct alert_change *c = sim_find(&sim, RULE_PHASE_TRANSITION, ALERT_FIRING);
+    ck_assert(c->severity == SEVERITY_INFO && c->step == 600 && c->layer == THERMO_GLOBAL);
+    sim_expect_text(c, "loss went from 2 to 1 at step 470");
+    ck_assert_uint_eq(sim_count(&sim, RULE_PHASE_TRANSITION, ALERT_RESOLVED), 1);
+}
+END_TEST
+
+int main(void) {
+    TCase *t = tcase_create("loss");
+    tcase_add_checked_fixture(t, NULL, tear_down);
+    tcase_add_loop_test(t, a_tail_of_its_own_is_no_spike, 0, 3);
+    tcase_add_test(t, losses_of_zero_are_small_losses);
+    tcase_add_test(t, a_rise_behind_a_fall_is_seen);
+    tcase_add_test(t, a_small_rise_is_told_when_it_is_sure);
+    tcase_add_test(t, changes_of_phase_are_told);
+    Suite *s = suite_create("alerts on the loss");
+    suite_add_tcase(s, t);
+    return feed_main(s);
+}
