@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """How good are the alerts? Labelled recordings through the real daemon, and through other tools' detectors.
 
-    tests/quality/quality.py DIRECTORY...      (default: those in $PYROMETER_CORPUS, else tests/data)
+    tests/quality/quality.py DIRECTORY...      (default: those in $PYROMETER_CORPUS, else tests/data/labelled)
     --fast            judge with `pyrometer rules backtest` instead of a daemon: the same rules, in seconds
     --config FILE     rules to judge by instead of the defaults
     --runs            a line a run as well
     --no-baselines    the rules alone
+    --ablation        what is left of the rules without some of them, and when each threshold is a fifth lower or higher
     --check           exit 1 unless the goals that docs/alerting.md names are met
 
 Recordings are NAME.ndjson.gz beside NAME.label.json, which says what was done to the run and when.
@@ -33,6 +34,17 @@ SERIOUS = ("warning", "critical")
 QUIET = 50  # steps without a sign after which a baseline's next one is another episode
 GOALS = {"detected": (0.97, None), "delay": (None, 2), "layer": (0.9, None), "warned": (0.9, None), "lead": (0.5, None),
          "false": (None, 2)}
+
+
+# What is left on; None: all that are on by default.
+WITHOUT_PHYSICS = ("loss_nonfinite", "unaccounted", "freezing", "learning_rate", "shock", "loss_spike", "data_shift", "loss_rising")
+ABLATIONS = {
+    "all rules": None,
+    "without stability, temperatures, entropy": WITHOUT_PHYSICS,
+    "without `learning_rate` either": tuple(r for r in WITHOUT_PHYSICS if r != "learning_rate"),
+    "the loss alone": ("loss_nonfinite", "loss_spike", "loss_rising"),
+    "the robust z of the loss alone": ("loss_spike",),
+}
 
 
 class Recording:
@@ -85,6 +97,51 @@ def backtest(recordings, config):
         alerts = [dict(a, group=tuple(a["group"].values())) for a in json.loads(line)["alerts"]]
         found[recording.name] = [dict(a, leads=a["group"] == (a["rule"], a["layer"], a["since"])) for a in alerts]
     return found
+
+
+def rules_of_the_program():
+    """{name: entry} of the rules as the daemon has them by default."""
+    with tempfile.TemporaryDirectory(prefix="pyro-quality-") as home:
+        daemon = harness.Daemon(home=home)
+        daemon.start()
+        try:
+            return {r["rule"]: r for r in daemon.get_json("/api/v1/rules")["rules"]}
+        finally:
+            daemon.stop()
+
+
+def judged_by(recordings, entries):
+    """Outcomes under a configuration of these rules."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+        config.write("alerts:\n  rules:\n" + "".join(f"    - {json.dumps(e)}\n" for e in entries))
+        config.flush()
+        found = backtest(recordings, config.name)
+    return [outcome(r, found[r.name]) for r in recordings]
+
+
+def print_ablation(recordings):
+    rules = rules_of_the_program()
+    print("\n| rules left on | detected | median delay, steps | layer right | warned before the failure | median lead | false alarms |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for name, kept in ABLATIONS.items():
+        entries = [{"rule": r, "enabled": kept is None or r in kept} for r in rules if r != "exploding_tensor"]
+        print(row(name, judgement.figures(judged_by(recordings, entries))))
+    print("\n| threshold | detected | median delay, steps | layer right | warned before the failure | median lead | false alarms |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for name, rule in rules.items():
+        threshold = rule.get("fire_above")
+        if rule["severity"] != "info" and isinstance(threshold, (int, float)) and threshold > 0 and name != "stalled":
+            for factor in (0.8, 1.2):
+                entry = {"rule": name, "fire_above": round(threshold * factor, 6)}
+                if isinstance(rule.get("clear_below"), (int, float)):
+                    entry["clear_below"] = min(rule["clear_below"], entry["fire_above"])
+                print(row(f"`{name}` {entry['fire_above']:g}", judgement.figures(judged_by(recordings, [entry]))))
+
+
+def row(name, f):
+    shown = [(f["detected"], 100, "%"), (f["delay"], 1, ""), (f["layer"], 100, "%"), (f["warned"], 100, "%"), (f["lead"], 100, "%"),
+             (f["false"], 1, "")]
+    return f"| {name} | " + " | ".join("–" if x is None else f"{scale * x:.3g}{unit}" for x, scale, unit in shown) + " |"
 
 
 def through_the_daemon(recordings, config):
@@ -199,13 +256,13 @@ def failed_goals(outcomes):
 
 def corpus():
     named = os.environ.get("PYROMETER_CORPUS", "").split()
-    return [Path(d) for d in named] or [harness.DATA]
+    return [Path(d) for d in named] or [harness.DATA / "labelled"]
 
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("directories", nargs="*", type=Path, default=corpus())
-    for flag in ("fast", "runs", "no-baselines", "check"):
+    for flag in ("fast", "runs", "no-baselines", "check", "ablation"):
         parser.add_argument("--" + flag, action="store_true")
     parser.add_argument("--config")
     args = parser.parse_args()
@@ -214,6 +271,9 @@ def main():
         raise SystemExit(f"no NAME.label.json in {', '.join(map(str, args.directories))}")
     for recording in recordings:
         recording.load()
+    if args.ablation:
+        print_ablation(recordings)
+        return 0
     found = (backtest if args.fast else through_the_daemon)(recordings, args.config)
     outcomes = [outcome(r, found[r.name]) for r in recordings]
     judges = {"Pyrometer": outcomes}
