@@ -1,5 +1,6 @@
 """kill -9 at random moments while runs are written, packed into segments and deleted: every step that a job saw
-acknowledged is in the store once, and as it was sent.
+acknowledged is in the store once, and as it was sent. Then the same with exact values that age out after a second:
+those that are left are the newest, none comes back, and plots still show all.
 
 FAULTS=all kills 100 times (make torture), else 5, under a sanitizer 2. FAULTS_SEED brings the
 moments back as far as time allows.
@@ -131,6 +132,8 @@ class ShortRuns(Worker):
 
 
 class KillNine(TestCase):
+    config, rounds = None, ROUNDS
+
     def setUp(self):
         self.seed = os.environ.get("FAULTS_SEED") or str(random.randrange(1 << 30))
         self.random = random.Random(self.seed)
@@ -183,13 +186,17 @@ class KillNine(TestCase):
         steps = self.narrow if run.startswith("short") or run.endswith("narrow") else self.wide
         # A run whose hello was the last that came may not be there.
         known = self.acked[run] >= 0 or self.one.call("GET", f"/api/v1/runs/{run}")[0] == 200
-        n, judged = 0, self.judged.get(run, 0)
+        n, judged, first = 0, self.judged.get(run, 0), None
         for line in self.one.export(run).splitlines() if known else []:
             if line.startswith(b'{"type":"step"'):
+                if first is None and self.config:
+                    n = first = int(NUMBER.search(line)[1])
                 self.assertEqual(int(NUMBER.search(line)[1]), n, run)
                 if n >= judged or n % 16 == 0:  # what was right before is not read anew in full
                     self.assertIsNone(steps.problem(json.loads(line)), run)
                 n += 1
+        if known and self.config:
+            n = self.judge_aged(run, n, first)
         self.assertGreater(n, self.acked[run], f"{run}: acknowledged, seed {self.seed}")
         self.checked += n - judged
         self.judged[run] = n
@@ -198,8 +205,8 @@ class KillNine(TestCase):
             self.ended = [one for one in self.ended if one != run] + [run] * known
 
     def test_what_was_acknowledged_is_there_once(self):
-        self.one = self.daemon()
-        for number in range(ROUNDS):
+        self.one = self.daemon(self.config)
+        for number in range(self.rounds):
             wide_run = f"wide-{number // 2}"
             self.load_and_kill(wide_run)
             self.judge_files()
@@ -213,9 +220,36 @@ class KillNine(TestCase):
         self.assertGreater(self.checked, 0)
         if ALL:
             self.assertGreater(self.segments, 0)
-            print(f"{ROUNDS} kills, seed {self.seed}: {self.checked} steps judged, "
+            print(f"{self.rounds} kills, seed {self.seed}: {self.checked} steps judged, "
                   f"{self.segments} segments and {self.in_journal} steps of the journal left by them, "
                   f"{self.half_deleted} amid a deletion")
+
+
+class KillNineAging(KillNine):
+    config, rounds = "storage: { retention: 1s }\n", ROUNDS if not ALL else ROUNDS // 2
+
+    def setUp(self):
+        super().setUp()
+        self.first, self.aged = {}, 0
+
+    def judge_aged(self, run, n, first):
+        """How many steps the run has had; what went is the oldest, stays away, and is drawn from tiers."""
+        last = self.one.get_json(f"/api/v1/runs/{run}")["last_step"]
+        first = last + 1 if first is None else first
+        self.assertGreaterEqual(first, self.first.get(run, 0), f"{run}: steps came back, seed {self.seed}")
+        self.first[run] = first
+        self.aged += first
+        if first < last + 1:
+            self.assertEqual(n, last + 1, run)
+        if last >= 0:
+            drawn = self.one.series(run, "loss", points=1000)["series"][0]
+            self.assertEqual((min(drawn.get("min", drawn["value"])), drawn["step"][-1]), (loss_of(0), last), run)
+        return last + 1
+
+    def test_what_was_acknowledged_is_there_once(self):
+        super().test_what_was_acknowledged_is_there_once()
+        if ALL:
+            self.assertGreater(self.aged, 0)
 
 
 if __name__ == "__main__":
