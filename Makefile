@@ -129,6 +129,10 @@ bench-web: all ## how soon the dashboard is there, with 100 runs and one of 1,00
 	@$(MAKE) --no-print-directory $(BIN)/loadgen
 	@scripts/web.sh test
 	@node bench/web.mjs
+RUNS ?= lr-ramp=tests/data/lr-ramp.ndjson.gz adamw=tests/data/adamw.ndjson.gz sgd-momentum=tests/data/sgd-momentum.ndjson.gz nan-gradient=tests/data/nan-gradient.ndjson.gz
+pictures: all ## docs/images anew, from RUNS="NAME=RECORDING.ndjson.gz ..."; the first is the run that is shown
+	@scripts/web.sh test
+	@node scripts/screenshots.mjs $(RUNS)
 check-web: all ## the dashboard's tests alone, in Chromium
 	@scripts/web.sh test
 	@node tests/web/main.mjs
@@ -182,6 +186,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps web demo check check-web torture bench-web unit-tests check-valgrind bench bench-clients bench-instruments bench-rules bench-peers calibrate ramps quality fuzz lint format install clean help
+.PHONY: all deps web demo check check-web pictures torture bench-web unit-tests check-valgrind bench bench-clients bench-instruments bench-rules bench-peers calibrate ramps quality fuzz lint format install clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -246,6 +246,11 @@ static enum MHD_Result make_document(struct request *q) {
               "Temperatures of training runs. Numbers that are not finite are the "
               "strings \"NaN\", \"Infinity\" and \"-Infinity\".");
     emit_end(&e);
+    emit_array(&e, "servers");
+    emit_object(&e, NULL);
+    emit_text(&e, "url", "/"); // the daemon that serves it
+    emit_end(&e);
+    emit_end(&e);
     emit_paths(&e);
     emit_components(&e);
     emit_end(&e);

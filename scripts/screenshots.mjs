@@ -1,75 +1,102 @@
-// The pictures in docs/images: node scripts/screenshots.mjs NAME=RECORDING.ndjson.gz...
+// The pictures in docs/images: node scripts/screenshots.mjs NAME=RECORDING.ndjson.gz... (`make pictures RUNS="..."`)
 //
 // Replays the recordings into a daemon of its own (the first is the run that is shown; the last is left running) and takes
-// each view in Chromium.
+// each view in Chromium. The first is also run half way as NAME-live, for `pyrometer watch` in a pseudo-terminal.
 import {spawnSync} from 'node:child_process';
-import {mkdirSync} from 'node:fs';
-import {gunzipSync} from 'node:zlib';
-import {readFileSync} from 'node:fs';
+import {mkdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
+import {gunzipSync} from 'node:zlib';
 import {Browser, Daemon, Job, ROOT, eventually} from '../tests/web/harness.mjs';
 
 const runs = process.argv.slice(2).map(word => word.split('='));
 const OUT = join(ROOT, 'docs/images');
+const shown = runs[0][0];
 
 function replay(daemon, name, file) {
   const done = spawnSync(join(ROOT, 'build/pyrometer'), ['replay', file, '--ingest', daemon.ingest, '--run', name], {encoding: 'utf8'});
   if (done.status !== 0) throw new Error(done.stderr);
 }
 
-// Left without its end, so that its alerts still fire.
-async function keepRunning(daemon, name, file) {
+// Left without its end, after a part of its steps, so that its alerts still fire.
+async function keepRunning(daemon, name, file, part) {
   const [hello, ...lines] = gunzipSync(readFileSync(file)).toString().trim().split('\n').map(line => JSON.parse(line));
   const job = await Job.open(daemon, {...hello, run: name});
-  const steps = lines.filter(line => line.type !== 'end');
+  const all = lines.filter(line => line.type !== 'end'), steps = all.slice(0, Math.round(part * all.length));
   job.send(...steps);
   await job.acknowledged(steps.filter(line => line.type === 'step').at(-1).step);
   return job;
 }
 
+// name, address, theme, width, height; then what is taken of the page: a panel by its heading, or the screen where it stands
 const shots = [
-  ['runs', '/', 'light', 1280, 620],
-  ['run', `/#/run/${runs[0][0]}`, 'dark', 1280, 1130],
-  ['layers', `/#/run/${runs[0][0]}`, 'dark', 1280, null, '#heat-title'],
-  ['phase', `/#/run/${runs[0][0]}`, 'light', 1280, null, '#phase-title'],
-  ['compare', `/#/compare?${new URLSearchParams(runs.slice(0, 4).map(([name]) => ['run', name]))}`, 'light', 1280, 700],
+  ['runs', '/', 'light', 1280, 640],
+  ['run', `/#/run/${shown}`, 'dark', 1280, 1180],
+  ['layers', `/#/run/${shown}`, 'dark', 1280, 900, {panel: '#heat-title', pick: true}],
+  ['layer', `/#/run/${shown}`, 'light', 1280, 900, {panel: '#layer-title', pick: true}],
+  ['balance', `/#/run/${shown}`, 'light', 1280, 900, {panel: '#balance-title'}],
+  ['states', `/#/run/${shown}`, 'light', 1280, 900, {panel: '#states-title'}],
+  ['phase', `/#/run/${shown}`, 'light', 1280, 900, {panel: '#phase-title'}],
+  ['compare', `/#/compare?${new URLSearchParams(runs.slice(0, 4).map(([name]) => ['run', name]))}`, 'light', 1280, 720],
   ['alerts', '/#/alerts', 'light', 1280, 720],
-  ['phone', `/#/run/${runs[0][0]}`, 'dark', 390, 844, null, '#heat-title'],
+  ['phone', `/#/run/${shown}`, 'dark', 390, 844, {scrollTo: '#heat-title'}],
 ];
 
-async function shoot(browser, daemon, [name, path, theme, width, height, part, scrollTo]) {
-  const page = await browser.open(daemon, path, {theme, width, height: height || 900});
-  const ready = () => {
-    const charts = [...document.querySelectorAll('.chart')].map(node => node.chart).filter(Boolean);
-    const rows = [...document.querySelectorAll('tbody tr .spark')].every(canvas => canvas.width === 120);
-    const heat = document.querySelector('.heat');
-    const bands = !document.querySelector('.readings') || (charts[1] && charts[1].columns?.some(c => c.bounds.steps.length));
-    return rows && bands && (!charts.length || charts[0].plot) && charts.every(c => !c.data || c.plot) && (!heat || heat.heat.pages.size) && document.querySelector('h1') &&
-      document.fonts.status === 'loaded' && !!document.querySelector('tbody tr, .chart, .alert');
-  };
+// Everything that the view asks for is there and drawn.
+const ready = () => {
+  const charts = [...document.querySelectorAll('.chart')].filter(node => node.offsetParent).map(node => node.chart).filter(Boolean);
+  const rows = [...document.querySelectorAll('tbody tr .spark')].every(canvas => canvas.width === 120);
+  const heat = document.querySelector('.heat'), layer = document.querySelector('.layer');
+  const bands = !document.querySelector('.readings') || (charts[1] && charts[1].columns?.some(c => c.bounds.steps.length));
+  const sheet = !heat || (document.querySelector('.sheet tr') && document.querySelector('.states tbody tr'));
+  return rows && bands && sheet && charts.every(c => c.plot) && (!heat || heat.heat.pages.size) && (!layer || layer.querySelector('.u-over')) &&
+    document.querySelector('h1') && document.fonts.status === 'loaded' && !!document.querySelector('tbody tr, .chart, .alert');
+};
+
+const frames = page => page.evaluate(() => new Promise(next => requestAnimationFrame(() => requestAnimationFrame(next))));
+
+async function shoot(browser, daemon, [name, path, theme, width, height, {panel, pick, scrollTo} = {}]) {
+  const page = await browser.open(daemon, path, {theme, width, height});
   await eventually(() => page.evaluate(ready), `${name} is drawn`);
-  if (part) {
-    if (name === 'layers') await page.locator('.heat').click({position: {x: 700, y: 26 * 8 + 10}});
-    if (name === 'layers') await page.locator('.layer .u-over').first().waitFor();
-    await page.locator(`section.panel:has(${part})`).screenshot({path: join(OUT, `${name}.png`)});
+  if (pick) {
+    await page.locator('.heat').focus();
+    for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await eventually(() => page.evaluate(ready), `${name} with its layer`);
+  }
+  if (panel) {
+    await page.mouse.move(2, 2);
+    await frames(page);
+    await page.locator(`section.panel:has(${panel})`).screenshot({path: join(OUT, `${name}.png`)});
   } else {
-    if (scrollTo) await page.evaluate(at => document.querySelector(at).scrollIntoView(), scrollTo);
-    if (scrollTo) await page.evaluate(() => scrollBy(0, -70));
-    await page.evaluate(() => new Promise(next => requestAnimationFrame(() => requestAnimationFrame(next))));
+    if (scrollTo) await page.evaluate(at => document.querySelector(at).closest('section').scrollIntoView(), scrollTo);
+    await frames(page);
     await page.screenshot({path: join(OUT, `${name}.png`)});
   }
   await browser.close(page);
 }
 
+async function shootTerminal(browser, daemon, name, keys, until) {
+  const command = [join(ROOT, 'build/pyrometer'), '--url', daemon.url, 'watch', `${shown}-live`];
+  const done = spawnSync('python3', [join(ROOT, 'scripts/terminal.py'), '112', '40', keys, until, '--', ...command], {encoding: 'utf8'});
+  if (done.status !== 0) throw new Error(done.stderr);
+  const context = await browser.chromium.newContext({viewport: {width: 1400, height: 1000}}), page = await context.newPage();
+  await page.setContent(done.stdout);
+  await page.locator('#screen').screenshot({path: join(OUT, `${name}.png`)});
+  await context.close();
+}
+
 mkdirSync(OUT, {recursive: true});
 const daemon = await Daemon.start(), browser = await Browser.start();
-let job = null;
+const jobs = [];
 try {
   for (const [name, file] of runs.slice(0, -1)) replay(daemon, name, file);
-  job = await keepRunning(daemon, ...runs.at(-1));
+  jobs.push(await keepRunning(daemon, ...runs.at(-1), 1));
   for (const shot of shots) await shoot(browser, daemon, shot);
+  jobs.push(await keepRunning(daemon, `${shown}-live`, runs[0][1], 0.52));
+  await shootTerminal(browser, daemon, 'watch', '', 'alerts: [1-9]');
+  await shootTerminal(browser, daemon, 'watch-layers', 'p', 'over steps');
 } finally {
-  if (job) job.close();
+  jobs.forEach(job => job.close());
   await browser.stop();
   await daemon.stop();
 }

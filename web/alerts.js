@@ -87,6 +87,8 @@ class Cause {
     const by = SEVERITIES.map(severity => [severity, rest.filter(item => item.alert.severity === severity).length]).filter(([, n]) => n);
     setText(this.text, `${count(rest.length)} more of the same cause: ${by.map(([severity, n]) => `${n} ${severity}`).join(', ')}${firing ? `, ${firing} firing` : ''}`);
     this.text.className = by.length ? `of-${by[0][0]}` : '';
+    // What still fires is not left behind the fold of a head that is over.
+    if (firing && head.alert.state === 'resolved' && !this.opened) this.opened = this.fold.open = true;
     this.all.hidden = this.waiting.length < 2;
     setText(this.all, `Acknowledge all ${count(this.waiting.length)}`);
     place(this.list, rest.map(item => item.root));

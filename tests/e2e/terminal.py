@@ -1,5 +1,6 @@
 """A program on a pseudo-terminal, and a small model of the screen that it draws: what stands where, in which colours."""
 
+import codecs
 import fcntl
 import html
 import os
@@ -62,7 +63,8 @@ class Terminal:
         self.cells, self.styles = {}, {}
         self.style = PLAIN
         self.row = self.column = 0
-        self.pending = b""
+        self.pending = ""
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def resize(self, columns, rows):
         self.columns, self.rows = columns, rows
@@ -109,16 +111,21 @@ class Terminal:
         if not select.select([self.fd], [], [], wait)[0]:
             return True
         try:
-            data = self.pending + os.read(self.fd, 65536)
+            data = os.read(self.fd, 65536)
         except OSError:
             return False
-        text = data.decode(errors="ignore")
+        text = self.pending + self.decoder.decode(data)
         cut = text.rfind("\x1b") if "\x1b" in text[-24:] and not SEQUENCE.match(text, text.rfind("\x1b")) else len(text)
-        self.pending = text[cut:].encode()
+        self.pending = text[cut:]
         self.all += text[:cut]
         for match in SEQUENCE.finditer(text[:cut]):
             self._take(match)
         return True
+
+    def settle(self):
+        """Takes what has come until nothing comes for a moment: a frame that has begun is whole then."""
+        while select.select([self.fd], [], [], 0.3)[0] and self.read():
+            pass
 
     def lines(self):
         """The screen's lines as they stand."""

@@ -72,7 +72,7 @@ class OpenApi(SharedDaemonCase):
 
     def test_structure(self):
         d = self.document
-        self.assertEqual(set(d), {"openapi", "info", "paths", "components"})
+        self.assertEqual(set(d), {"openapi", "info", "servers", "paths", "components"})
         self.assertRegex(d["openapi"], r"^3\.1\.\d$")
         self.assertTrue(d["info"]["title"] and d["info"]["version"])
         ids = []

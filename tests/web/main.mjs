@@ -3,6 +3,7 @@
 import './modules.mjs';
 import './pages.mjs';
 import './grafana.mjs';
+import './openapi.mjs';
 import {runAll} from './harness.mjs';
 
 process.exit(await runAll('dashboard, Chromium'));
