@@ -242,7 +242,7 @@ def init(run: Optional[str] = None, layers: Sequence[Any] = (), *, project: Opti
          batch_size: Optional[int] = None, dataset_size: Optional[int] = None,
          resume: Resume = "continue", first_step: Optional[int] = None,
          tags: Optional[Mapping[str, str]] = None, rank: Optional[int] = None,
-         world_size: Optional[int] = None, queue_bytes: int = QUEUE_BYTES,
+         world_size: Optional[int] = None, shards: bool = False, queue_bytes: int = QUEUE_BYTES,
          frames: bool = True, spool: Optional[str] = None, spool_bytes: int = SPOOL_BYTES,
          dir: Optional[str] = None) -> Run:
     """A run whose job computes its own statistics. `layers`: (name, parameters) or dicts.
@@ -251,16 +251,19 @@ def init(run: Optional[str] = None, layers: Sequence[Any] = (), *, project: Opti
     """
     try:
         name = run or os.environ.get("PYROMETER_RUN") or default_name()
+        rank = rank_of_shards(shards, rank, run)
         if not wanted(mode, rank):
             return Run(name, None)
         listed = [dict(layer) if isinstance(layer, Mapping) else
                   {"name": str(layer[0]), "n": int(layer[1])} for layer in layers]
         start = first_step if first_step is not None else _rewound(resume) + 1
+        ranks = _ranks(rank, world_size)
         facts = {"project": project or os.environ.get("PYROMETER_PROJECT"),
                  "token": token or os.environ.get("PYROMETER_TOKEN"),
                  "tags": dict(tags) if tags else None, "loss": loss,
                  "optimizer": dict(optimizer) if optimizer else None, "batch_size": batch_size,
-                 "dataset_size": dataset_size, **_ranks(rank, world_size),
+                 "dataset_size": dataset_size, **ranks,
+                 "shards": True if shards and ranks else None,
                  "resume": dict(resume) if isinstance(resume, Mapping) else resume}
         hello = {"type": "hello", "protocol": 1, "run": _valid_name(name), "layers": listed,
                  "notify": True,
@@ -316,6 +319,15 @@ def default_name() -> str:
     script = os.path.splitext(os.path.basename(sys.argv[0] if sys.argv else ""))[0]
     script = re.sub(r"[^A-Za-z0-9._:-]", "-", script)[:80] or "run"
     return f"{script}-{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}"
+
+
+def rank_of_shards(shards: bool, rank: Optional[int], run: Optional[str]) -> Optional[int]:
+    """With shards every rank sends, under one name."""
+    if not shards:
+        return rank
+    if not (run or os.environ.get("PYROMETER_RUN")):
+        raise ValueError("shards need a run name that all ranks pass")
+    return _own_rank() if rank is None else rank
 
 
 def _own_rank() -> int:

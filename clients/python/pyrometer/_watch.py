@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
-from ._run import QUEUE_BYTES, Resume, Run, disabled, init, wanted
+from ._run import QUEUE_BYTES, Resume, Run, disabled, init, rank_of_shards, wanted
 from ._spool import SPOOL_BYTES
 from ._text import number
 
@@ -29,7 +29,7 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
           resume: Resume = "continue", queue_bytes: int = QUEUE_BYTES,
           mode: Optional[str] = None, *, first_step: Optional[int] = None,
           tags: Optional[Mapping[str, str]] = None,
-          rank: Optional[int] = None, world_size: Optional[int] = None,
+          rank: Optional[int] = None, world_size: Optional[int] = None, shards: bool = False,
           frames: bool = True, spool: Optional[str] = None, spool_bytes: int = SPOOL_BYTES,
           dir: Optional[str] = None) -> Run:
     """Begins a run. Afterwards: `loss.backward(); optimizer.step(); run.step(loss)`.
@@ -43,11 +43,13 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
     resume: "continue", or {"rewind": k}: step k is the last that stays, k + 1 comes next.
     first_step: the number of the first step, where it is another.
     rank: only rank 0 sends, unless every process passes its rank and a run name of its own.
+    shards: every rank sends what it holds of the layers, under one run name; the daemon merges.
     frames: False sends lines of JSON, with every digit, even to a daemon that reads frames.
     spool: where steps wait on disk while there is no daemon (else PYROMETER_SPOOL, else
     ~/.local/state/pyrometer/spool), at most spool_bytes of them; "" or 0: in memory only.
     """
     try:
+        rank = rank_of_shards(shards, rank, run)
         if not wanted(mode, rank):
             return Run(run or "disabled", None)
         if level not in LEVELS:
@@ -67,7 +69,7 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
         made = init(run, described, project=project, server=server, token=token, mode=mode,
                     every=every, loss=loss, optimizer=optimizer_facts(optimizer),
                     batch_size=batch_size, dataset_size=dataset_size, resume=resume,
-                    first_step=first_step, tags=tags, rank=rank, world_size=world_size,
+                    first_step=first_step, tags=tags, rank=rank, world_size=world_size, shards=shards,
                     queue_bytes=queue_bytes, frames=frames, spool=spool,
                     spool_bytes=spool_bytes, dir=dir)
         if made.enabled:

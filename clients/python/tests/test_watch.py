@@ -415,6 +415,76 @@ class Conventions(WatchTest):
         self.assertIsInstance(message["stats"]["g_mean"][2], float)
         self.assertTrue(all(isinstance(v, float) for v in message["stats"]["w_var"]))
 
+    def test_gradient_scaler_and_clipping(self):
+        """Unscaled before they are clipped: the gradient that the optimizer used. An infinity skips the step."""
+        daemon, model = self.daemon(), mlp()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        run = self.watch(daemon, model, optimizer)
+        scale, gradients = 1024.0, []
+        for step in range(3):
+            loss = self.backward(model, step)
+            for param in model.parameters():
+                param.grad *= scale  # what scaler.scale(loss).backward() leaves; GradScaler itself needs CUDA in 1.13
+            if step == 1:
+                model[0].weight.grad[0, 0] = math.inf
+            for param in model.parameters():
+                param.grad /= scale  # scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+            gradients.append(flat([p.grad for p in model[0].parameters()]))
+            if step != 1:
+                optimizer.step()  # scaler.step(optimizer)
+            run.step(loss)
+        one, skipped, other = self.messages(daemon, run)
+        self.assertNotIn("stats", skipped)
+        for message, gradient in ((one, gradients[0]), (other, gradients[2])):
+            self.assertAlmostEqual(message["stats"]["g_mean"][0], float(gradient.mean()), 12)
+
+    def test_accumulated_gradients_are_one_step(self):
+        daemon, model = self.daemon(), mlp()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        run = self.watch(daemon, model, optimizer)
+        for step in range(2):
+            optimizer.zero_grad()
+            for part in range(3):
+                (model(torch.full((4, 5), 1.0 + part)).square().mean() / 3).backward()
+            gradient = flat([p.grad for p in model[4].parameters()])
+            optimizer.step()
+            run.step(0.5)
+        messages = self.messages(daemon, run)
+        self.assertEqual([m["step"] for m in messages], [0, 1])
+        self.assertAlmostEqual(messages[1]["stats"]["g_mean"][2], float(gradient.mean()), 12)
+
+    def test_parameter_groups(self):
+        """All layers are measured; lr and the facts are the first group's."""
+        daemon, model = self.daemon(), mlp()
+        optimizer = torch.optim.SGD([{"params": model[0].parameters(), "lr": 0.5},
+                                     {"params": [*model[2].parameters(), *model[4].parameters()]}],
+                                    lr=0.1, momentum=0.9)
+        run = self.watch(daemon, model, optimizer)
+        layers = [list(m.parameters()) for m in model if list(m.parameters())]
+        expected = self.train(model, optimizer, run, 3, layers)
+        messages = self.messages(daemon, run)
+        self.compare(messages, expected)
+        self.assertEqual([m["lr"] for m in messages], [0.5] * 3)
+
+    def test_compiled_model_has_the_names_of_its_own(self):
+        """torch 1.13 has no torch.compile: this stands for what it returns, a module around `_orig_mod`."""
+        class Compiled(nn.Module):
+            def __init__(self, model):
+                super().__init__()
+                self._orig_mod = model
+
+            def forward(self, x):
+                return self._orig_mod(x)
+
+        daemon, model = self.daemon(), Compiled(mlp())
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+        run = self.watch(daemon, model, optimizer)
+        inner = model._orig_mod
+        expected = self.train(model, optimizer, run, 2, [list(inner[at].parameters()) for at in (0, 2, 4)])
+        self.compare(self.messages(daemon, run), expected)
+        self.assertEqual([layer["name"] for layer in daemon.hellos[0]["layers"]], ["0", "2", "4"])
+
     def test_layers_by_regex(self):
         daemon, model = self.daemon(), mlp()
         run = self.watch(daemon, model, torch.optim.SGD(model.parameters(), lr=0.1),
