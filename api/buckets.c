@@ -14,6 +14,16 @@ void buckets_free(struct buckets *b) {
     *b = (struct buckets){.points = b->points, .width = 1};
 }
 
+struct bucket bucket_of(int64_t step, const struct tier_cell *cell) {
+    return (struct bucket){.step = step,
+                           .value = cell->value[AGGREGATE_LAST],
+                           .min = cell->value[AGGREGATE_MIN],
+                           .max = cell->value[AGGREGATE_MAX],
+                           .mean = cell->value[AGGREGATE_MEAN],
+                           .count = (uint64_t)cell->value[AGGREGATE_COUNT],
+                           .nonfinite = (uint64_t)cell->value[AGGREGATE_NONFINITE]};
+}
+
 static double least(double a, double b) {
     return isnan(a) || b < a ? b : a;
 }
@@ -111,7 +121,7 @@ bool buckets_join(struct buckets *b, const struct bucket *one) {
         b->width = one->count;
         fold(b);
     }
-    b->is_merged = b->is_merged || one->count > 1;
+    b->is_merged = b->is_merged || one->count > 1 || one->min < one->value || one->max > one->value;
     if (!takes_more(b) && b->n == b->points) {
         halve(b);
     }

@@ -9,6 +9,7 @@
 #define API_BUCKETS_H
 
 #include "base/check.h"
+#include "storage/tier.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,9 @@ struct bucket {
     double mean;     // of the finite ones
     uint64_t count, nonfinite;
 };
+
+// What a cell holds whose last value is of that step.
+struct bucket bucket_of(int64_t step, const struct tier_cell *cell);
 
 struct buckets {
     size_t points; // the most that there may be, at least 1

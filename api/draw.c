@@ -1,7 +1,8 @@
-// Fields, statistics and scalars are read by range, from tiers and blocks; instruments are followed
-// along a walk over the steps.
+// Fields, statistics and scalars are read by range, from tiers and blocks; so are instruments of
+// long runs (api/kept.h), others are followed along a walk over the steps.
 #include "api/draw.h"
 
+#include "api/kept.h"
 #include "api/outputs.h"
 #include "api/server.h"
 #include "base/clock.h"
@@ -81,13 +82,7 @@ static bool dequeue(struct buckets *b, struct queued *q, int64_t before) {
 static bool take_point(void *context, size_t series, const struct range_point *p) {
     struct reach *r = context;
     size_t index = r->series[series];
-    struct bucket one = {.step = p->last,
-                         .value = p->cell.value[AGGREGATE_LAST],
-                         .min = p->cell.value[AGGREGATE_MIN],
-                         .max = p->cell.value[AGGREGATE_MAX],
-                         .mean = p->cell.value[AGGREGATE_MEAN],
-                         .count = (uint64_t)p->cell.value[AGGREGATE_COUNT],
-                         .nonfinite = (uint64_t)p->cell.value[AGGREGATE_NONFINITE]};
+    struct bucket one = bucket_of(p->last, &p->cell);
     struct buckets *b = &r->d->selection.series[index].buckets;
     bool good = r->queueing ? enqueue(&r->queued[index], &one)
                             : dequeue(b, &r->queued[index], one.step) && buckets_join(b, &one);
@@ -95,18 +90,28 @@ static bool take_point(void *context, size_t series, const struct range_point *p
     return r->outcome == DRAWN;
 }
 
+// The column of a series in segments of that kind. False when they do not have it.
+static bool choose_column(const struct select_metric *m, bool layered, enum segment_kind kind,
+                          struct column_key *key) {
+    if (kind == SEGMENT_READINGS) {
+        *key = kept_column(m, layered);
+        return m->kind == SELECT_INSTRUMENT;
+    }
+    return select_column(m, key) && (kind == SEGMENT_STEPS || key->kind == COLUMN_SCALAR);
+}
+
 // The series that the attempt may have, as the range wants them.
-static void choose_series(struct reach *r, const struct hello *hello, bool only_scalars) {
+static void choose_series(struct reach *r, const struct hello *hello, enum segment_kind kind) {
     struct selection *s = &r->d->selection;
     select_index_layers(s, hello);
+    r->range.kind = kind;
     r->range.n_series = 0;
     for (size_t i = 0; i < s->n_series; i++) {
         const struct select_series *one = &s->series[i];
         const struct select_metric *m = &s->metrics[one->metric];
         size_t row = one->layer == SIZE_MAX ? 0 : s->layers[one->layer].index;
         struct column_key key;
-        if (row == SIZE_MAX || !select_column(m, &key) ||
-            (only_scalars && key.kind != COLUMN_SCALAR)) {
+        if (row == SIZE_MAX || !choose_column(m, one->layer != SIZE_MAX, kind, &key)) {
             continue;
         }
         r->series[r->range.n_series] = i;
@@ -160,8 +165,7 @@ static enum outcome read_messages(struct reach *r, const struct hello *hello) {
     if (range_entries(r->d->q->reader, r->range.attempt, SEGMENT_MESSAGES, &entries)) {
         return STORE_FAILED;
     }
-    choose_series(r, hello, true);
-    r->range.kind = SEGMENT_MESSAGES;
+    choose_series(r, hello, SEGMENT_MESSAGES);
     r->range.width = width_of(r->d, entries);
     r->queueing = true;
     enum outcome outcome = read_range(r);
@@ -188,9 +192,13 @@ static enum outcome read_attempt(struct reach *r, const char *facts) {
     }
     enum outcome outcome = d->selection.has_scalars ? read_messages(r, &hello) : DRAWN;
     if (outcome == DRAWN) {
-        choose_series(r, &hello, false);
-        r->range.kind = SEGMENT_STEPS;
+        choose_series(r, &hello, SEGMENT_STEPS);
         r->range.width = width_of(d, d->run.progress.n_steps);
+        outcome = read_range(r);
+    }
+    if (outcome == DRAWN && d->from_readings) {
+        choose_series(r, &hello, SEGMENT_READINGS);
+        r->range.width = width_of(d, d->run.progress.n_steps / READINGS_EVERY);
         outcome = read_range(r);
     }
     for (size_t i = 0; outcome == DRAWN && i < d->selection.n_series; i++) {
@@ -203,6 +211,15 @@ static enum outcome read_attempt(struct reach *r, const char *facts) {
     return outcome;
 }
 
+int64_t draw_last_in_force(const struct drawing *d, size_t i) {
+    int64_t last = STEP_MAX;
+    for (size_t later = i + 1; later < d->n_attempts; later++) {
+        int64_t stays = d->attempts[later].rewind_step;
+        last = stays < last ? stays : last;
+    }
+    return last;
+}
+
 static enum outcome draw_ranges(struct drawing *d) {
     size_t n = d->selection.n_series;
     struct reach r = {.d = d};
@@ -213,11 +230,8 @@ static enum outcome draw_ranges(struct drawing *d) {
     r.range.context = &r;
     enum outcome outcome = DRAWN;
     for (size_t i = 0; outcome == DRAWN && i < d->n_attempts; i++) {
-        int64_t last = d->to;
-        for (size_t later = i + 1; later < d->n_attempts; later++) {
-            int64_t stays = d->attempts[later].rewind_step;
-            last = stays < last ? stays : last;
-        }
+        int64_t last = draw_last_in_force(d, i);
+        last = last < d->to ? last : d->to;
         r.range.attempt = d->attempts[i].id;
         r.range.from = d->from;
         r.range.to = last;
@@ -243,8 +257,15 @@ enum outcome draw(struct drawing *d) {
     if (!d->run.id) {
         return DRAWN;
     }
-    enum outcome outcome = d->selection.has_columns ? draw_ranges(d) : DRAWN;
-    if (outcome == DRAWN && d->selection.has_instruments) {
+    int kept = kept_are_wanted(d);
+    d->from_readings = kept == 1;
+    enum outcome outcome = kept < 0 ? STORE_FAILED : DRAWN;
+    if (outcome == DRAWN && (d->selection.has_columns || d->from_readings)) {
+        outcome = draw_ranges(d);
+    }
+    if (outcome == DRAWN && d->from_readings) {
+        outcome = kept_add_live(d) ? DRAWN : OUT_OF_MEMORY;
+    } else if (outcome == DRAWN && d->selection.has_instruments) {
         outcome = draw_instruments(d);
     }
     if (outcome == DRAWN && d->selection.has_outputs) {

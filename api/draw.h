@@ -5,6 +5,7 @@
 #include "api/bounds.h"
 #include "api/request.h"
 #include "api/select.h"
+#include "runs/snapshot.h"
 #include "storage/reader.h"
 
 #define DRAW_TIME_NS UINT64_C(20000000000)
@@ -14,11 +15,14 @@ struct drawing {
     struct run_record run; // as the store has it; empty before its hello is durable
     struct attempt_record *attempts;
     size_t n_attempts;
-    int64_t kept; // changes as exact values go by retention
+    int64_t kept;                // changes as exact values go by retention
+    size_t n_layers;             // of the hello in force
+    const struct snapshot *live; // NULL when the run is not
     int64_t from, to;
     size_t points; // what a series is gathered to
     struct selection selection;
     struct bounds bounds; // empty when no intervals are wanted
+    bool from_readings;   // instruments were drawn from readings that were kept at a cadence
     uint64_t deadline_ns;
     uint64_t visited; // steps, or points, seen
     struct step_damage damage;
@@ -26,6 +30,8 @@ struct drawing {
 
 enum outcome { DRAWN, OUT_OF_TIME, OUT_OF_MEMORY, STORE_FAILED };
 
+// The last step of the drawing's i-th attempt that no later one superseded.
+int64_t draw_last_in_force(const struct drawing *d, size_t i);
 // Within a read transaction.
 enum outcome draw(struct drawing *d);
 

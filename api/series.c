@@ -67,6 +67,9 @@ static void emit_series(struct emit *e, const struct drawing *d, size_t series, 
     emit_object(e, NULL);
     emit_text(e, "metric", s->metrics[one->metric].name);
     emit_text(e, "layer", one->layer == SIZE_MAX ? NULL : s->layers[one->layer].name);
+    if (d->from_readings && s->metrics[one->metric].kind == SELECT_INSTRUMENT) {
+        emit_integer(e, "every", READINGS_EVERY);
+    }
     emit_array(e, "step");
     for (size_t i = 0; i < b->n; i++) {
         emit_integer(e, NULL, b->at[i].step);
@@ -113,14 +116,15 @@ static void print_drawing(const struct drawing *d, struct buf *json) {
 
 // Steps never change once they are stored: who has seen as many of this attempt has seen all, but
 // that exact values go by retention. Messages of scalars and histograms of outputs leave no such
-// trace.
+// trace; of a live run instruments' newest reading is what was published, which follows behind.
 static void print_etag(const struct drawing *d, char etag[24]) {
     struct buf text;
     buf_init(&text, 1 << 17);
     int64_t attempt = d->n_attempts ? d->attempts[d->n_attempts - 1].id : 0;
-    buf_printf(&text, "%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRId64 "?%s", d->run.id,
-               attempt, d->run.progress.n_steps, d->run.progress.last_step, d->kept,
-               d->q->query_text);
+    int64_t published = d->live && d->selection.has_instruments ? d->live->step : -1;
+    buf_printf(&text, "%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRId64 "?%s",
+               d->run.id, attempt, d->run.progress.n_steps, d->run.progress.last_step, d->kept,
+               published, d->q->query_text);
     etag_print(etag, buf_str(&text), text.len);
     buf_free(&text);
 }
@@ -203,6 +207,8 @@ static enum MHD_Result answer_series(struct request *q, struct drawing *d,
                               error.message);
     }
     enum MHD_Result rc;
+    d->n_layers = hello.n_layers;
+    d->live = run->live;
     if (reader_begin(q->reader)) {
         rc = answer_store_problem(q);
     } else {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "daemon/alarm.h"
+#include "daemon/reading.h"
 #include "runs/snapshot.h"
 #include "storage/blob.h"
 
@@ -201,6 +202,14 @@ static void set_status(struct live_run *l, enum run_status status, double end_ti
     stream_status(l);
 }
 
+// Of what ends, so that nothing of it is missing from its readings over time.
+static void push_rest(struct live_run *l) {
+    struct op *op = readings_take_rest(&l->run->readings) ? reading_op(l->run) : NULL;
+    if (op) {
+        push(l, op);
+    }
+}
+
 struct live_run *live_create(struct app *app, struct hello *hello) {
     struct run *run =
         run_create(app->next_run++, app->next_attempt++, hello, clock_wall_s(), app->rules);
@@ -213,6 +222,9 @@ struct live_run *live_create(struct app *app, struct hello *hello) {
 
 void live_begin_attempt(struct live_run *l, struct hello *hello, int64_t rewind_step,
                         bool is_rewind) {
+    if (rewind_step >= stepset_last(&l->run->steps)) {
+        push_rest(l); // else it would be superseded
+    }
     l->closing = ALERT_SUPERSEDED;
     run_begin_attempt(l->run, l->app->next_attempt++, hello, rewind_step, l->app->rules, push_alert,
                       l);
@@ -270,6 +282,13 @@ static void stream_event(struct live_run *l, const struct event_record *e) {
     buf_free(&json);
 }
 
+static void add_also(struct op *op, struct op *also) {
+    while (op->also) {
+        op = op->also;
+    }
+    op->also = also;
+}
+
 // What the message that `op` stores brought to light becomes events beside it: they are written
 // together or not at all, since a restart observes the message again but stores nothing anew.
 static void add_phases(struct live_run *l, struct op *op, double time) {
@@ -289,11 +308,7 @@ static void add_phases(struct live_run *l, struct op *op, double time) {
                                              .derived = true};
         buf_free(&data);
         stream_event(l, &event->event);
-        struct op *last = op;
-        while (last->also) {
-            last = last->also;
-        }
-        last->also = event;
+        add_also(op, event);
         run_event(r, RUN_PHASE_EVENT);
     }
 }
@@ -332,6 +347,9 @@ bool live_step(struct live_run *l, const struct step *step) {
     op->progress = l->run->record.progress;
     l->checkpoint_steps++;
     l->checkpoint_bytes += op->blob_size;
+    if (readings_are_due(&l->run->readings)) {
+        add_also(op, reading_op(l->run)); // with the step or not at all, as phases
+    }
     add_phases(l, op, step->time);
     push(l, op);
     l->dirty = true;
@@ -368,6 +386,7 @@ void live_end(struct live_run *l, const char *status) {
     enum run_status s = RUN_COMPLETED;
     CHECK(run_status_find(status, &s));
     double now = clock_wall_s();
+    push_rest(l);
     l->closing = ALERT_RUN_ENDED;
     alerts_end(l->run->alerts, l->run->time > 0 ? l->run->time : now, push_alert, l);
     l->closing = ALERT_RECOVERED;
@@ -450,6 +469,7 @@ static void check_silence(struct live_run *l, uint64_t now_ns) {
         return;
     }
     alerts_stalled(l->run->alerts, clock_wall_s(), silent_s, allowed_s, push_alert, l);
+    push_rest(l);
     set_status(l, RUN_STALLED, 0);
     push_checkpoint(l);
 }

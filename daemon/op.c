@@ -43,6 +43,7 @@ void op_destroy(struct op *op) {
         break;
     case OP_STEP:
     case OP_SCALARS:
+    case OP_READING:
     case OP_CHECKPOINT:
     case OP_PROGRESS:
     case OP_DELETE_RUN:
@@ -76,6 +77,7 @@ static size_t record_bytes(const struct op *op) {
     case OP_ACKNOWLEDGE:
     case OP_STEP:
     case OP_SCALARS:
+    case OP_READING:
     case OP_CHECKPOINT:
     case OP_PROGRESS:
     case OP_DELETE_RUN:

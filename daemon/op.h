@@ -12,6 +12,7 @@
 enum op_type {
     OP_STEP,        // blob; progress
     OP_SCALARS,     // blob
+    OP_READING,     // blob
     OP_CHECKPOINT,  // blob
     OP_RUN,         // run
     OP_ATTEMPT,     // attempt_row
@@ -43,7 +44,7 @@ struct op {
         int64_t notice; // of the outbox
     };
     bool cancelled;
-    struct op *also; // events that follow from it: written in the same transaction, freed with it
+    struct op *also; // what follows from it, events and readings: written in the same transaction, freed with it
     size_t blob_size;
     unsigned char blob[];
 };

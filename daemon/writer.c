@@ -97,6 +97,8 @@ static int apply(struct writer *w, struct op *op) {
         return 0;
     case OP_SCALARS:
         return store_put_scalars(s, op->attempt, op->step, op->blob, op->blob_size);
+    case OP_READING:
+        return store_put_reading(s, op->attempt, op->step, op->blob, op->blob_size);
     case OP_CHECKPOINT:
         return store_put_checkpoint(s, op->run, op->attempt, op->step, op->blob, op->blob_size);
     case OP_RUN:

@@ -62,6 +62,7 @@ struct run *run_create(int64_t id, int64_t attempt, struct hello *hello, double 
     };
     create_instruments(r, rules);
     find_activations(r);
+    readings_begin(&r->readings, r->hello.n_layers);
     balance_begin(&r->balance);
     output_probe_begin(&r->outputs);
     phases_begin(&r->course);
@@ -78,6 +79,7 @@ void run_destroy(struct run *r) {
         alerts_destroy(r->alerts);
         balance_free(&r->balance);
         output_probe_free(&r->outputs);
+        readings_free(&r->readings);
         free(r->activations);
         stepset_free(&r->steps);
         hello_free(&r->hello);
@@ -151,6 +153,7 @@ void run_begin_attempt(struct run *r, int64_t attempt, struct hello *hello, int6
         create_instruments(r, rules);
     }
     find_activations(r);
+    readings_begin(&r->readings, r->hello.n_layers);
     balance_begin(&r->balance);
     output_probe_begin(&r->outputs);
     phases_begin(&r->course);
@@ -194,6 +197,7 @@ void run_observe(struct run *r, const struct step *step, alert_change_fn *change
     r->record.progress.end_time = 0;
     update_progress(r);
     thermo_observe(r->thermo, &view);
+    readings_observe(&r->readings, r->thermo);
     balance_observe(&r->balance, step->step, step->loss);
     r->n_phases = phases_add(&r->course, r->thermo, step->loss, r->phases);
     tell_phases(r);
@@ -244,7 +248,7 @@ void run_event(struct run *r, const char *name) {
 }
 
 // The saved state: this head, the set of steps, the balance, the outputs, the
-// phases' courses, the thermometers, the alerts.
+// phases' courses, the readings over time, the thermometers, the alerts.
 struct saved_head {
     char magic[8];
     int64_t attempt, n_events, n_outputs;
@@ -253,7 +257,7 @@ struct saved_head {
     uint64_t thermo_size, alerts_size;
 };
 
-static const char magic[8] = "pyrun\0\0\5";
+static const char magic[8] = "pyrun\0\0\6";
 
 void run_save(const struct run *r, struct buf *out) {
     struct saved_head head = {.attempt = r->attempt,
@@ -270,6 +274,7 @@ void run_save(const struct run *r, struct buf *out) {
     balance_save(&r->balance, r->hello.n_layers, out);
     output_probe_save(&r->outputs, out);
     phases_save(&r->course, out);
+    readings_save(&r->readings, out);
     char *to = buf_reserve(out, head.thermo_size + head.alerts_size);
     if (to) {
         thermo_save(r->thermo, to);
@@ -284,12 +289,14 @@ struct loaded {
     struct balance balance;
     struct output_probe outputs;
     struct phases course;
+    struct readings readings;
 };
 
 static void free_loaded(struct loaded *l) {
     stepset_free(&l->steps);
     balance_free(&l->balance);
     output_probe_free(&l->outputs);
+    readings_free(&l->readings);
 }
 
 static bool load_parts(struct run *r, const struct saved_head *head, struct loaded *l,
@@ -300,6 +307,8 @@ static bool load_parts(struct run *r, const struct saved_head *head, struct load
     more = more ? output_probe_load(&l->outputs, p + n, left - n) : 0;
     n += more;
     more = more ? phases_load(&l->course, p + n, left - n) : 0;
+    n += more;
+    more = more ? readings_load(&l->readings, r->hello.n_layers, p + n, left - n) : 0;
     n += more;
     if (!more || head->thermo_size != thermo_saved_size(r->thermo) ||
         left - n != head->thermo_size + head->alerts_size) {
@@ -326,10 +335,12 @@ bool run_load(struct run *r, const void *bytes, size_t size) {
     stepset_free(&r->steps);
     balance_free(&r->balance);
     output_probe_free(&r->outputs);
+    readings_free(&r->readings);
     r->steps = loaded.steps;
     r->balance = loaded.balance;
     r->outputs = loaded.outputs;
     r->course = loaded.course;
+    r->readings = loaded.readings;
     r->attempt = head.attempt;
     r->n_events = head.n_events;
     r->n_outputs = head.n_outputs;

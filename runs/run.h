@@ -10,6 +10,7 @@
 #include "probes/output_probe.h"
 #include "probes/phases.h"
 #include "probes/thermo.h"
+#include "runs/readings.h"
 #include "runs/stepset.h"
 #include "runs/view.h"
 #include "storage/reader.h"
@@ -30,6 +31,7 @@ struct run {
     const struct activation **activations; // a layer each; NULL: the hello names none that is known
     struct output_probe outputs;
     struct phases course;
+    struct readings readings; // over time
     // What the newest step or histogram brought to light; the caller stores each as an event and
     // tells the run of it with run_event(), like any other.
     struct phase_change phases[PHASES_MAX];

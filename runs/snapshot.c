@@ -1,6 +1,7 @@
 #include "runs/snapshot.h"
 
 #include "base/memory.h"
+#include "base/num.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -24,6 +25,25 @@ static void take_engines(struct snapshot *s, const struct run *r) {
         s->heat[i] = balance_heat(&r->balance, r->thermo, i);
     }
     s->balance = balance_read(&r->balance, r->thermo);
+}
+
+static void take_extremes(struct snapshot *s, const struct readings *r) {
+    size_t bytes = READINGS_STEPWISE * r->n_bodies * sizeof *s->low;
+    s->low = must_alloc(bytes);
+    s->high = must_alloc(bytes);
+    memcpy(s->low, r->low, bytes);
+    memcpy(s->high, r->high, bytes);
+}
+
+void snapshot_extremes(const struct snapshot *s, enum metric m, size_t layer, double *low,
+                       double *high) {
+    *low = *high = num_missing();
+    for (size_t i = 0; i < READINGS_STEPWISE; i++) {
+        if (readings_stepwise[i] == m) {
+            *low = s->low[i * (s->n_layers + 1) + layer];
+            *high = s->high[i * (s->n_layers + 1) + layer];
+        }
+    }
 }
 
 struct engine_reading snapshot_engine(const struct snapshot *s, size_t layer) {
@@ -53,6 +73,7 @@ struct snapshot *snapshot_create(const struct run *r) {
         thermo_read(r->thermo, i, s->layers[i]);
     }
     take_engines(s, r);
+    take_extremes(s, &r->readings);
     s->outputs.windows = r->outputs.windows;
     s->outputs.step = r->outputs.step;
     s->outputs.n_counts = r->outputs.n_counts;
@@ -74,6 +95,8 @@ void snapshot_unref(struct snapshot *s) {
         }
         free(s->layer_names);
         free(s->layers);
+        free(s->low);
+        free(s->high);
         free(s->engines);
         free(s->activations);
         free(s->named);

@@ -26,6 +26,7 @@ struct snapshot {
     bool *named;  // the hello names an activation for the layer
     double *heat; // of each layer over all states, see probes/balance.h
     struct balance_sheet balance;
+    double *low, *high; // as struct readings has them
     struct {
         uint64_t windows; // 0: none, and nothing else is set
         int64_t step;
@@ -39,6 +40,10 @@ struct snapshot {
 
 // Reads all instruments of the run now.
 struct snapshot *snapshot_create(const struct run *r);
+// What a metric came to in the steps since the newest entry of the readings over time (layer: or
+// n_layers for the whole run); num_missing() for one of which every step is not watched.
+void snapshot_extremes(const struct snapshot *s, enum metric m, size_t layer, double *low,
+                       double *high);
 struct engine_reading snapshot_engine(const struct snapshot *s, size_t layer);
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);

@@ -25,6 +25,8 @@
 // Journal bytes that make a full segment: the work of one transaction, for which commits wait.
 #define FULL_BYTES ((int64_t)1 << 20)
 #define FULL_STEPS 4096
+// Readings come seldom: what waits of them is read row by row.
+#define READINGS_ROWS 256
 // Full segments make whole buckets of the first tier.
 #define STEPS_ROUND TIER_FIRST
 // When the journals of many attempts together pass this, each is packed at its share of it.
@@ -54,29 +56,37 @@ struct backlog {
 static const char *const first_sql[] = {
     [SEGMENT_STEPS] = "SELECT key FROM step WHERE key>=?1 ORDER BY key LIMIT 1",
     [SEGMENT_MESSAGES] = "SELECT key FROM scalars WHERE key>=?1 ORDER BY key LIMIT 1",
+    [SEGMENT_READINGS] = "SELECT key FROM reading WHERE key>=?1 ORDER BY key LIMIT 1",
 };
 static const char *const last_sql[] = {
     [SEGMENT_STEPS] = "SELECT key FROM step WHERE key<?1 ORDER BY key DESC LIMIT 1",
     [SEGMENT_MESSAGES] = "SELECT key FROM scalars WHERE key<?1 ORDER BY key DESC LIMIT 1",
+    [SEGMENT_READINGS] = "SELECT key FROM reading WHERE key<?1 ORDER BY key DESC LIMIT 1",
 };
 static const char *const bytes_sql[] = {
     [SEGMENT_STEPS] = "SELECT length(columns) FROM step WHERE key>=?1 ORDER BY key LIMIT 1",
     [SEGMENT_MESSAGES] = "SELECT length(columns) FROM scalars WHERE key>=?1 ORDER BY key LIMIT 1",
+    [SEGMENT_READINGS] = "SELECT length(columns) FROM reading WHERE key>=?1 ORDER BY key LIMIT 1",
 };
+
 static struct compact_hint *hint_of(struct compactor *k, int64_t attempt, enum segment_kind kind) {
-    return &k->hints[((uint64_t)attempt * 2 + kind) % COMPACT_HINTS];
+    return &k->hints[((uint64_t)attempt * SEGMENT_KINDS + kind) % COMPACT_HINTS];
 }
 
 static void remember(struct compactor *k, const struct backlog *b, bool is_broken) {
-    *hint_of(k, b->attempt, b->kind) = (struct compact_hint){
-        .attempt = b->attempt, .kind = b->kind, .last_step = b->last_step, .is_broken = is_broken};
+    *hint_of(k, b->attempt, b->kind) = (struct compact_hint){.attempt = b->attempt,
+                                                             .kind = b->kind,
+                                                             .last_step = b->last_step,
+                                                             .is_over = b->is_over,
+                                                             .is_broken = is_broken};
 }
 
-// True when it was looked at before and has not become twice as long.
+// True when it was looked at before and has neither become twice as long nor come to its end.
 static bool is_known(struct compactor *k, const struct backlog *b) {
     const struct compact_hint *h = hint_of(k, b->attempt, b->kind);
     return h->attempt == b->attempt && h->kind == b->kind &&
-           (h->is_broken || b->last_step - b->first_step < 2 * (h->last_step - b->first_step));
+           (h->is_broken || ((h->is_over || !b->is_over) &&
+                             b->last_step - b->first_step < 2 * (h->last_step - b->first_step)));
 }
 
 // Whether the attempt is over, or quiet. 1, 0 when there is no such attempt: its run was deleted;
@@ -364,6 +374,9 @@ static int try_attempt(struct compactor *k, int64_t attempt, enum segment_kind k
         return rc;
     }
     g->b.full = full_rows(g->b.row_bytes, n_attempts);
+    if (kind == SEGMENT_READINGS && g->b.full > READINGS_ROWS) {
+        g->b.full = READINGS_ROWS;
+    }
     if (!is_due(k, &g->b)) {
         return 0;
     }
@@ -412,6 +425,7 @@ static int gather_all(struct compactor *k, struct gathering *g, struct merging *
     int rc = merging_gather(k, m); // of the attempt at hand, before another is
     rc = rc ? rc : gather_kind(k, SEGMENT_STEPS, g);
     rc = rc ? rc : gather_kind(k, SEGMENT_MESSAGES, g);
+    rc = rc ? rc : gather_kind(k, SEGMENT_READINGS, g);
     char error[sizeof k->c.error];
     memcpy(error, k->c.error, sizeof error);
     if (connection_exec(&k->c, "ROLLBACK") && rc >= 0) {

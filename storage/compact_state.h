@@ -11,6 +11,7 @@ struct compact_hint {
     int64_t attempt;
     enum segment_kind kind;
     int64_t last_step;
+    bool is_over;
     bool is_broken; // what it has cannot be read
 };
 

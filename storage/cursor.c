@@ -12,6 +12,8 @@ static const char *const journal_sql[] = {
     [SEGMENT_STEPS] = "SELECT key, columns FROM step WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
     [SEGMENT_MESSAGES] =
         "SELECT key, columns FROM scalars WHERE key BETWEEN ?1 AND ?2 ORDER BY key, id",
+    [SEGMENT_READINGS] =
+        "SELECT key, columns FROM reading WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
 };
 
 // Begins at the last segment that begins before `from`, whose end may reach it.

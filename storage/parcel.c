@@ -37,16 +37,19 @@ static int delete_gone(struct connection *c, const struct parcel *p) {
     return 1;
 }
 
+static const char *const delete_sql[SEGMENT_KINDS] = {
+    [SEGMENT_STEPS] = "DELETE FROM step WHERE key BETWEEN ?1 AND ?2",
+    [SEGMENT_MESSAGES] = "DELETE FROM scalars WHERE key BETWEEN ?1 AND ?2",
+    [SEGMENT_READINGS] = "DELETE FROM reading WHERE key BETWEEN ?1 AND ?2",
+};
+
 // Every one of the rows that were packed, and no other.
 static int delete_rows(struct connection *c, const struct parcel *p) {
     const int64_t keys[] = {p->first_key, p->last_key};
     if (p->n_rows == 0) {
         return 1;
     }
-    if (place_run(c,
-                  p->kind == SEGMENT_STEPS ? "DELETE FROM step WHERE key BETWEEN ?1 AND ?2"
-                                           : "DELETE FROM scalars WHERE key BETWEEN ?1 AND ?2",
-                  keys, 2)) {
+    if (place_run(c, delete_sql[p->kind], keys, 2)) {
         return -1;
     }
     return sqlite3_changes(c->db) == p->n_rows;

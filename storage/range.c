@@ -8,6 +8,7 @@
 #include "storage/reader_internal.h"
 #include "storage/schema.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct chunk {
@@ -17,13 +18,15 @@ struct chunk {
     double *values; // SEGMENT_N_MAX + SEGMENT_CHUNK_VALUES
 };
 
+enum { SLOT_LEAST = AGGREGATES, SLOT_GREATEST, SLOTS };
+
 struct reading {
     struct connection *c;
     struct codec *codec;
     struct range *range;
-    struct chunk chunks[AGGREGATES]; // the one at hand of each aggregate
-    struct step step;                // of the journal
-    bool begun;                      // the first point was given
+    struct chunk chunks[SLOTS]; // the one at hand of each aggregate, and of the extremes beside
+    struct step step;           // of the journal
+    bool begun;                 // the first point was given
     bool stopped;
 };
 
@@ -37,15 +40,15 @@ struct span_segment {
 };
 
 static void forget_chunks(struct reading *r) {
-    for (unsigned a = 0; a < AGGREGATES; a++) {
+    for (unsigned a = 0; a < SLOTS; a++) {
         r->chunks[a].column = NULL;
     }
 }
 
-// The row of an aggregate's column as n values; NULL when it is damaged.
-static const double *row_of(struct reading *r, struct span_segment *seg, unsigned aggregate,
+// The row of a column as n values; NULL when it is damaged.
+static const double *row_of(struct reading *r, struct span_segment *seg, unsigned slot,
                             const struct segment_column *column, size_t row) {
-    struct chunk *chunk = &r->chunks[aggregate];
+    struct chunk *chunk = &r->chunks[slot];
     size_t index = row / column->chunk_rows;
     if (chunk->column != column || chunk->index != index) {
         if (!chunk->values) {
@@ -74,35 +77,87 @@ static void give(struct reading *r, size_t series, const struct range_point *poi
     }
 }
 
+// A series' values in one segment: NULL where there are none.
+struct rows {
+    const double *of[AGGREGATES];
+    const double *least, *greatest; // a reading's of every step
+};
+
+enum find { FOUND, NOT_THERE, DAMAGED };
+
+static enum find find_row(struct reading *r, struct span_segment *seg, const struct column_key *key,
+                          size_t row, unsigned slot, const double **out) {
+    const struct segment_column *column = segment_find(&seg->s, key);
+    if (!column || row >= column->rows) {
+        return NOT_THERE; // it was not sent here
+    }
+    *out = row_of(r, seg, slot, column, row);
+    return *out ? FOUND : DAMAGED;
+}
+
+// The key of what stands beside a reading; `name` is where its name goes.
+static struct column_key beside(const struct column_key *of, const char *suffix,
+                                char name[LIMIT_STAT_NAME + 1]) {
+    struct column_key key = *of;
+    int n = snprintf(name, LIMIT_STAT_NAME + 1, "%.*s%s", (int)of->name_len, of->name, suffix);
+    key.name = name;
+    key.name_len = (size_t)n;
+    return key;
+}
+
+static enum find find_extremes(struct reading *r, struct span_segment *seg,
+                               const struct range_series *one, struct rows *rows) {
+    char name[LIMIT_STAT_NAME + 1];
+    bool tier = seg->s.level > 0;
+    struct column_key key = beside(&one->key, READING_LEAST, name);
+    key.aggregate = tier ? AGGREGATE_MIN : AGGREGATE_LAST;
+    enum find least = find_row(r, seg, &key, one->row, SLOT_LEAST, &rows->least);
+    key = beside(&one->key, READING_GREATEST, name);
+    key.aggregate = tier ? AGGREGATE_MAX : AGGREGATE_LAST;
+    enum find greatest = find_row(r, seg, &key, one->row, SLOT_GREATEST, &rows->greatest);
+    return least == DAMAGED || greatest == DAMAGED ? DAMAGED : FOUND;
+}
+
+static enum find find_rows(struct reading *r, struct span_segment *seg,
+                           const struct range_series *one, struct rows *rows) {
+    struct column_key key = one->key;
+    enum find found = FOUND;
+    for (unsigned a = 0; found == FOUND && a < (seg->s.level ? AGGREGATES : 1); a++) {
+        key.aggregate = (enum aggregate)a;
+        found = find_row(r, seg, &key, one->row, a, &rows->of[a]);
+    }
+    bool may_have_extremes = found == FOUND && seg->s.kind == SEGMENT_READINGS;
+    return may_have_extremes ? find_extremes(r, seg, one, rows) : found;
+}
+
+static struct range_point point_of(const struct segment *s, const struct rows *rows, size_t i) {
+    struct range_point p = {.first = s->firsts[i], .last = s->steps[i]};
+    tier_cell_clear(&p.cell);
+    if (s->level) {
+        for (unsigned a = 0; a < AGGREGATES; a++) {
+            p.cell.value[a] = rows->of[a][i];
+        }
+        p.last -= (int64_t)p.cell.value[AGGREGATE_LAG];
+    } else {
+        tier_cell_add(&p.cell, rows->of[AGGREGATE_LAST][i]);
+    }
+    tier_cell_widen(&p.cell, rows->least ? rows->least[i] : num_missing(),
+                    rows->greatest ? rows->greatest[i] : num_missing());
+    return p;
+}
+
 // Gives one series' entries first .. end - 1 of a segment. False: it is damaged.
 static bool give_series(struct reading *r, struct span_segment *seg, size_t series, size_t first,
                         size_t end) {
     struct range_series *one = &r->range->series[series];
-    struct column_key key = one->key;
-    const double *rows[AGGREGATES] = {NULL};
-    for (unsigned a = 0; a < (seg->s.level ? AGGREGATES : 1); a++) {
-        key.aggregate = (enum aggregate)a;
-        const struct segment_column *column = segment_find(&seg->s, &key);
-        if (!column || one->row >= column->rows) {
-            return true; // it was not sent here
-        }
-        rows[a] = row_of(r, seg, a, column, one->row);
-        if (!rows[a]) {
-            return false;
-        }
+    struct rows rows = {0};
+    enum find found = find_rows(r, seg, one, &rows);
+    if (found != FOUND) {
+        return found == NOT_THERE;
     }
     one->seen = true;
     for (size_t i = first; i < end && !r->stopped; i++) {
-        struct range_point p = {.first = seg->s.firsts[i], .last = seg->s.steps[i]};
-        tier_cell_clear(&p.cell);
-        if (seg->s.level) {
-            for (unsigned a = 0; a < AGGREGATES; a++) {
-                p.cell.value[a] = rows[a][i];
-            }
-            p.last -= (int64_t)p.cell.value[AGGREGATE_LAG];
-        } else {
-            tier_cell_add(&p.cell, rows[AGGREGATE_LAST][i]);
-        }
+        struct range_point p = point_of(&seg->s, &rows, i);
         give(r, series, &p);
     }
     return true;
@@ -174,10 +229,10 @@ static int read_segment(struct reading *r, struct span_segment *seg, unsigned ti
 
 // -- the journal ---------------------------------------------------------------------------------
 
-static double step_value(const struct step *s, const struct range_series *one, bool *seen) {
+static double step_value(const struct step *s, const struct column_key *key, size_t row,
+                         bool *seen) {
     const double fields[SEGMENT_FIELDS] = {s->time,       s->loss,       s->lr,
                                            s->batch_size, s->loss_after, s->val_loss};
-    const struct column_key *key = &one->key;
     if (key->kind == COLUMN_FIELD) {
         *seen = true;
         return fields[key->id];
@@ -195,10 +250,19 @@ static double step_value(const struct step *s, const struct range_series *one, b
             (c->stat != STAT_NONE || (strlen(c->name) == key->name_len &&
                                       memcmp(c->name, key->name, key->name_len) == 0))) {
             *seen = true;
-            return one->row < s->n_layers ? c->values[one->row] : num_missing();
+            return row < s->n_layers ? c->values[row] : num_missing();
         }
     }
     return num_missing();
+}
+
+static void widen(const struct step *s, const struct range_series *one, struct tier_cell *cell) {
+    char low[LIMIT_STAT_NAME + 1], high[LIMIT_STAT_NAME + 1];
+    struct column_key least = beside(&one->key, READING_LEAST, low);
+    struct column_key greatest = beside(&one->key, READING_GREATEST, high);
+    bool seen;
+    tier_cell_widen(cell, step_value(s, &least, one->row, &seen),
+                    step_value(s, &greatest, one->row, &seen));
 }
 
 static void give_step(struct reading *r, int64_t step) {
@@ -206,7 +270,10 @@ static void give_step(struct reading *r, int64_t step) {
         struct range_series *one = &r->range->series[i];
         struct range_point p = {.first = step, .last = step};
         tier_cell_clear(&p.cell);
-        tier_cell_add(&p.cell, step_value(&r->step, one, &one->seen));
+        tier_cell_add(&p.cell, step_value(&r->step, &one->key, one->row, &one->seen));
+        if (r->range->kind == SEGMENT_READINGS) {
+            widen(&r->step, one, &p.cell);
+        }
         give(r, i, &p);
     }
     r->begun = true;
@@ -217,11 +284,13 @@ static const char *const journal_sql[SEGMENT_KINDS] = {
     [SEGMENT_STEPS] = "SELECT key, columns FROM step WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
     [SEGMENT_MESSAGES] =
         "SELECT key, columns FROM scalars WHERE key BETWEEN ?1 AND ?2 ORDER BY key, id",
+    [SEGMENT_READINGS] =
+        "SELECT key, columns FROM reading WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
 };
 
 static int read_journal(struct reading *r, int64_t from, int64_t to) {
     const int64_t keys[] = {schema_key(r->range->attempt, from), schema_key(r->range->attempt, to)};
-    if (from > to || !journal_sql[r->range->kind]) {
+    if (from > to) {
         return 0;
     }
     sqlite3_stmt *q = place_prepare(r->c, journal_sql[r->range->kind], keys, 2);
@@ -314,38 +383,43 @@ static int read_span(struct reading *r, unsigned tier, int64_t from, int64_t to)
     return rc ? rc : read_span(r, tier - 1, from, to);
 }
 
-#define RAW_SQL(journal)                                                                           \
-    "SELECT coalesce((SELECT min(first_step) FROM segment WHERE attempt=?1 AND kind=?2 "           \
-    "AND level=0), (SELECT min(key)-?3 FROM " journal " WHERE key BETWEEN ?3 AND ?4), ?5)"
-static const char *const raw_sql[SEGMENT_KINDS] = {
-    [SEGMENT_STEPS] = RAW_SQL("step"),
-    [SEGMENT_MESSAGES] = RAW_SQL("scalars"),
+#define FIRST_SQL(journal)                                                                         \
+    "SELECT min(coalesce((SELECT min(first_step) FROM segment WHERE attempt=?1 AND kind=?2 "       \
+    "AND level<=?6), ?5), coalesce((SELECT min(key)-?3 FROM " journal                              \
+    " WHERE key BETWEEN ?3 AND ?4), ?5))"
+static const char *const first_sql[SEGMENT_KINDS] = {
+    [SEGMENT_STEPS] = FIRST_SQL("step"),
+    [SEGMENT_MESSAGES] = FIRST_SQL("scalars"),
+    [SEGMENT_READINGS] = FIRST_SQL("reading"),
 };
 
-// Where the exact values begin: older ones may have been deleted, but for their tiers.
-static int find_raw(struct reading *r, int64_t *first) {
-    const int64_t attempt = r->range->attempt;
-    const int64_t arguments[] = {attempt, r->range->kind, schema_key(attempt, 0),
-                                 schema_key(attempt, STEP_MAX), STEP_MAX};
-    *first = 0;
-    if (!raw_sql[r->range->kind]) {
-        return 0;
-    }
-    sqlite3_stmt *q = place_prepare(r->c, raw_sql[r->range->kind], arguments, 5);
+// The first step that is there up to a level; STEP_MAX when there is none.
+static int find_first(struct connection *c, int64_t attempt, enum segment_kind kind,
+                      unsigned most_level, int64_t *first) {
+    const int64_t arguments[] = {
+        attempt, kind, schema_key(attempt, 0), schema_key(attempt, STEP_MAX), STEP_MAX, most_level};
+    sqlite3_stmt *q = place_prepare(c, first_sql[kind], arguments, 6);
     int rc = q && sqlite3_step(q) == SQLITE_ROW ? 0 : -1;
     if (rc == 0) {
         *first = sqlite3_column_int64(q, 0);
     } else if (q) {
-        connection_fail(r->c);
+        connection_fail(c);
     }
     sqlite3_finalize(q);
     return rc;
 }
 
+int range_first(struct reader *r, int64_t attempt, enum segment_kind kind, bool raw,
+                int64_t *first) {
+    unsigned most_level = raw ? 0 : tier_merged(TIER_COUNT);
+    int rc = find_first(reader_connection(r), attempt, kind, most_level, first);
+    return rc ? rc : *first < STEP_MAX;
+}
+
 // Exact values, and the first tier where they are gone.
 static int read_exact(struct reading *r, int64_t from, int64_t to) {
     int64_t first;
-    int rc = find_raw(r, &first);
+    int rc = find_first(r->c, r->range->attempt, r->range->kind, 0, &first);
     if (rc == 0 && from < first) {
         rc = read_span(r, 1, from, to < first ? to : first - 1);
         from = first;
@@ -367,7 +441,7 @@ int range_read(struct reader *reader, struct range *range) {
     step_init(&r.step);
     int rc = tier ? read_span(&r, tier, from, to) : read_exact(&r, from, to);
     step_free(&r.step);
-    for (unsigned a = 0; a < AGGREGATES; a++) {
+    for (unsigned a = 0; a < SLOTS; a++) {
         free(r.chunks[a].values);
     }
     return rc;

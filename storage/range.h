@@ -9,6 +9,12 @@
 #include "storage/segment.h"
 #include "storage/tier.h"
 
+// Of what the instruments read (SEGMENT_READINGS) a column may have two beside it, named like it
+// with these behind: the least and the greatest of every step since the entry before. They count
+// for the cell's extremes.
+#define READING_LEAST ".min"
+#define READING_GREATEST ".max"
+
 struct range_series {
     struct column_key key; // aggregate is not looked at
     size_t row;            // the layer
@@ -41,6 +47,10 @@ struct range {
 // 0, or -1 for an error of the store. Stopping is no error.
 int range_read(struct reader *r, struct range *range) WARN_UNUSED;
 
+// The first step of which the store has something of an attempt; with `raw` its exact values, not
+// only their tiers. 1, 0 when it has nothing, -1.
+int range_first(struct reader *r, int64_t attempt, enum segment_kind kind, bool raw,
+                int64_t *first) WARN_UNUSED;
 // How many steps, or messages, the store has of an attempt, nearly.
 int range_entries(struct reader *r, int64_t attempt, enum segment_kind kind,
                   int64_t *entries) WARN_UNUSED;

@@ -143,8 +143,13 @@ static const char segments[] =
 // would take for damaged ones: they are to leave the store alone.
 static const char segments_2[] = "";
 
+// What the instruments read over time (storage/range.h), the journal's part of it.
+static const char readings[] =
+    "CREATE TABLE reading (key INTEGER PRIMARY KEY, columns BLOB NOT NULL) STRICT;";
+
 // To add a migration, append it here.
-static const char *const migrations[] = {version_1, alert_delivery, outputs, segments, segments_2};
+static const char *const migrations[] = {version_1, alert_delivery, outputs,
+                                         segments,  segments_2,     readings};
 #define N_MIGRATIONS ((int)(sizeof migrations / sizeof *migrations))
 
 int schema_version_newest(void) {

@@ -62,7 +62,7 @@ static bool chunks_are_sound(const struct segment_column_head *h, size_t n) {
 }
 
 static bool is_sound(const struct segment_column_head *h, size_t layers) {
-    bool one_row = h->kind == COLUMN_FIELD || h->kind == COLUMN_SCALAR || h->kind == COLUMN_METRIC;
+    bool one_row = h->kind == COLUMN_FIELD || h->kind == COLUMN_SCALAR;
     return h->kind < COLUMN_KINDS && h->aggregate < AGGREGATES && h->rows > 0 &&
            h->rows == (one_row ? 1 : layers) &&
            (h->kind != COLUMN_FIELD || h->id < SEGMENT_FIELDS) &&

@@ -44,8 +44,6 @@ enum column_kind {
     COLUMN_FIELD,     // id: enum segment_field; one row
     COLUMN_STATISTIC, // id: enum statistic, STAT_NONE with a name; a row a layer
     COLUMN_SCALAR,    // a name; one row
-    COLUMN_METRIC,    // id: enum metric; of the whole run: one row
-    COLUMN_LAYER_METRIC,
     COLUMN_KINDS
 };
 enum segment_field {

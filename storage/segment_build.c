@@ -9,7 +9,7 @@
 #include <zlib.h>
 
 #define SHAPES_MAX 256
-// Tiers are read a layer at a time, and from many segments.
+// Tiers and readings are read a layer at a time, and from many segments.
 #define TIER_CHUNK_VALUES ((size_t)2048)
 
 struct building {
@@ -435,11 +435,11 @@ static bool pack_columns(struct builder *b, struct codec *codec, struct packed *
                          struct segment_head *head, struct buf *columns, struct buf *directory) {
     size_t most = SEGMENT_CHUNK_VALUES > b->n ? SEGMENT_CHUNK_VALUES : b->n;
     double *scratch = try_alloc(most * sizeof *scratch);
-    bool good = scratch != NULL;
+    bool good = scratch != NULL, is_read_by_row = b->level || b->kind == SEGMENT_READINGS;
     for (size_t i = 0; good && i < b->n_columns; i++) {
         struct building *c = &b->columns[i];
         size_t n_chunks =
-            count_chunks(c->rows, b->n, b->level ? TIER_CHUNK_VALUES : SEGMENT_CHUNK_VALUES);
+            count_chunks(c->rows, b->n, is_read_by_row ? TIER_CHUNK_VALUES : SEGMENT_CHUNK_VALUES);
         struct segment_column_head one = {.kind = (uint8_t)c->key.kind,
                                           .id = (uint8_t)c->key.id,
                                           .aggregate = (uint8_t)c->key.aggregate,

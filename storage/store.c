@@ -32,6 +32,7 @@ enum {
     SQL_PUT_ATTEMPT,
     SQL_PUT_STEP,
     SQL_PUT_SCALARS,
+    SQL_PUT_READING,
     SQL_PUT_EVENT,
     SQL_PUT_OUTPUTS,
     SQL_PUT_CHECKPOINT,
@@ -59,6 +60,8 @@ static const char *const statements[SQL_COUNT] = {
                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
     [SQL_PUT_STEP] = "INSERT INTO step (key, columns) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING",
     [SQL_PUT_SCALARS] = "INSERT INTO scalars (key, columns) VALUES (?1, ?2)",
+    [SQL_PUT_READING] =
+        "INSERT INTO reading (key, columns) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING",
     [SQL_PUT_EVENT] = "INSERT INTO event (run, attempt, step, after_step, time, name, data, "
                       "derived) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [SQL_PUT_OUTPUTS] = "INSERT INTO outputs (run, attempt, step, after_step, after_events, line) "
@@ -284,6 +287,11 @@ int store_put_step(struct store *s, int64_t attempt, int64_t step, const void *b
 int store_put_scalars(struct store *s, int64_t attempt, int64_t step, const void *blob,
                       size_t size) {
     return put_columns(s, SQL_PUT_SCALARS, schema_key(attempt, step), blob, size);
+}
+
+int store_put_reading(struct store *s, int64_t attempt, int64_t step, const void *blob,
+                      size_t size) {
+    return put_columns(s, SQL_PUT_READING, schema_key(attempt, step), blob, size);
 }
 
 int store_put_event(struct store *s, const struct event_record *e) {

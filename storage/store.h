@@ -49,6 +49,10 @@ int store_put_step(struct store *s, int64_t attempt, int64_t step, const void *b
                    size_t size) WARN_UNUSED;
 int store_put_scalars(struct store *s, int64_t attempt, int64_t step, const void *blob,
                       size_t size) WARN_UNUSED;
+// What the instruments read at a step, as a blob of storage/blob.h (runs/readings.h). One that is
+// there already stays.
+int store_put_reading(struct store *s, int64_t attempt, int64_t step, const void *blob,
+                      size_t size) WARN_UNUSED;
 int store_put_event(struct store *s, const struct event_record *e) WARN_UNUSED;
 int store_put_outputs(struct store *s, const struct outputs_record *o) WARN_UNUSED;
 // Inserts, or brings up to date the alert of the same (run, attempt, rule, layer, since), and sets

@@ -41,6 +41,17 @@ void tier_cell_add(struct tier_cell *c, double value) {
     }
 }
 
+void tier_cell_widen(struct tier_cell *c, double low, double high) {
+    if (isnan(low) || isnan(high)) {
+        return;
+    }
+    if (c->value[AGGREGATE_COUNT] <= 0) {
+        tier_cell_add(c, high);
+    }
+    c->value[AGGREGATE_MIN] = least(c->value[AGGREGATE_MIN], low);
+    c->value[AGGREGATE_MAX] = greatest(c->value[AGGREGATE_MAX], high);
+}
+
 static double finite_count(const struct tier_cell *c) {
     return c->value[AGGREGATE_COUNT] - c->value[AGGREGATE_NONFINITE];
 }

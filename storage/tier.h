@@ -33,6 +33,9 @@ void tier_cell_clear(struct tier_cell *c);
 // Later values come later. What was not measured does not count.
 void tier_cell_add(struct tier_cell *c, double value);
 void tier_cell_join(struct tier_cell *c, const struct tier_cell *later);
+// Makes room for extremes that are known beside the values; num_missing(): they are not. Where no
+// value was measured the greatest stands for them.
+void tier_cell_widen(struct tier_cell *c, double low, double high);
 
 // Makes tier 1 of a builder of steps, or the next tier of a builder of a tier, `factor` entries a
 // bucket. False when memory is gone.

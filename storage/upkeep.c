@@ -106,6 +106,12 @@ static int sweep(struct connection *c, int64_t attempt) {
                         "WHERE key BETWEEN ?1 AND ?2 LIMIT ?3)",
                         attempt);
     }
+    if (rc == 0) {
+        rc = sweep_rows(c,
+                        "DELETE FROM reading WHERE key IN (SELECT key FROM reading "
+                        "WHERE key BETWEEN ?1 AND ?2 LIMIT ?3)",
+                        attempt);
+    }
     if (rc == 0 && place_run(c, "DELETE FROM garbage WHERE attempt=?1", &attempt, 1)) {
         rc = -1;
     }

@@ -1,7 +1,6 @@
 #include "storage/verify.h"
 
 #include "base/memory.h"
-#include "probes/metric.h"
 #include "storage/blob.h"
 #include "storage/blocks.h"
 #include "storage/codec.h"
@@ -15,12 +14,13 @@
 // Rows of the journal read in one transaction.
 #define BATCH_ROWS 512
 
-enum { SQL_RUN, SQL_STEPS, SQL_SCALARS, SQL_SEGMENT, SQL_COUNT_SEGMENTS, SQL_COUNT };
+enum { SQL_RUN, SQL_STEPS, SQL_SCALARS, SQL_READINGS, SQL_SEGMENT, SQL_COUNT_SEGMENTS, SQL_COUNT };
 
 static const char *const statements[SQL_COUNT] = {
     [SQL_RUN] = "SELECT r.name FROM attempt AS a JOIN run AS r ON r.id=a.run WHERE a.id=?1",
     [SQL_STEPS] = "SELECT key, key, columns FROM step WHERE key>?1 ORDER BY key LIMIT ?2",
     [SQL_SCALARS] = "SELECT id, key, columns FROM scalars WHERE id>?1 ORDER BY id LIMIT ?2",
+    [SQL_READINGS] = "SELECT key, key, columns FROM reading WHERE key>?1 ORDER BY key LIMIT ?2",
     [SQL_SEGMENT] = "SELECT " PLACE_COLUMNS ", head FROM segment WHERE id>?1 ORDER BY id LIMIT 1",
     [SQL_COUNT_SEGMENTS] = "SELECT count(*) FROM segment",
 };
@@ -125,8 +125,6 @@ static void name_column(const struct column_key *key, struct buf *out) {
         buf_put(out, key->name, key->name_len);
     } else if (key->kind == COLUMN_STATISTIC && stat_name(key->id)) {
         buf_puts(out, stat_name(key->id));
-    } else if (key->kind >= COLUMN_METRIC && key->id < METRIC_COUNT) {
-        buf_puts(out, metric_name((enum metric)key->id));
     } else {
         buf_printf(out, "%u", key->id);
     }
@@ -245,6 +243,9 @@ static void check_all(struct verify *v) {
     note(v, check_journal(v, SQL_SCALARS, parts[SEGMENT_MESSAGES]));
     if (v->out->version >= SCHEMA_VERSION_SEGMENTS) {
         note(v, check_segments(v));
+    }
+    if (v->out->version >= SCHEMA_VERSION_READINGS) {
+        note(v, check_journal(v, SQL_READINGS, parts[SEGMENT_READINGS]));
     }
 }
 

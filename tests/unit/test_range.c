@@ -185,8 +185,114 @@ START_TEST(test_a_damaged_tier_costs_nothing_but_itself) {
 }
 END_TEST
 
+// -- readings ------------------------------------------------------------------------------------
+
+#define READINGS 5000
+#define EVERY 256
+#define GAP 1500 // this entry's step has no value, though steps before it had
+
+static double spike_at(int64_t i) {
+    return i == 3333 ? 1e6 : i == GAP ? 77 : 2;
+}
+
+static void put_readings(int64_t from, int64_t to) {
+    struct step s;
+    struct buf blob = new_buf();
+    step_init(&s);
+    OK(store_begin(store));
+    for (int64_t i = from; i < to; i++) {
+        step_clear(&s, 2);
+        double *value = step_add_column(&s, STAT_NONE, "x", 1);
+        double *least = step_add_column(&s, STAT_NONE, "x.min", 5);
+        double *greatest = step_add_column(&s, STAT_NONE, "x.max", 5);
+        value[0] = least[0] = greatest[0] = -1;
+        value[1] = i == GAP ? num_missing() : 1 + (double)i / READINGS;
+        least[1] = -spike_at(i);
+        greatest[1] = spike_at(i);
+        ck_assert(step_add_scalar(&s, "x", 1, (double)i));
+        buf_clear(&blob);
+        ck_assert(blob_encode(&s, &blob));
+        OK(store_put_reading(store, ATTEMPT, i * EVERY, blob.data, blob.len));
+    }
+    OK(store_commit(store));
+    step_free(&s);
+    buf_free(&blob);
+}
+
+struct course {
+    uint64_t points, count;
+    double min, max, at_gap, whole;
+};
+
+static bool take_reading(void *context, size_t series, const struct range_point *p) {
+    struct course *c = context;
+    if (series == 1) {
+        c->whole += p->cell.value[AGGREGATE_COUNT];
+        ck_assert_double_eq(p->cell.value[AGGREGATE_LAST], (double)(p->last / EVERY));
+        return true;
+    }
+    c->points++;
+    c->count += (uint64_t)p->cell.value[AGGREGATE_COUNT];
+    c->min = fmin(c->min, p->cell.value[AGGREGATE_MIN]);
+    c->max = fmax(c->max, p->cell.value[AGGREGATE_MAX]);
+    if (p->last == GAP * EVERY) {
+        c->at_gap = p->cell.value[AGGREGATE_LAST];
+    } else {
+        ck_assert_double_eq(p->cell.value[AGGREGATE_LAST],
+                            1 + (double)(p->last / EVERY) / READINGS);
+    }
+    return true;
+}
+
+static struct course read_course(int64_t width) {
+    struct course c = {0};
+    struct range_series series[] = {
+        {.key = {.kind = COLUMN_STATISTIC, .name = "x", .name_len = 1}, .row = 1},
+        {.key = {.kind = COLUMN_SCALAR, .name = "x", .name_len = 1}}};
+    struct range range = {.attempt = ATTEMPT,
+                          .kind = SEGMENT_READINGS,
+                          .to = STEP_MAX,
+                          .width = width,
+                          .series = series,
+                          .n_series = 2,
+                          .point = take_reading,
+                          .context = &c};
+    ck_assert_int_eq(range_read(reader, &range), 0);
+    ck_assert_double_eq(c.whole, READINGS);
+    ck_assert_double_eq(c.min, -1e6);
+    ck_assert_double_eq(c.max, 1e6);
+    return c;
+}
+
+// In the journal, packed, and drawn from tiers the extremes of every step are there.
+START_TEST(test_readings) {
+    int64_t first;
+    put_run(1, "r", "");
+    put_attempt(ATTEMPT, 1, -1, FACTS);
+    ck_assert_int_eq(range_first(reader, ATTEMPT, SEGMENT_READINGS, false, &first), 0);
+    put_readings(0, READINGS / 2);
+    maintain();
+    put_readings(READINGS / 2, READINGS);
+    for (int packed = 0; packed < 2; packed++) {
+        struct course exact = read_course(1);
+        ck_assert_uint_eq(exact.points, READINGS);
+        ck_assert_uint_eq(exact.count, READINGS);
+        ck_assert_double_eq(exact.at_gap, 77);
+        ck_assert_int_eq(range_first(reader, ATTEMPT, SEGMENT_READINGS, true, &first), 1);
+        ck_assert_int_eq(first, 0);
+        struct course wide = read_course(100);
+        ck_assert_uint_lt(wide.points, packed ? READINGS / 8 : READINGS);
+        put_readings(READINGS - 10, packed ? 0 : READINGS); // what is there already stays
+        maintain();
+    }
+    OK(store_delete_run(store, 1));
+    maintain();
+    ck_assert_int_eq(range_first(reader, ATTEMPT, SEGMENT_READINGS, false, &first), 0);
+}
+END_TEST
+
 int main(void) {
-    const TTest *const tests[] = {test_ranges, test_cells,
+    const TTest *const tests[] = {test_ranges, test_cells, test_readings,
                                   test_a_damaged_tier_costs_nothing_but_itself};
     return run_suite(store_suite("range", tests, COUNT(tests)));
 }

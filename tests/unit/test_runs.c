@@ -68,6 +68,11 @@ static void assert_same_run(const struct run *a, const struct run *b) {
     ASSERT_SAME_BITS(a->step_seconds, b->step_seconds);
     ck_assert_str_eq(a->hello.facts, b->hello.facts);
     assert_same_stepset(&a->steps, &b->steps);
+    size_t extremes = READINGS_STEPWISE * a->readings.n_bodies * sizeof *a->readings.low;
+    ck_assert_uint_eq(a->readings.steps, b->readings.steps);
+    ck_assert_uint_eq(a->readings.n_bodies, b->readings.n_bodies);
+    ck_assert_mem_eq(a->readings.low, b->readings.low, extremes);
+    ck_assert_mem_eq(a->readings.high, b->readings.high, extremes);
     assert_same_thermo(a->thermo, b->thermo);
     assert_same_engines(a, b);
     assert_same_alerts(a->alerts, b->alerts);

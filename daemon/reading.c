@@ -1,0 +1,29 @@
+#include "daemon/reading.h"
+
+#include "base/log.h"
+#include "storage/blob.h"
+
+// A blob has the names of all metrics and a double for each body; bounded by the run's layers.
+#define BLOB_BYTES_MAX ((size_t)1 << 30)
+
+struct op *reading_op(const struct run *r) {
+    struct step reading;
+    struct buf blob;
+    struct op *op = NULL;
+    step_init(&reading);
+    buf_init(&blob, BLOB_BYTES_MAX);
+    if (readings_print(&r->readings, r->thermo, &reading)) {
+        reading.time = r->time;
+        if (blob_encode(&reading, &blob)) {
+            op = op_create(OP_READING, r->record.id, r->attempt, stepset_last(&r->steps), blob.data,
+                           blob.len);
+        }
+    }
+    if (!op) {
+        log_error("no memory for the readings at step %lld of run=%s",
+                  (long long)stepset_last(&r->steps), r->record.name);
+    }
+    buf_free(&blob);
+    step_free(&reading);
+    return op;
+}

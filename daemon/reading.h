@@ -1,0 +1,12 @@
+// A run's entry of readings over time as an operation for the writer. Loop thread.
+#ifndef DAEMON_READING_H
+#define DAEMON_READING_H
+
+#include "daemon/op.h"
+#include "runs/run.h"
+
+// What the instruments read behind the newest step. NULL when there is no memory for it: then the
+// series of readings lack a point.
+struct op *reading_op(const struct run *r);
+
+#endif
