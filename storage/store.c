@@ -11,10 +11,12 @@
 #include "storage/upkeep.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zstd.h>
 
 // Pages of the log at which it is copied into the database.
@@ -91,6 +93,36 @@ struct store {
     bool settled; // the log was emptied since the last upkeep that did something
 };
 
+// A directory that was made is there after a power cut once the one it is in was synced.
+static int sync_directory(const char *path) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd >= 0 ? fsync(fd) : -1;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return rc;
+}
+
+static int make_one(char *path, struct buf *error) {
+    if (mkdir(path, 0700) != 0) {
+        if (errno != EEXIST) {
+            buf_printf(error, "%s: cannot make the directory: %s", path, strerror(errno));
+            return -1;
+        }
+        return 0;
+    }
+    char *slash = strrchr(path, '/'), *parent = must_copy(slash ? path : ".");
+    if (slash) {
+        parent[slash == path ? 1 : slash - path] = '\0';
+    }
+    int rc = sync_directory(parent);
+    if (rc) {
+        buf_printf(error, "%s: cannot sync the directory: %s", parent, strerror(errno));
+    }
+    free(parent);
+    return rc;
+}
+
 static int make_directory(const char *path, struct buf *error) {
     char *partial = must_copy(path);
     int rc = 0;
@@ -100,10 +132,7 @@ static int make_directory(const char *path, struct buf *error) {
         }
         char was = *p;
         *p = '\0';
-        if (mkdir(partial, 0700) != 0 && errno != EEXIST) {
-            buf_printf(error, "%s: cannot make the directory: %s", partial, strerror(errno));
-            rc = -1;
-        }
+        rc = make_one(partial, error);
         *p = was;
         if (was == '\0') {
             break;
