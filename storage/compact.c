@@ -38,7 +38,7 @@
 #define QUIET_S 1.0
 #define QUIET_STEPS 16
 // Tiers begin behind so many segments of an attempt: fewer are read as fast as they are.
-#define TIER_BEHIND 2
+#define TIER_BEHIND 4
 // Parcels refused one after another before their attempt is left alone.
 #define REFUSALS_MAX 3
 
