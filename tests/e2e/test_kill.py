@@ -178,6 +178,9 @@ class KillNine(TestCase):
             finally:
                 store.close()
 
+    def steps_of(self, run):
+        return [line for line in self.one.export(run).splitlines() if line.startswith(b'{"type":"step"')]
+
     def judge_run(self, run):
         if run in self.deleting and self.one.call("GET", f"/api/v1/runs/{run}")[0] == 404:
             del self.acked[run]
@@ -187,14 +190,13 @@ class KillNine(TestCase):
         # A run whose hello was the last that came may not be there.
         known = self.acked[run] >= 0 or self.one.call("GET", f"/api/v1/runs/{run}")[0] == 200
         n, judged, first = 0, self.judged.get(run, 0), None
-        for line in self.one.export(run).splitlines() if known else []:
-            if line.startswith(b'{"type":"step"'):
-                if first is None and self.config:
-                    n = first = int(NUMBER.search(line)[1])
-                self.assertEqual(int(NUMBER.search(line)[1]), n, run)
-                if n >= judged or n % 16 == 0:  # what was right before is not read anew in full
-                    self.assertIsNone(steps.problem(json.loads(line)), run)
-                n += 1
+        for line in self.steps_of(run) if known else []:
+            if first is None and self.config:
+                n = first = int(NUMBER.search(line)[1])
+            self.assertEqual(int(NUMBER.search(line)[1]), n, run)
+            if n >= judged or n % 16 == 0:  # what was right before is not read anew in full
+                self.assertIsNone(steps.problem(json.loads(line)), run)
+            n += 1
         if known and self.config:
             n = self.judge_aged(run, n, first)
         self.assertGreater(n, self.acked[run], f"{run}: acknowledged, seed {self.seed}")
@@ -231,6 +233,17 @@ class KillNineInASmallStore(KillNine):
     def setUp(self):
         super().setUp()
         self.first, self.aged = {}, 0
+
+    def steps_of(self, run):
+        """Steps may go while they are exported: what was written before lies below a gap then, which the next export lacks."""
+        for _ in range(20):
+            lines = super().steps_of(run)
+            if not lines:
+                return lines
+            first, last = (int(NUMBER.search(line)[1]) for line in (lines[0], lines[-1]))
+            if last - first + 1 == len(lines):
+                return lines
+        return lines
 
     def judge_aged(self, run, n, first):
         """How many steps the run has had; what went is the oldest, stays away, and is drawn from tiers."""
