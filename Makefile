@@ -4,7 +4,7 @@
 MODE ?= release
 VERSION := 0.1.0
 PREFIX ?= /usr/local
-# Another for bench-clients where PyTorch is not in the first python3 of the path.
+# Another for bench-clients where PyTorch is not in the first python3 of the path, or for python-package setuptools.
 PYTHON ?= python3
 BUILD := build/$(if $(filter release,$(MODE)),obj,$(MODE))
 BIN := $(if $(filter release,$(MODE)),build,$(BUILD))
@@ -152,6 +152,8 @@ bench-instruments: $(BIN)/bench-instruments ## CPU time of all instruments a lay
 	@$(BIN)/bench-instruments $(ARGS)
 bench-rules: $(BIN)/bench-rules ## CPU time of all rules a layer-step, for 1,000 runs of 100 layers
 	@$(BIN)/bench-rules $(ARGS)
+python-package: ## the Python client as wheel and sdist in build/python (PYTHON=...: one that has setuptools and wheel)
+	@$(PYTHON) scripts/python-package.py build/python
 bench-peers: ## install Debian's packages of the programs that `make bench` compares with
 	@scripts/bench-peers.sh
 calibrate: all $(BIN)/calibrate ## simulated systems of known temperature against the readings: docs/calibration.md
@@ -186,6 +188,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps web demo check check-web pictures torture bench-web unit-tests check-valgrind bench bench-clients bench-instruments bench-rules bench-peers calibrate ramps quality fuzz lint format install clean help
+.PHONY: all deps web demo check check-web pictures torture bench-web unit-tests check-valgrind bench bench-clients bench-instruments bench-rules bench-peers python-package calibrate ramps quality fuzz lint format install clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

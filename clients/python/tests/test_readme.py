@@ -4,6 +4,8 @@ from __future__ import annotations
 import re
 import unittest
 
+import pyrometer
+
 from tests.test_client import ROOT
 
 # os.environ.get("NAME"), os.environ["NAME"], os.getenv("NAME") and the package's own _whole("NAME").
@@ -20,6 +22,12 @@ class Environment(unittest.TestCase):
         named = set(re.findall(r"\bPYROMETER_[A-Z_]+\b", source))
         self.assertEqual(sorted(ROW.findall(section)), sorted(read | named))
         self.assertTrue(named <= read, named - read)
+
+
+class Version(unittest.TestCase):
+    def test_the_package_and_its_metadata_say_the_same(self):
+        said = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+        self.assertEqual(pyrometer.__version__, said.group(1))
 
 
 if __name__ == "__main__":
