@@ -1,4 +1,4 @@
-"""JAX and optax: a pure function of params, gradients and updates inside the jitted step, one copy to the host a step.
+"""JAX and optax: a pure function of params, gradients and updates inside the jitted step.
 
     python3 with_jax.py [RUN]              # needs jax and optax, and the client: clients/python/README.md
 
