@@ -73,10 +73,11 @@ class Watch(SharedDaemonCase):
                        len({terminal.styles[at] for at, letter in terminal.cells.items() if letter == "█"}) > 10,
                        "a picture", timeout=TIMEOUT)
         terminal.press("pms")
-        lines = terminal.until(holds("velocity temperature, ", "largest"), "another metric, by size", timeout=TIMEOUT)
-        found = [line.split()[0] for line in lines if "█" in line and line.split()[0] in "024"]
         velocity = [layer["velocity"]["value"] for layer in self.shared.reading_at(name, 299)["layers"]]
-        self.assertEqual(found, [str(2 * i) for i in sorted(range(3), key=lambda i: -velocity[i])])
+        order = [str(2 * i) for i in sorted(range(3), key=lambda i: -velocity[i])]
+        terminal.until(lambda lines: holds("velocity temperature, ", "largest")(lines) and
+                       [line.split()[0] for line in lines if "█" in line and line.split()[0] in "024"] == order,
+                       "another metric, by size", timeout=TIMEOUT)
         terminal.press("q")
         self.assertEqual(terminal.end(TIMEOUT), 0)
         self.assertFalse(terminal.alternate)

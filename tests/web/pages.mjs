@@ -122,8 +122,8 @@ test('run: a thermal picture in which the hottest layer is the brightest', async
   await pictured(page);
   const {layers} = await daemon.get('/api/v1/runs/lr-ramp/temperature');
   const heat = layers.map(layer => layer.kinetic.value), hottest = heat.indexOf(Math.max(...heat)), coldest = heat.indexOf(Math.min(...heat));
-  const [hot, cold] = [await cell(page, hottest, 0.995), await cell(page, coldest, 0.995)];
-  assert.ok(brightness(hot) > brightness(cold) + 10, `${hot} is not hotter than ${cold}`);
+  await eventually(async () => brightness(await cell(page, hottest, 0.995)) > brightness(await cell(page, coldest, 0.995)) + 10,
+    'the hottest layer as the brightest');
   const before = await cell(page, 0, 0.5);
   await page.selectOption('section.panel:has(#heat-title) select', 'w_var');
   await requested(page, /metric=w_var&/);

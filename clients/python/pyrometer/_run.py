@@ -31,6 +31,7 @@ MODES = ("online", "offline", "disabled")
 RUN_NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 _alive: weakref.WeakSet[Run] = weakref.WeakSet()
+_newest: Optional[Run] = None  # what log() and finish() speak of
 
 
 class Watcher(Protocol):
@@ -238,7 +239,7 @@ def _facts(lr: Any, batch_size: Optional[int], val_loss: Any,
 
 def init(run: Optional[str] = None, layers: Sequence[Any] = (), *, project: Optional[str] = None,
          server: Optional[str] = None, token: Optional[str] = None, mode: Optional[str] = None,
-         every: int = 1, loss: str = "other", optimizer: Optional[Mapping[str, Any]] = None,
+         every: Optional[int] = None, loss: str = "other", optimizer: Optional[Mapping[str, Any]] = None,
          batch_size: Optional[int] = None, dataset_size: Optional[int] = None,
          resume: Resume = "continue", first_step: Optional[int] = None,
          tags: Optional[Mapping[str, str]] = None, rank: Optional[int] = None,
@@ -247,15 +248,18 @@ def init(run: Optional[str] = None, layers: Sequence[Any] = (), *, project: Opti
          dir: Optional[str] = None) -> Run:
     """A run whose job computes its own statistics. `layers`: (name, parameters) or dicts.
 
-    See watch() for the rest.
+    See watch() for the rest. log() and finish() speak of the newest run.
     """
+    global _newest
     try:
         name = run or os.environ.get("PYROMETER_RUN") or default_name()
         rank = rank_of_shards(shards, rank, run)
         if not wanted(mode, rank):
-            return Run(name, None)
+            _newest = Run(name, None)
+            return _newest
         listed = [dict(layer) if isinstance(layer, Mapping) else
                   {"name": str(layer[0]), "n": int(layer[1])} for layer in layers]
+        pace = chosen_every(every)
         start = first_step if first_step is not None else _rewound(resume) + 1
         ranks = _ranks(rank, world_size)
         facts = {"project": project or os.environ.get("PYROMETER_PROJECT"),
@@ -272,9 +276,23 @@ def init(run: Optional[str] = None, layers: Sequence[Any] = (), *, project: Opti
         root = _offline_root(dir) if offline else _spool_root(spool, spool_bytes)
         sender = Sender(None if offline else _valid_server(server), hello, queue_bytes, start,
                         frames, root, spool_bytes)
-        return Run(name, sender, len(listed), every, start)
+        _newest = Run(name, sender, len(listed), pace, start)
+        return _newest
     except Exception as error:  # noqa: BLE001 - the job comes first
-        return disabled("init", error)
+        _newest = disabled("init", error)
+        return _newest
+
+
+def log(step: int, loss: Any, stats: Stats, **facts: Any) -> None:
+    """`log_layers` of the newest run; nothing when there is none."""
+    if _newest is not None:
+        _newest.log_layers(step, loss, stats, **facts)
+
+
+def finish(status: str = "completed", timeout: float = 5.0) -> None:
+    """Ends the newest run; nothing when there is none."""
+    if _newest is not None:
+        _newest.finish(status, timeout)
 
 
 def disabled(where: str, error: Exception) -> Run:
@@ -341,6 +359,13 @@ def _ranks(rank: Optional[int], world_size: Optional[int]) -> dict[str, Any]:
         distributed = _distributed()
         world_size = distributed.get_world_size() if distributed else _whole("WORLD_SIZE")
     return {} if rank is None or world_size is None else {"rank": rank, "world_size": world_size}
+
+
+def chosen_every(every: Optional[int]) -> int:
+    text = os.environ.get("PYROMETER_EVERY") or "1"
+    if every is None and not (text.isdigit() and int(text) > 0):
+        raise ValueError(f"PYROMETER_EVERY is {text!r}, expected a whole number of steps")
+    return int(text) if every is None else every
 
 
 def _distributed() -> Any:

@@ -5,6 +5,7 @@ What measures them is in _model.py, which needs torch: this module does not impo
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -23,8 +24,8 @@ LEVELS = ("economy", "full")
 
 
 def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
-          project: Optional[str] = None, every: int = 1, layers: Optional[str] = None,
-          level: str = "economy", server: Optional[str] = None, token: Optional[str] = None,
+          project: Optional[str] = None, every: Optional[int] = None, layers: Optional[str] = None,
+          level: Optional[str] = None, server: Optional[str] = None, token: Optional[str] = None,
           loss: str = "other", batch_size: Optional[int] = None, dataset_size: Optional[int] = None,
           resume: Resume = "continue", queue_bytes: int = QUEUE_BYTES,
           mode: Optional[str] = None, *, first_step: Optional[int] = None,
@@ -35,8 +36,9 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
     """Begins a run. Afterwards: `loss.backward(); optimizer.step(); run.step(loss)`.
 
     run: its name (else PYROMETER_RUN, else one made up). project: else PYROMETER_PROJECT.
-    every: send every so many steps. layers: a regex searched in the layers' names.
-    level: "economy", or "full", which adds the layers' outputs. queue_bytes: most that may wait.
+    every: send every so many steps (else PYROMETER_EVERY, else 1). layers: a regex searched in
+    the layers' names (else PYROMETER_LAYERS). level: "economy", or "full", which adds the layers'
+    outputs (else PYROMETER_LEVEL). queue_bytes: most that may wait.
     loss: cross_entropy, mse, mae or other. mode: "online", "offline" (nothing is sent; recordings
     in `dir`, else PYROMETER_DIR, else ./pyrometer-runs) or "disabled" (else PYROMETER_MODE).
     server: host:port or unix:/path (else PYROMETER_SERVER). token: else PYROMETER_TOKEN.
@@ -52,6 +54,8 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
         rank = rank_of_shards(shards, rank, run)
         if not wanted(mode, rank):
             return Run(run or "disabled", None)
+        level = level or os.environ.get("PYROMETER_LEVEL") or "economy"
+        layers = layers or os.environ.get("PYROMETER_LAYERS")
         if level not in LEVELS:
             raise ValueError(f"level is {level!r}, expected one of {LEVELS}")
         from ._layers import find_layers, unwrap

@@ -139,6 +139,30 @@ class Protocol(ClientTest):
                 pass
             self.assertEqual(daemon.until("end")[-1]["status"], status)
 
+    def test_a_script_that_keeps_no_run(self):
+        pyrometer.log(0, 1.0, {})  # no run yet, or one that is over: nothing
+        daemon = self.daemon()
+        run = self.start(daemon.address)
+        pyrometer.log(0, 1.5, {"w_var": [1, 2]}, lr=0.5)
+        pyrometer.finish("stopped")
+        self.assertFalse(run.enabled)
+        step, end = daemon.until("end")
+        self.assertEqual((step["loss"], step["lr"], step["stats"]), (1.5, 0.5, {"w_var": [1, 2]}))
+        self.assertEqual(end, {"type": "end", "status": "stopped"})
+
+    def test_environment_says_how_often(self):
+        daemon = self.daemon()
+        with mock.patch.dict(os.environ, {"PYROMETER_EVERY": "3"}):
+            run = self.start(daemon.address)
+        for _ in range(7):
+            run.step(1.0)
+        run.finish()
+        self.assertEqual([m["step"] for m in daemon.until("end") if m["type"] == "step"], [0, 3, 6])
+        with mock.patch.dict(os.environ, {"PYROMETER_EVERY": "often"}), \
+                self.assertLogs("pyrometer", "WARNING") as logs:
+            self.assertFalse(pyrometer.init("test", LAYERS).enabled)
+        self.assertIn("PYROMETER_EVERY is 'often'", logs.output[0])
+
     def test_environment_names_what_the_call_does_not(self):
         daemon = self.daemon()
         with mock.patch.dict(os.environ, {

@@ -19,7 +19,7 @@ try:
     import torch
 except ImportError:
     torch = None
-sys.path.insert(0, str(CHECKOUT / "tests" / "e2e"))
+sys.path.append(str(CHECKOUT / "tests" / "e2e"))  # behind this folder: both have a test_frames
 
 
 @unittest.skipIf(torch is None, "torch is not installed")
