@@ -85,17 +85,25 @@ static void learn_tail(struct watch *w, double off, bool is_high, bool is_spike)
     }
 }
 
+// The z of the gradient, which is then learnt; 0 where no layer sends one.
+static double gradient_score(const struct look *look, bool open) {
+    struct watch *w = &look->a->watch;
+    double y = log_gradient(look->in->step, look->a->n_layers);
+    if (isnan(y)) {
+        return 0;
+    }
+    double z = detrended_score(&w->gradient, y);
+    detrended_add(&w->gradient, y, open || z > look->rule->fire_above);
+    return z;
+}
+
 void spike_look(const struct look *look, struct finding *f) {
     struct watch *w = &look->a->watch;
     const struct rule *rule = look->rule;
     const struct thermo_step *step = look->in->step;
     *f = (struct finding){.clear = true, .severity = rule->severity, .threshold = rule->fire_above};
     bool open = life_is_firing(&w->lives[RULE_LOSS_SPIKE]);
-    double y = log_gradient(step, look->a->n_layers), z_gradient = 0;
-    if (!isnan(y)) {
-        z_gradient = detrended_score(&w->gradient, y);
-        detrended_add(&w->gradient, y, open || z_gradient > rule->fire_above);
-    }
+    double z_gradient = gradient_score(look, open);
     if (num_is_missing(step->loss)) {
         f->clear = false;
         return;

@@ -248,6 +248,11 @@ static enum outcome draw_ranges(struct drawing *d) {
     return outcome;
 }
 
+static enum outcome draw_outputs(struct drawing *d) {
+    int rc = outputs_draw(&d->selection, d->q->reader, d->run.id, d->from, d->to);
+    return rc < 0 ? STORE_FAILED : rc > 0 ? OUT_OF_MEMORY : DRAWN;
+}
+
 enum outcome draw(struct drawing *d) {
     d->deadline_ns = clock_monotonic_ns() + DRAW_TIME_NS;
     const struct run_progress *p = &d->run.progress;
@@ -269,8 +274,7 @@ enum outcome draw(struct drawing *d) {
         outcome = draw_instruments(d);
     }
     if (outcome == DRAWN && d->selection.has_outputs) {
-        int rc = outputs_draw(&d->selection, d->q->reader, d->run.id, d->from, d->to);
-        outcome = rc < 0 ? STORE_FAILED : rc > 0 ? OUT_OF_MEMORY : DRAWN;
+        outcome = draw_outputs(d);
     }
     return outcome;
 }
