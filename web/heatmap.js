@@ -33,7 +33,7 @@ export class HeatMap {
       'aria-label': 'Layers over steps. Arrows move, Enter opens the layer, Page Up and Page Down scroll.'},
     this.picture, this.over, this.strip);
     this.frame.heat = this; // as a chart's root has its chart
-    this.legend = el('canvas', {class: 'legend', role: 'img'});
+    this.legend = el('canvas', {class: 'legend', role: 'img', 'aria-label': 'Scale of colours'});
     this.note = el('p', {class: 'plot-note'});
     this.root = el('div', {}, this.frame, el('div', {class: 'heat-foot'}, this.note, this.legend));
     this.paint = onceAFrame(() => this.draw());
