@@ -92,11 +92,11 @@ static bool is_known(struct compactor *k, const struct backlog *b) {
 // Whether the attempt is over, or quiet. 1, 0 when there is no such attempt: its run was deleted;
 // -1.
 static int look_at_run(struct connection *c, struct backlog *b) {
-    sqlite3_stmt *q = place_prepare(c,
-                                    "SELECT r.status<>?2 OR EXISTS (SELECT 1 FROM attempt AS later "
-                                    "WHERE later.run=a.run AND later.id>a.id), r.last_seen "
-                                    "FROM attempt AS a JOIN run AS r ON r.id=a.run WHERE a.id=?1",
-                                    (const int64_t[]){b->attempt, RUN_RUNNING}, 2);
+    sqlite3_stmt *q = place_borrow(c,
+                                   "SELECT r.status<>?2 OR EXISTS (SELECT 1 FROM attempt AS later "
+                                   "WHERE later.run=a.run AND later.id>a.id), r.last_seen "
+                                   "FROM attempt AS a JOIN run AS r ON r.id=a.run WHERE a.id=?1",
+                                   (const int64_t[]){b->attempt, RUN_RUNNING}, 2);
     if (!q) {
         return -1;
     }
@@ -106,7 +106,7 @@ static int look_at_run(struct connection *c, struct backlog *b) {
         b->is_quiet = clock_wall_s() - sqlite3_column_double(q, 1) > QUIET_S;
     }
     int result = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : connection_fail(c);
-    sqlite3_finalize(q);
+    connection_give_back(c, q);
     return result;
 }
 
@@ -205,7 +205,7 @@ static void trim(struct builder *builder, const struct backlog *b, bool more) {
 static int find_without_tier(struct compactor *k, const struct backlog *b, int64_t before,
                              struct place *out) {
     const int64_t arguments[] = {b->attempt, b->kind, TIER_BEHIND, TIER_STEPS_MIN, before};
-    sqlite3_stmt *q = place_prepare(
+    sqlite3_stmt *q = place_borrow(
         &k->c,
         "SELECT " PLACE_COLUMNS " FROM (SELECT *, count(*) OVER () AS found FROM (SELECT * "
         "FROM segment WHERE attempt=?1 AND kind=?2 AND level=0 AND first_step<?5 "
@@ -222,7 +222,7 @@ static int find_without_tier(struct compactor *k, const struct backlog *b, int64
         place_read(q, out);
     }
     int result = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : connection_fail(&k->c);
-    sqlite3_finalize(q);
+    connection_give_back(&k->c, q);
     return result;
 }
 
@@ -419,7 +419,7 @@ static int gather_kind(struct compactor *k, enum segment_kind kind, struct gathe
 
 // Everything that is read, in one transaction. 1 when one of the two was found, 0, -1.
 static int gather_all(struct compactor *k, struct gathering *g, struct merging **m) {
-    if (connection_exec(&k->c, "BEGIN")) {
+    if (place_run(&k->c, "BEGIN", NULL, 0)) {
         return -1;
     }
     int rc = merging_gather(k, m); // of the attempt at hand, before another is
@@ -428,7 +428,7 @@ static int gather_all(struct compactor *k, struct gathering *g, struct merging *
     rc = rc ? rc : gather_kind(k, SEGMENT_READINGS, g);
     char error[sizeof k->c.error];
     memcpy(error, k->c.error, sizeof error);
-    if (connection_exec(&k->c, "ROLLBACK") && rc >= 0) {
+    if (place_run(&k->c, "ROLLBACK", NULL, 0) && rc >= 0) {
         return -1;
     }
     memcpy(k->c.error, error, sizeof error);

@@ -45,13 +45,13 @@ int cursor_open(struct step_cursor **out, struct connection *c, struct codec *co
                 enum segment_kind kind, int64_t attempt, int64_t from, int64_t to) {
     struct step_cursor *cursor = NEW(struct step_cursor);
     *out = NULL;
-    // Statements of its own, since several cursors may be open at once.
-    if (sqlite3_prepare_v2(c->db, journal_sql[kind], -1, &cursor->journal, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(c->db, segment_sql, -1, &cursor->segments, NULL) != SQLITE_OK) {
-        step_cursor_close(cursor);
-        return connection_fail(c);
-    }
     cursor->c = c;
+    cursor->journal = connection_borrow(c, journal_sql[kind]);
+    cursor->segments = cursor->journal ? connection_borrow(c, segment_sql) : NULL;
+    if (!cursor->segments) {
+        step_cursor_close(cursor);
+        return -1;
+    }
     cursor->codec = codec;
     cursor->from = from = from < 0 ? 0 : from;
     cursor->to = to = to > STEP_MAX ? STEP_MAX : to;
@@ -211,8 +211,8 @@ const struct step_damage *step_cursor_damage(const struct step_cursor *c) {
 void step_cursor_close(struct step_cursor *c) {
     if (c) {
         leave_segment(c);
-        sqlite3_finalize(c->journal);
-        sqlite3_finalize(c->segments);
+        connection_give_back(c->c, c->journal);
+        connection_give_back(c->c, c->segments);
         free(c);
     }
 }

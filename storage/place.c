@@ -1,5 +1,11 @@
 #include "storage/place.h"
 
+static void bind_all(sqlite3_stmt *q, const int64_t *arguments, int n) {
+    for (int i = 0; i < n; i++) {
+        sqlite3_bind_int64(q, i + 1, arguments[i]);
+    }
+}
+
 sqlite3_stmt *place_prepare(struct connection *c, const char *sql, const int64_t *arguments,
                             int n) {
     sqlite3_stmt *q = NULL;
@@ -7,20 +13,24 @@ sqlite3_stmt *place_prepare(struct connection *c, const char *sql, const int64_t
         connection_fail(c);
         return NULL;
     }
-    for (int i = 0; i < n; i++) {
-        sqlite3_bind_int64(q, i + 1, arguments[i]);
-    }
+    bind_all(q, arguments, n);
+    return q;
+}
+
+sqlite3_stmt *place_borrow(struct connection *c, const char *sql, const int64_t *arguments, int n) {
+    sqlite3_stmt *q = connection_borrow(c, sql);
+    bind_all(q, arguments, q ? n : 0);
     return q;
 }
 
 int place_finish(struct connection *c, sqlite3_stmt *q) {
     int rc = q ? connection_run(c, q) : -1;
-    sqlite3_finalize(q);
+    connection_give_back(c, q);
     return rc;
 }
 
 int place_run(struct connection *c, const char *sql, const int64_t *arguments, int n) {
-    return place_finish(c, place_prepare(c, sql, arguments, n));
+    return place_finish(c, place_borrow(c, sql, arguments, n));
 }
 
 void place_read(sqlite3_stmt *q, struct place *out) {
@@ -40,11 +50,11 @@ void place_read(sqlite3_stmt *q, struct place *out) {
 int place_last(struct connection *c, int64_t attempt, enum segment_kind kind, unsigned level,
                struct place *out) {
     const int64_t arguments[] = {attempt, kind, level};
-    sqlite3_stmt *q = place_prepare(c,
-                                    "SELECT " PLACE_COLUMNS
-                                    " FROM segment WHERE attempt=?1 AND kind=?2 AND level=?3 "
-                                    "ORDER BY first_step DESC, id DESC LIMIT 1",
-                                    arguments, 3);
+    sqlite3_stmt *q = place_borrow(c,
+                                   "SELECT " PLACE_COLUMNS
+                                   " FROM segment WHERE attempt=?1 AND kind=?2 AND level=?3 "
+                                   "ORDER BY first_step DESC, id DESC LIMIT 1",
+                                   arguments, 3);
     if (!q) {
         return -1;
     }
@@ -53,20 +63,21 @@ int place_last(struct connection *c, int64_t attempt, enum segment_kind kind, un
         place_read(q, out);
     }
     int result = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : connection_fail(c);
-    sqlite3_finalize(q);
+    connection_give_back(c, q);
     return result;
 }
 
 // Blocks of a segment follow each other.
 static int insert_blocks(struct connection *c, const struct packed *p, int64_t *first) {
-    sqlite3_stmt *q = place_prepare(c, "SELECT coalesce(max(id), 0) + 1 FROM block", NULL, 0);
+    sqlite3_stmt *q = place_borrow(c, "SELECT coalesce(max(id), 0) + 1 FROM block", NULL, 0);
     if (!q || sqlite3_step(q) != SQLITE_ROW) {
-        sqlite3_finalize(q);
-        return connection_fail(c);
+        connection_fail(c);
+        connection_give_back(c, q);
+        return -1;
     }
     *first = sqlite3_column_int64(q, 0);
-    sqlite3_finalize(q);
-    q = place_prepare(c, "INSERT INTO block (id, data) VALUES (?1, ?2)", NULL, 0);
+    connection_give_back(c, q);
+    q = place_borrow(c, "INSERT INTO block (id, data) VALUES (?1, ?2)", NULL, 0);
     int rc = q ? 0 : -1;
     for (size_t i = 0, start = 0; rc == 0 && i < p->n_blocks; i++) {
         sqlite3_bind_int64(q, 1, *first + (int64_t)i);
@@ -74,7 +85,7 @@ static int insert_blocks(struct connection *c, const struct packed *p, int64_t *
         rc = connection_run(c, q);
         start = p->ends[i];
     }
-    sqlite3_finalize(q);
+    connection_give_back(c, q);
     return rc;
 }
 
@@ -85,7 +96,7 @@ int place_insert(struct connection *c, int64_t attempt, const struct packed *p, 
     }
     const int64_t arguments[] = {attempt,       p->kind,      p->level,
                                  p->first_step, p->last_step, (int64_t)p->n};
-    sqlite3_stmt *q = place_prepare(
+    sqlite3_stmt *q = place_borrow(
         c,
         "INSERT INTO segment (attempt, kind, level, first_step, last_step, n, time, bytes, "
         "first_block, n_blocks, head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",

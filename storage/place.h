@@ -31,7 +31,10 @@ void place_read(sqlite3_stmt *q, struct place *out);
 // `arguments` integers bound in order.
 sqlite3_stmt *place_prepare(struct connection *c, const char *sql, const int64_t *arguments,
                             int n) WARN_UNUSED;
-// Runs it to its end and finalizes it. NULL is the failure it stands for.
+// Likewise, for those that are used again and again: to be given back (connection_borrow).
+sqlite3_stmt *place_borrow(struct connection *c, const char *sql, const int64_t *arguments,
+                           int n) WARN_UNUSED;
+// Runs a borrowed one to its end and gives it back. NULL is the failure it stands for.
 int place_finish(struct connection *c, sqlite3_stmt *q) WARN_UNUSED;
 // Both, for what gives back no rows.
 int place_run(struct connection *c, const char *sql, const int64_t *arguments, int n) WARN_UNUSED;

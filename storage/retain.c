@@ -39,7 +39,7 @@ struct stale {
     "AND max(s.time, a.started)<?2 ORDER BY c.run, a.id LIMIT 1"
 
 static int find_kind(struct connection *c, enum segment_kind kind, struct stale *out) {
-    sqlite3_stmt *q = place_prepare(c, STALE_SQL, NULL, 0);
+    sqlite3_stmt *q = place_borrow(c, STALE_SQL, NULL, 0);
     if (!q) {
         return -1;
     }
@@ -53,7 +53,7 @@ static int find_kind(struct connection *c, enum segment_kind kind, struct stale 
         out->kind = kind;
     }
     int result = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : connection_fail(c);
-    sqlite3_finalize(q);
+    connection_give_back(c, q);
     return result;
 }
 
@@ -66,11 +66,11 @@ static int find(struct connection *c, struct stale *out) {
 static int read_places(struct connection *c, const struct stale *stale, struct place *out,
                        size_t *n) {
     const int64_t arguments[] = {stale->attempt, stale->kind, stale->last_step, SLICE_SEGMENTS};
-    sqlite3_stmt *q = place_prepare(c,
-                                    "SELECT " PLACE_COLUMNS
-                                    " FROM segment WHERE attempt=?1 AND kind=?2 AND level=0 "
-                                    "AND last_step<=?3 ORDER BY first_step, id LIMIT ?4",
-                                    arguments, 4);
+    sqlite3_stmt *q = place_borrow(c,
+                                   "SELECT " PLACE_COLUMNS
+                                   " FROM segment WHERE attempt=?1 AND kind=?2 AND level=0 "
+                                   "AND last_step<=?3 ORDER BY first_step, id LIMIT ?4",
+                                   arguments, 4);
     int rc = SQLITE_ERROR;
     *n = 0;
     while (q && (rc = sqlite3_step(q)) == SQLITE_ROW && *n < SLICE_SEGMENTS) {
@@ -80,7 +80,7 @@ static int read_places(struct connection *c, const struct stale *stale, struct p
     if (q && result) {
         connection_fail(c);
     }
-    sqlite3_finalize(q);
+    connection_give_back(c, q);
     return result;
 }
 

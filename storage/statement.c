@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// More are not kept.
+#define KEPT_MAX 64
+
 static sqlite3_mem_methods plain;
 
 static void *take(int size) {
@@ -17,8 +20,10 @@ static void *resize(void *old, int size) {
     return p || !memory_let_go() ? p : plain.xRealloc(old, size);
 }
 
-// SQLite's allocations are tried again from the reserve, like our own.
+// SQLite's allocations are tried again from the reserve, like our own. It does not count them:
+// nobody asks, and each would lock a mutex that all threads share.
 static void share_memory(void) {
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &plain) == SQLITE_OK) {
         sqlite3_mem_methods ours = plain;
         ours.xMalloc = take;
@@ -49,6 +54,10 @@ void connection_close(struct connection *c) {
     for (size_t i = 0; i < c->n && c->prepared; i++) {
         sqlite3_finalize(c->prepared[i]);
     }
+    for (size_t i = 0; i < c->n_kept; i++) {
+        sqlite3_finalize(c->kept[i].q);
+    }
+    free(c->kept);
     free(c->prepared);
     sqlite3_close(c->db);
     *c = (struct connection){0};
@@ -77,6 +86,37 @@ sqlite3_stmt *connection_statement(struct connection *c, size_t which) {
     sqlite3_reset(c->prepared[which]);
     sqlite3_clear_bindings(c->prepared[which]);
     return c->prepared[which];
+}
+
+sqlite3_stmt *connection_borrow(struct connection *c, const char *sql) {
+    for (size_t i = 0; i < c->n_kept; i++) {
+        if (c->kept[i].sql == sql && !c->kept[i].is_lent) {
+            c->kept[i].is_lent = true;
+            return c->kept[i].q;
+        }
+    }
+    sqlite3_stmt *q = NULL;
+    if (sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &q, NULL) != SQLITE_OK) {
+        connection_fail(c);
+        return NULL;
+    }
+    if (c->n_kept < KEPT_MAX) {
+        c->kept = must_grow(c->kept, (c->n_kept + 1) * sizeof *c->kept);
+        c->kept[c->n_kept++] = (struct kept_statement){.sql = sql, .q = q, .is_lent = true};
+    }
+    return q;
+}
+
+void connection_give_back(struct connection *c, sqlite3_stmt *q) {
+    for (size_t i = 0; q && i < c->n_kept; i++) {
+        if (c->kept[i].q == q) {
+            sqlite3_reset(q);
+            sqlite3_clear_bindings(q);
+            c->kept[i].is_lent = false;
+            return;
+        }
+    }
+    sqlite3_finalize(q);
 }
 
 int connection_run(struct connection *c, sqlite3_stmt *q) {

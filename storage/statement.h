@@ -1,5 +1,5 @@
-// Prepared statements: one table of SQL a connection, prepared when first used, kept until it
-// closes.
+// Prepared statements, kept until their connection closes: those of its table of SQL, one each, and
+// others that are borrowed.
 #ifndef STORAGE_STATEMENT_H
 #define STORAGE_STATEMENT_H
 
@@ -13,11 +13,19 @@
 
 #define STATEMENT_BUSY_TIMEOUT_MS 5000
 
+struct kept_statement {
+    const char *sql;
+    sqlite3_stmt *q;
+    bool is_lent;
+};
+
 struct connection {
     sqlite3 *db;
     const char *const *sql; // the table
     sqlite3_stmt **prepared;
     size_t n;
+    struct kept_statement *kept; // that were borrowed
+    size_t n_kept;
     char error[320];
 };
 
@@ -30,6 +38,10 @@ void connection_close(struct connection *c);
 int connection_keep_wal(struct connection *c) WARN_UNUSED;
 // The statement, reset and unbound, or NULL with c->error.
 sqlite3_stmt *connection_statement(struct connection *c, size_t which);
+// One for any SQL, which must outlive the connection; several of the same may be lent at once. To
+// be given back, reset or not; NULL is nothing. NULL with c->error.
+sqlite3_stmt *connection_borrow(struct connection *c, const char *sql) WARN_UNUSED;
+void connection_give_back(struct connection *c, sqlite3_stmt *q);
 // Runs a statement to its end; what it returns is ignored. Resets it.
 int connection_run(struct connection *c, sqlite3_stmt *q) WARN_UNUSED;
 int connection_exec(struct connection *c, const char *sql) WARN_UNUSED;

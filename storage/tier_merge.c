@@ -68,8 +68,8 @@ static int gather(struct compactor *k, struct merging *m, sqlite3_stmt *q) {
 // One that has enough pieces, of the attempt that grew last or, once after the start, of all.
 static int find(struct compactor *k, int64_t place[3]) {
     const int64_t arguments[] = {k->grown_attempt, MERGE_PIECES};
-    sqlite3_stmt *q = place_prepare(&k->c, k->all_grew ? FIND_SQL("") : FIND_SQL("attempt=?1 AND "),
-                                    arguments, 2);
+    sqlite3_stmt *q =
+        place_borrow(&k->c, k->all_grew ? FIND_SQL("") : FIND_SQL("attempt=?1 AND "), arguments, 2);
     if (!q) {
         return -1;
     }
@@ -78,22 +78,22 @@ static int find(struct compactor *k, int64_t place[3]) {
         place[i] = sqlite3_column_int64(q, i);
     }
     int result = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : connection_fail(&k->c);
-    sqlite3_finalize(q);
+    connection_give_back(&k->c, q);
     return result;
 }
 
 static int begin(struct compactor *k, const int64_t place[3], struct merging **out) {
-    sqlite3_stmt *q = place_prepare(&k->c,
-                                    "SELECT " PLACE_COLUMNS ", head FROM segment WHERE attempt=?1 "
-                                    "AND kind=?2 AND level=?3 ORDER BY first_step, id",
-                                    place, 3);
+    sqlite3_stmt *q = place_borrow(&k->c,
+                                   "SELECT " PLACE_COLUMNS ", head FROM segment WHERE attempt=?1 "
+                                   "AND kind=?2 AND level=?3 ORDER BY first_step, id",
+                                   place, 3);
     if (!q) {
         return -1;
     }
     struct merging *m = NEW(struct merging);
     m->builder = builder_create((enum segment_kind)place[1], (unsigned)place[2] + 1);
     int rc = gather(k, m, q);
-    sqlite3_finalize(q);
+    connection_give_back(&k->c, q);
     m->is_damaged = rc == 0;
     if (rc < 0 || (rc == 1 && m->n <= 1)) {
         merging_destroy(m);

@@ -29,11 +29,11 @@ void upkeep_destroy(struct upkeep *u) {
 }
 
 int upkeep_begin(struct connection *c) {
-    return connection_exec(c, "BEGIN IMMEDIATE");
+    return place_run(c, "BEGIN IMMEDIATE", NULL, 0);
 }
 
 int upkeep_end(struct connection *c, int rc) {
-    if (rc >= 0 && connection_exec(c, "COMMIT") == 0) {
+    if (rc >= 0 && place_run(c, "COMMIT", NULL, 0) == 0) {
         return rc;
     }
     char error[sizeof c->error];
@@ -47,14 +47,14 @@ int upkeep_end(struct connection *c, int rc) {
 
 int upkeep_integer(struct connection *c, const char *sql, const int64_t *arguments, int n,
                    int64_t *value) {
-    sqlite3_stmt *q = place_prepare(c, sql, arguments, n);
+    sqlite3_stmt *q = place_borrow(c, sql, arguments, n);
     if (!q) {
         return -1;
     }
     int rc = sqlite3_step(q);
     *value = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : 0;
     int result = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : connection_fail(c);
-    sqlite3_finalize(q);
+    connection_give_back(c, q);
     return result;
 }
 
@@ -63,7 +63,7 @@ static int sweep_segments(struct connection *c, int64_t attempt) {
     int64_t bytes = 0;
     int found = 0;
     while (bytes < SWEEP_BYTES) {
-        sqlite3_stmt *q = place_prepare(
+        sqlite3_stmt *q = place_borrow(
             c, "SELECT " PLACE_COLUMNS " FROM segment WHERE attempt=?1 LIMIT 1", &attempt, 1);
         struct place p;
         int rc = q ? sqlite3_step(q) : SQLITE_ERROR;
@@ -72,7 +72,7 @@ static int sweep_segments(struct connection *c, int64_t attempt) {
         } else if (rc != SQLITE_DONE) {
             connection_fail(c);
         }
-        sqlite3_finalize(q);
+        connection_give_back(c, q);
         if (rc != SQLITE_ROW) {
             return rc == SQLITE_DONE ? found : -1;
         }
@@ -135,7 +135,7 @@ int upkeep_give_back(struct upkeep *u, int64_t pages) {
     char sql[64];
     snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%lld)", (long long)pages);
     if (upkeep_integer(u->c, "PRAGMA freelist_count", NULL, 0, &before) < 0 ||
-        place_run(u->c, sql, NULL, 0) ||
+        connection_exec(u->c, sql) ||
         upkeep_integer(u->c, "PRAGMA freelist_count", NULL, 0, &after) < 0) {
         return -1;
     }
