@@ -102,6 +102,11 @@ $(BUILD)/clients/c/%.o: ALL_CFLAGS += -fPIC -fvisibility=hidden
 $(BUILD)/api/assets.c: scripts/embed.py $(WEB_FILES)
 	$(call say,WEB,$@)
 	$(Q)python3 scripts/embed.py web $@
+$(BUILD)/base/powers.h: scripts/powers.py
+	$(call say,TABLE,$@)
+	$(Q)python3 scripts/powers.py $@
+$(BUILD)/base/shortest.o: $(BUILD)/base/powers.h
+$(BUILD)/base/shortest.o: ALL_CFLAGS += -I$(BUILD)
 $(BUILD)/api/openapi.o: api/schemas.json
 $(BUILD)/api/assets.o: $(BUILD)/api/assets.c
 	$(call say,CC,$@)

@@ -4,7 +4,6 @@
 #include "base/num.h"
 #include "wire/json.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 struct emit emit_to(struct buf *out) {
@@ -72,8 +71,9 @@ void emit_high(struct emit *e, const char *key, double x) {
 }
 
 void emit_integer(struct emit *e, const char *key, int64_t x) {
+    char text[NUM_TEXT_MAX];
     begin_value(e, key);
-    buf_printf(e->out, "%" PRId64, x);
+    buf_put(e->out, text, num_format_integer(text, x));
 }
 
 void emit_bool(struct emit *e, const char *key, bool x) {

@@ -1,35 +1,118 @@
 #include "base/num.h"
 
 #include "base/memory.h"
+#include "base/shortest.h"
 
 #include <fenv.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+static const char pairs[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536"
+    "37383940414243444546474849505152535455565758596061626364656667686970717273"
+    "7475767778798081828384858687888990919293949596979899";
+
+// Without a terminating NUL.
+static size_t put_digits(char *text, uint64_t x) {
+    char backwards[20];
+    size_t n = 0;
+    for (; x >= 100; x /= 100) {
+        const char *pair = pairs + 2 * (x % 100);
+        backwards[n++] = pair[1];
+        backwards[n++] = pair[0];
+    }
+    backwards[n++] = pairs[2 * x + 1];
+    if (x >= 10) {
+        backwards[n++] = pairs[2 * x];
+    }
+    for (size_t i = 0; i < n; i++) {
+        text[i] = backwards[n - 1 - i];
+    }
+    return n;
+}
+
+size_t num_format_integer(char text[NUM_TEXT_MAX], int64_t x) {
+    size_t sign = x < 0;
+    text[0] = '-';
+    size_t n = sign + put_digits(text + sign, x < 0 ? -(uint64_t)x : (uint64_t)x);
+    text[n] = '\0';
+    return n;
+}
+
+// Moves what begins at text to make room for n characters.
+static char *insert(char *text, size_t len, size_t n) {
+    memmove(text + n, text, len);
+    return text;
+}
+
+// d.ddde+XX of n digits.
+static size_t put_exponent(char *text, size_t n, int exponent) {
+    if (n > 1) {
+        *insert(text + 1, n - 1, 1) = '.';
+        n++;
+    }
+    unsigned size = (unsigned)abs(exponent);
+    text[n++] = 'e';
+    text[n++] = exponent < 0 ? '-' : '+';
+    text[n] = '0';
+    return n + (size < 10) + put_digits(text + n + (size < 10), size);
+}
+
+// The digits' point goes behind the first 1 + exponent of them, as %g would have it.
+static size_t place_point(char *text, size_t n, int exponent) {
+    int precision = n > 15 ? (int)n : 15;
+    if (exponent < -4 || exponent >= precision) {
+        return put_exponent(text, n, exponent);
+    }
+    if (exponent < 0) {
+        size_t zeros = (size_t)-exponent; // the one before the point among them
+        memset(insert(text, n, zeros + 1), '0', zeros + 1);
+        text[1] = '.';
+        return n + zeros + 1;
+    }
+    size_t before = (size_t)exponent + 1;
+    if (n > before) {
+        *insert(text + before, n - before, 1) = '.';
+        return n + 1;
+    }
+    memset(text + n, '0', before - n);
+    return before;
+}
+
+static size_t put_decimal(char *text, double x) {
+    size_t sign = x < 0;
+    text[0] = '-';
+    struct shortest s = shortest_decimal(fabs(x));
+    size_t n = put_digits(text + sign, s.digits);
+    n = sign + place_point(text + sign, n, s.exponent + (int)n - 1);
+    text[n] = '\0';
+    return n;
+}
+
+static size_t put_word(char text[NUM_TEXT_MAX], const char *word) {
+    size_t n = strlen(word);
+    memcpy(text, word, n + 1);
+    return n;
+}
+
 size_t num_format(char text[NUM_TEXT_MAX], double x) {
     if (num_is_missing(x)) {
-        return (size_t)snprintf(text, NUM_TEXT_MAX, "null");
+        return put_word(text, "null");
     }
     if (isnan(x)) {
-        return (size_t)snprintf(text, NUM_TEXT_MAX, "\"NaN\"");
+        return put_word(text, "\"NaN\"");
     }
     if (isinf(x)) {
-        return (size_t)snprintf(text, NUM_TEXT_MAX, x > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+        return put_word(text, x > 0 ? "\"Infinity\"" : "\"-Infinity\"");
     }
     if (x == 0 && signbit(x)) {
-        return (size_t)snprintf(text, NUM_TEXT_MAX, "-0.0"); // readers take -0 for the integer 0
+        return put_word(text, "-0.0"); // readers take -0 for the integer 0
     }
     if (x == floor(x) && fabs(x) < 1e15) {
-        return (size_t)snprintf(text, NUM_TEXT_MAX, "%lld", (long long)x);
+        return num_format_integer(text, (int64_t)x);
     }
-    for (int digits = 15; digits < 17; digits++) {
-        int n = snprintf(text, NUM_TEXT_MAX, "%.*g", digits, x);
-        if (strtod(text, NULL) == x) {
-            return (size_t)n;
-        }
-    }
-    return (size_t)snprintf(text, NUM_TEXT_MAX, "%.17g", x);
+    return put_decimal(text, x);
 }
 
 #define BOUND_MAX 1e300 // so that eight digits are still below the largest double

@@ -29,10 +29,11 @@ static inline bool num_is_missing(double x) {
 // Longest text of num_format, with its terminating NUL.
 #define NUM_TEXT_MAX 32
 
-// Writes x as a JSON value and returns its length: the shortest of %.15g, %.16g and %.17g that
-// reads back to the same bits; "NaN", "Infinity" and "-Infinity" as quoted strings; null for not
+// Writes x as a JSON value and returns its length: the shortest decimal that reads back to the same
+// bits, laid out like %g; "NaN", "Infinity" and "-Infinity" as quoted strings; null for not
 // measured.
 size_t num_format(char text[NUM_TEXT_MAX], double x);
+size_t num_format_integer(char text[NUM_TEXT_MAX], int64_t x);
 
 // Writes one end of an interval likewise, rounded outward to eight digits: an end of it that says
 // more would be longer to no use. Of an interval around x the ends stay around num_format()'s x.
