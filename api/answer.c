@@ -164,10 +164,7 @@ static enum MHD_Result send_buffer(struct request *q, unsigned status, const cha
     if (text->failed) {
         return fail_size(q, text);
     }
-    struct body *body = body_create(text, type);
-    if (etag) {
-        snprintf(body->etag, sizeof body->etag, "%s", etag);
-    }
+    struct body *body = body_create(text, type, etag);
     enum MHD_Result rc = send_body(q, status, body);
     body_unref(body);
     return rc;
@@ -195,7 +192,7 @@ enum MHD_Result answer_shelved(struct request *q, const char *key, uint64_t vers
     if (text->failed) {
         return fail_size(q, text);
     }
-    struct body *body = body_create(text, type);
+    struct body *body = body_create(text, type, NULL);
     body->version = version;
     shelf_keep(q->api->shelf, key, body);
     enum MHD_Result rc = answer_body(q, body);
@@ -238,7 +235,7 @@ enum MHD_Result answer_problem(struct request *q, unsigned status, const char *f
     struct buf json;
     buf_init(&json, SIZE_MAX / 2); // what came in an address, which is bounded
     problem_print(&json, status, detail, q->address);
-    struct body *body = body_create(&json, TYPE_PROBLEM);
+    struct body *body = body_create(&json, TYPE_PROBLEM, "");
     struct MHD_Response *r = body_own_response(body, &body->plain);
     body_unref(body);
     answer_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, TYPE_PROBLEM);

@@ -27,12 +27,16 @@ static struct body_form take_buffer(struct buf *b) {
     return form;
 }
 
-struct body *body_create(struct buf *b, const char *type) {
+struct body *body_create(struct buf *b, const char *type, const char *etag) {
     struct body *body = NEW(struct body);
     body->refs = 1;
     body->type = type;
     body->plain = take_buffer(b);
-    etag_print(body->etag, body->plain.data, body->plain.len);
+    if (etag) {
+        snprintf(body->etag, sizeof body->etag, "%s", etag);
+    } else {
+        etag_print(body->etag, body->plain.data, body->plain.len);
+    }
     pthread_mutex_init(&body->lock, NULL);
     return body;
 }

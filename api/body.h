@@ -29,8 +29,9 @@ struct body {
     bool incompressible;
 };
 
-// Takes over the buffer's memory; the buffer is left empty.
-struct body *body_create(struct buf *b, const char *type);
+// Takes over the buffer's memory; the buffer is left empty. The ETag is made of the bytes where it is
+// NULL; "" is none.
+struct body *body_create(struct buf *b, const char *type, const char *etag);
 struct body *body_ref(struct body *b);
 void body_unref(struct body *b); // NULL is fine
 // The form to send, compressed where it is wanted and worth it; *compressed tells. The body's.

@@ -105,7 +105,7 @@ struct body *reading_body(struct snapshot *s, enum reading_detail detail) {
             buf_free(&json);
             return NULL;
         }
-        body = snapshot_attach(s, detail, body_create(&json, TYPE_JSON), release_body);
+        body = snapshot_attach(s, detail, body_create(&json, TYPE_JSON, NULL), release_body);
     }
     return body_ref(body);
 }

@@ -15,7 +15,8 @@ struct chunk {
     const struct segment_column *column;
     size_t index;
     bool good;
-    double *values; // SEGMENT_N_MAX + SEGMENT_CHUNK_VALUES
+    double *values;
+    size_t cap;
 };
 
 enum { SLOT_LEAST = AGGREGATES, SLOT_GREATEST, SLOTS };
@@ -51,10 +52,10 @@ static const double *row_of(struct reading *r, struct span_segment *seg, unsigne
     struct chunk *chunk = &r->chunks[slot];
     size_t index = row / column->chunk_rows;
     if (chunk->column != column || chunk->index != index) {
-        if (!chunk->values) {
-            chunk->values =
-                try_alloc((SEGMENT_N_MAX + SEGMENT_CHUNK_VALUES) * sizeof *chunk->values);
-            CHECK(chunk->values != NULL);
+        size_t n = segment_chunk_rows(column, index) * seg->s.n;
+        if (n > chunk->cap) {
+            chunk->values = must_grow(chunk->values, n * sizeof *chunk->values);
+            chunk->cap = n;
         }
         chunk->column = column;
         chunk->index = index;

@@ -66,7 +66,8 @@ int reader_open(struct reader **out, const char *directory, struct buf *error) {
     int rc =
         connection_open(&r->c, buf_str(&path), SQLITE_OPEN_READONLY, statements, SQL_COUNT, error);
     buf_free(&path);
-    if (rc == 0 && connection_exec(&r->c, "PRAGMA query_only=ON")) {
+    // The first question to a reader need not wait for the schema.
+    if (rc == 0 && connection_exec(&r->c, "PRAGMA query_only=ON; SELECT 1 FROM run LIMIT 1")) {
         buf_puts(error, r->c.error);
         rc = -1;
     }
