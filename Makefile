@@ -167,6 +167,8 @@ ramps: all ## does the stability fraction lead failing learning rates? part of d
 	@python3 tests/calibrate/ramps.py $(ARGS)
 quality: all ## labelled recordings (ARGS=DIRECTORY...) through the daemon: what its alerts are worth, beside other tools
 	@python3 tests/quality/quality.py $(ARGS)
+recordings: ## further labelled runs into DIR, for `make quality` (ARGS: tests/quality/record.py; needs python3-torch, python3-sklearn)
+	@python3 tests/quality/record.py $(DIR) $(ARGS)
 fuzz: ## libFuzzer over the parsers for SECONDS each (60)
 	@tests/fuzz/run.sh $(SECONDS)
 lint: ## budgets (function <= 60 lines, complexity <= 15, file <= 600 lines), banned calls, cppcheck
@@ -193,6 +195,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps web demo check check-web pictures torture bench-web unit-tests check-valgrind bench bench-clients bench-instruments bench-rules bench-peers python-package calibrate ramps quality fuzz lint format install clean help
+.PHONY: all deps web demo check check-web pictures torture bench-web unit-tests check-valgrind bench bench-clients bench-instruments bench-rules bench-peers python-package calibrate ramps quality recordings fuzz lint format install clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -2,10 +2,12 @@
 """Further labelled recordings, to judge the alerts on runs that nobody tuned them on. Needs Debian's python3-torch and
 python3-sklearn.
 
-    tests/quality/record.py DIRECTORY [--runs N] [--seed S] [--steps LEAST MOST] [--healthy SHARE]
+    tests/quality/record.py DIRECTORY [--runs N] [--seed S] [--steps LEAST MOST] [--healthy SHARE] [--few SHARE]
+                            [--seconds N]
 
-Runs of tasks.py with sizes, optimizers, learning rates, schedules, batches and magnitudes by lot, so many of them
-healthy, the rest with each fault in turn. A sudden fault's `effect` is measured: from the fault's step on a twin without
+Runs of tasks.py with sizes, optimizers, learning rates, schedules, batches (that of some changes on the way) and
+magnitudes by lot, so many of them healthy, the rest with each fault in turn; a share of the data sets is so small that a
+network learns it by heart. Runs that are there already are kept: call again after --seconds to go on. A sudden fault's `effect` is measured: from the fault's step on a twin without
 it goes on beside the run, and the effect is the largest distance in 50 steps, over the logarithms of the loss and of the
 layers' gradients, updates and outputs, in units of the series' own noise in the 100 steps before.
 """
@@ -16,6 +18,7 @@ import gzip
 import json
 import math
 import statistics
+import time
 from pathlib import Path
 
 import tasks
@@ -57,9 +60,9 @@ def number(x, digits):
 
 
 class Run:
-    def __init__(self, seed, fault, steps):
+    def __init__(self, seed, fault, steps, few):
         self.seed, self.fault, self.steps = seed, fault, steps
-        dice, self.kind, self.task, self.model, self.activation = tasks.by_lot(seed)
+        dice, self.kind, self.task, self.model, self.activation = tasks.by_lot(seed, few)
         self.layers = [(n, m) for n, m in self.model.named_modules() if list(m.parameters(recurse=False))]
         self.draw_optimizer(dice)
         self.batch = dice.choice([4, 8, 16, 32, 64, 64, 128])
@@ -73,6 +76,9 @@ class Run:
             able = [n for n in able if isinstance(dict(self.layers)[n], (nn.Linear, nn.Conv2d))][:-1] or able
         self.layer = dice.choice(able) if fault in OF_A_LAYER else None
         self.magnitude = self.draw_magnitude(dice)
+        # Another batch size from a third or two thirds of the way on.
+        other = self.batch * dice.choice([2, 4]) if dice.random() < 0.12 else self.batch
+        self.batches = [self.batch, dice.choice([self.batch, other]), other]
         self.order, self.last, self.before = [], None, None
 
     def draw_optimizer(self, dice):
@@ -206,6 +212,7 @@ class Run:
         for group in self.opt.param_groups:
             group["lr"] = self.rate(step)
         self.break_weights(since)
+        self.batch = self.batches[3 * step // self.steps]
         x, y = self.data(step)
         self.opt.zero_grad()
         out, outputs = self.forward(x)
@@ -303,14 +310,23 @@ def main():
     parser.add_argument("--seed", type=int, default=7000)
     parser.add_argument("--steps", type=int, nargs=2, default=[900, 2400])
     parser.add_argument("--healthy", type=float, default=0.5)
+    parser.add_argument("--few", type=float, default=0.25)
+    parser.add_argument("--seconds", type=float, default=math.inf)
     args = parser.parse_args()
     args.directory.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
+    end, faulty = time.monotonic() + args.seconds, 0
     for i in range(args.runs):
         seed = args.seed + i
-        fault = None if i < args.healthy * args.runs else FAULTS[(i + 7 * (args.seed // 1000)) % len(FAULTS)]
+        is_healthy = int((i + 1) * args.healthy) > int(i * args.healthy)
+        fault = None if is_healthy else FAULTS[(faulty + args.seed // 1000) % len(FAULTS)]
+        faulty += not is_healthy
+        if list(args.directory.glob(f"{seed}-*.label.json")):
+            continue
+        if time.monotonic() > end:
+            break
         least, most = args.steps
-        run = Run(seed, fault, least + (seed * 7919) % (most - least + 1))
+        run = Run(seed, fault, least + (seed * 7919) % (most - least + 1), args.few)
         record(args.directory, f"{seed}-{run.kind}-{fault or 'healthy'}", run)
 
 

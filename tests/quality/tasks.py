@@ -53,9 +53,9 @@ def standard(x):
     return (x - x.mean(0)) / (x.std(0) + 1e-6)
 
 
-def subset(dice, x, y):
-    """All, or so few that a network comes to interpolate them."""
-    n = len(x) if dice.random() < 0.75 else min(len(x), dice.choice([128, 256]))
+def subset(dice, x, y, few):
+    """All, or (by the share `few`) so few that a network comes to interpolate them."""
+    n = len(x) if dice.random() > few else min(len(x), dice.choice([128, 256]))
     at = torch.randperm(len(x))[:n]
     return x[at], y[at]
 
@@ -140,7 +140,7 @@ def text_task(dice, model):
     return task, Lstm(len(letters), width), "tanh"
 
 
-def make(dice, kind):
+def make(dice, kind, few):
     """(task, model, activation)"""
     if kind in ("gpt", "lstm"):
         return text_task(dice, kind)
@@ -162,7 +162,7 @@ def make(dice, kind):
         x = standard(x) if kind == "cancer" else torch.tensor(x, dtype=torch.float32) / 16
         if kind == "autoencoder":
             y, loss = x, "mse"
-    x, y = subset(dice, x, y)
+    x, y = subset(dice, x, y, few)
     task = Task(x, y, loss)
     if kind == "cnn":
         return task, *cnn(dice)
@@ -174,8 +174,8 @@ def make(dice, kind):
 KINDS = 2 * ["digits", "cnn", "cancer", "diabetes", "autoencoder", "clusters", "teacher"] + ["gpt", "lstm"]
 
 
-def by_lot(seed):
+def by_lot(seed, few):
     dice = random.Random(seed)
     torch.manual_seed(seed)
     kind = dice.choice(KINDS)
-    return dice, kind, *make(dice, kind)
+    return dice, kind, *make(dice, kind, few)
