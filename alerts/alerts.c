@@ -42,7 +42,8 @@ struct alerts *alerts_create(struct ruleset *rules, const struct alerts_facts *f
     a->names = must_alloc((n + 1) * sizeof *a->names);
     a->scopes = must_alloc((n + 1) * sizeof *a->scopes);
     a->findings = must_alloc((n + 1) * sizeof *a->findings);
-    a->open = must_alloc((n + 1) * sizeof *a->open);
+    a->lives = must_alloc((n + 1) * sizeof *a->lives);
+    a->sizes = must_alloc((n + 1) * sizeof *a->sizes);
     for (size_t i = 0; i < n; i++) {
         a->names[i] = copy(facts->layer_names[i]);
     }
@@ -66,14 +67,9 @@ void alerts_destroy(struct alerts *a) {
     free(a->scopes);
     free(a->own);
     free(a->findings);
-    free(a->open);
+    free(a->lives);
+    free(a->sizes);
     free(a);
-}
-
-double mean_square(const struct thermo_step *step, enum statistic mean, enum statistic var,
-                   size_t layer) {
-    const double *m = step->stat[mean], *v = step->stat[var];
-    return m && v ? m[layer] * m[layer] + v[layer] : num_missing();
 }
 
 static void judge_nonfinite(const struct teller *to, bool finite) {
@@ -133,12 +129,14 @@ static void judge_run(const struct teller *to, struct look *look, unsigned rule)
 
 static void look_at_layers(struct look *look, unsigned rule, struct crowd *crowd) {
     struct alerts *a = look->a;
+    bool is_common = a->is_common[rule];
+    const struct rule *common = is_common ? rule_for(a, rule, 0) : NULL;
     for (size_t i = 0; i < a->n_layers; i++) {
         struct finding *f = &a->findings[i];
         *f = (struct finding){.clear = true};
         look->layer = i;
         look->scope = &a->scopes[i];
-        look->rule = rule_for(a, rule, i);
+        look->rule = is_common ? common : rule_for(a, rule, i);
         if (look->rule) {
             look->warmed_up = a->watch.seen > look->rule->warmup_steps;
             builtins[rule].look(look, f);
@@ -162,12 +160,13 @@ static void judge_layers(const struct teller *to, struct look *look, unsigned ru
     }
     tell_finding(to, rule, a->n_layers, &whole);
     bool is_whole = builtins[rule].reach == REACH_CROWD || life_is_firing(&a->watch.lives[rule]);
+    if (crowd->hot == 0 && a->open == 0) {
+        return; // nothing to begin and nothing to end
+    }
     for (size_t i = 0; i < a->n_layers; i++) {
         struct finding *f = &a->findings[i];
         f->fire = f->fire && !is_whole;
-        if (f->fire || a->open[i]) { // else there is nothing to begin and nothing to end
-            tell_finding(to, rule, i, f);
-        }
+        tell_finding(to, rule, i, f);
     }
 }
 
@@ -221,21 +220,11 @@ static bool nonfinite_is_idle(struct alerts *a) {
     return !l || l->phase == LIFE_IDLE;
 }
 
-static void find_open(struct alerts *a) {
-    for (size_t i = 0; i < a->n_layers; i++) {
-        a->open[i] = false;
-        for (size_t k = 0; k < SCOPE_LIVES; k++) {
-            a->open[i] |= a->scopes[i].lives[k].phase != LIFE_IDLE;
-        }
-    }
-}
-
 static void judge_step(const struct teller *to, const struct thermo *t,
                        const struct alerts_input *in) {
     struct alerts *a = to->a;
     struct look look = {.a = a, .layer = THERMO_GLOBAL, .thermo = t, .in = in};
     measure_layers(a, in->step);
-    find_open(a);
     for (unsigned rule = 0; rule < RULE_COUNT; rule++) {
         if (builtins[rule].reach == REACH_RUN) {
             judge_run(to, &look, rule);
@@ -320,7 +309,7 @@ void alerts_begin_segment(struct alerts *a) {
         measure_begin(s);
         baseline_make_stale(&s->stability);
         for (size_t k = 0; k < SCOPE_LIVES; k++) {
-            s->lives[k].quiet_until = INT64_MIN;
+            a->lives[i].of[k].quiet_until = INT64_MIN;
         }
     }
 }

@@ -22,9 +22,9 @@ static double judge(struct books *b) {
     return in_units;
 }
 
-double books_observe(struct books *b, int64_t step, double w_mean, double w_var, double u_mean,
-                     double u_var) {
-    double w_rms = sqrt(w_mean * w_mean + w_var), units = 0;
+double books_observe(struct books *b, int64_t step, double w_mean, double w_rms, double u_mean,
+                     double u_rms) {
+    double units = 0;
     bool is_pair = b->has_last && step == b->step + 1;
     double size = fmax(b->w_rms, 0);
     if (is_pair && size > 0 && isfinite(w_rms) && isfinite(b->u_rms)) {
@@ -39,7 +39,7 @@ double books_observe(struct books *b, int64_t step, double w_mean, double w_var,
     b->w_mean = w_mean;
     b->w_rms = w_rms;
     b->u_mean = u_mean;
-    b->u_rms = sqrt(u_mean * u_mean + u_var);
+    b->u_rms = u_rms;
     b->step = step;
     return units;
 }

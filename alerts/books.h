@@ -25,7 +25,7 @@ struct books {
 
 // Takes a step in. Returns the remainder in units of the usual largest, at least rounding: above 1
 // is unusual, 0 where nothing can be said. Columns that were not sent are NaN.
-double books_observe(struct books *b, int64_t step, double w_mean, double w_var, double u_mean,
-                     double u_var);
+double books_observe(struct books *b, int64_t step, double w_mean, double w_rms, double u_mean,
+                     double u_rms);
 
 #endif

@@ -17,8 +17,8 @@ static double column(const struct look *look, enum statistic s) {
     return values ? values[look->layer] : num_missing();
 }
 
-static double scale(const struct look *look, enum statistic mean, enum statistic var) {
-    return sqrt(mean_square(look->in->step, mean, var, look->layer));
+static const struct sizes *sizes(const struct look *look) {
+    return &look->a->sizes[look->layer];
 }
 
 // What was not sent leaves an alert as it is.
@@ -30,7 +30,7 @@ static void judge(const struct look *look, double x, struct finding *f) {
 }
 
 void vanishing_gradient_look(const struct look *look, struct finding *f) {
-    double g = MEAN_OF_NORMAL * scale(look, STAT_G_MEAN, STAT_G_VAR);
+    double g = MEAN_OF_NORMAL * sqrt(sizes(look)->gradient2);
     judge(look, g > 0 ? g : num_missing(), f); // exactly none: see freezing
 }
 
@@ -47,7 +47,7 @@ static double update_ratio(const struct look *look) {
     if (!(p->lr > LR_SHARE * p->highest) || look->scope->still.moving == 0) {
         return num_missing();
     }
-    return scale(look, STAT_U_MEAN, STAT_U_VAR) / (scale(look, STAT_W_MEAN, STAT_W_VAR) + EPSILON);
+    return sizes(look)->update_rms / (look->scope->weight_rms + EPSILON);
 }
 
 void weight_update_ratio_look(const struct look *look, struct finding *f) {

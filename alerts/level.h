@@ -6,7 +6,7 @@
 #ifndef ALERTS_LEVEL_H
 #define ALERTS_LEVEL_H
 
-#include <stdbool.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,7 +24,45 @@ struct level {
     uint32_t count, held;
 };
 
-// Scores x and takes it in. What is not finite is passed over.
-double level_observe(struct level *l, const struct level_settings *s, double x);
+#define LEVEL_WINSOR 4
+#define LEVEL_SUSPECT 8
+#define LEVEL_TO_SPREAD 1.2533 // mean distance to standard deviation of a normal distribution
+#define LEVEL_SPREAD_MEMORY 4  // times the mean's
+
+static inline double level_rate(uint32_t count, double memory) {
+    return count < memory ? 1. / count : 1 / memory;
+}
+
+static inline void level_take(struct level *l, const struct level_settings *s, double x) {
+    double off = x - l->mean;
+    if (l->count >= s->learn) {
+        double reach = LEVEL_WINSOR * (l->spread > s->floor ? l->spread : s->floor);
+        off = off > reach ? reach : off < -reach ? -reach : off;
+    }
+    l->count += l->count < UINT32_MAX;
+    l->mean += level_rate(l->count, s->memory) * off;
+    l->spread += level_rate(l->count, LEVEL_SPREAD_MEMORY * s->memory) *
+                 (LEVEL_TO_SPREAD * fabs(off) - l->spread);
+}
+
+// Scores x and takes it in. What is not finite is passed over. Inline: four a layer and step.
+static inline double level_observe(struct level *l, const struct level_settings *s, double x) {
+    if (!isfinite(x)) {
+        return l->z = 0;
+    }
+    if (l->count == 0 || l->held >= s->hold) {
+        *l = (struct level){.mean = x, .count = 1};
+        return 0;
+    }
+    double spread = l->spread > s->floor ? l->spread : s->floor;
+    l->z = l->count >= s->learn ? (x - l->mean) / spread : 0;
+    if ((s->rises ? l->z : fabs(l->z)) > LEVEL_SUSPECT) {
+        l->held++;
+        return l->z;
+    }
+    l->held = 0;
+    level_take(l, s, x);
+    return l->z;
+}
 
 #endif

@@ -27,14 +27,20 @@ static const struct level_settings of_growth = {
 #define GAIN_SUSPECT 3
 #define GAIN_HOLD 64 // blocks
 
+// Of a layer's values; num_missing() when not sent.
+static inline double mean_square(const struct thermo_step *step, enum statistic mean,
+                                 enum statistic var, size_t layer) {
+    const double *m = step->stat[mean], *v = step->stat[var];
+    return m && v ? m[layer] * m[layer] + v[layer] : num_missing();
+}
+
 static double half_log(double square) {
     return square > 0 ? log(square) / 2 : num_missing();
 }
 
-static void measure_jumps(struct scope *s, const struct thermo_step *step, size_t layer,
-                          double log_lr) {
-    double gradient = half_log(mean_square(step, STAT_G_MEAN, STAT_G_VAR, layer));
-    double update = half_log(mean_square(step, STAT_U_MEAN, STAT_U_VAR, layer)) - log_lr;
+static void measure_jumps(struct scope *s, const struct sizes *z, const struct thermo_step *step,
+                          size_t layer, double log_lr) {
+    double gradient = half_log(z->gradient2), update = half_log(z->update2) - log_lr;
     double output = half_log(mean_square(step, STAT_Z_MEAN, STAT_Z_VAR, layer));
     if (isnan(output)) {
         output = half_log(mean_square(step, STAT_A_MEAN, STAT_A_VAR, layer));
@@ -98,22 +104,29 @@ static void measure_gain(struct gain *g, const struct thermo_step *step, size_t 
     g->filled = 0;
 }
 
-static void measure_layer(struct alerts *a, const struct thermo_step *step, size_t layer) {
+// The learning rate of a step: its share of the highest, and its logarithm.
+struct rate {
+    double share, log;
+};
+
+static void measure_layer(struct alerts *a, const struct thermo_step *step, size_t layer,
+                          const struct rate *rate) {
     struct scope *s = &a->scopes[layer];
-    const struct pace *p = &a->watch.pace;
-    double weight_rms = sqrt(mean_square(step, STAT_W_MEAN, STAT_W_VAR, layer));
+    struct sizes *z = &a->sizes[layer];
     const double *const *stat = step->stat;
+    z->gradient2 = mean_square(step, STAT_G_MEAN, STAT_G_VAR, layer);
+    z->update2 = mean_square(step, STAT_U_MEAN, STAT_U_VAR, layer);
+    z->weight2 = mean_square(step, STAT_W_MEAN, STAT_W_VAR, layer);
+    double weight_rms = sqrt(z->weight2);
+    z->update_rms = sqrt(z->update2);
     if (stat[STAT_W_MEAN] && stat[STAT_W_VAR] && stat[STAT_U_MEAN] && stat[STAT_U_VAR]) {
-        s->unaccounted =
-            books_observe(&s->books, step->step, stat[STAT_W_MEAN][layer], stat[STAT_W_VAR][layer],
-                          stat[STAT_U_MEAN][layer], stat[STAT_U_VAR][layer]);
+        s->unaccounted = books_observe(&s->books, step->step, stat[STAT_W_MEAN][layer], weight_rms,
+                                       stat[STAT_U_MEAN][layer], z->update_rms);
     }
-    measure_stillness(&a->watch, &s->still, mean_square(step, STAT_G_MEAN, STAT_G_VAR, layer));
-    bool has_rate = p->lr > 0 && p->highest > 0;
-    double share = has_rate ? fmax(p->lr / p->highest, LR_SHARE) : 1;
-    measure_growth(s, weight_rms, share);
+    measure_stillness(&a->watch, &s->still, z->gradient2);
+    measure_growth(s, weight_rms, rate->share);
     if (a->watch.batch_steps == 0) {
-        measure_jumps(s, step, layer, has_rate ? log(p->lr) : 0);
+        measure_jumps(s, z, step, layer, rate->log);
     }
 }
 
@@ -127,9 +140,14 @@ static size_t first_with_outputs(const struct alerts *a, const struct thermo_ste
 }
 
 void measure_layers(struct alerts *a, const struct thermo_step *step) {
+    const struct pace *p = &a->watch.pace;
+    struct rate rate = {.share = 1};
+    if (p->lr > 0 && p->highest > 0) {
+        rate = (struct rate){fmax(p->lr / p->highest, LR_SHARE), log(p->lr)};
+    }
     a->watch.still_layers = a->watch.live_layers = 0;
     for (size_t i = 0; i < a->n_layers; i++) {
-        measure_layer(a, step, i);
+        measure_layer(a, step, i, &rate);
     }
     if (a->watch.batch_steps == 0) {
         measure_gain(&a->watch.gain, step, first_with_outputs(a, step));

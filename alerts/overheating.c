@@ -26,30 +26,29 @@ static bool can_measure(double update2, double weight2, double lr) {
 
 static bool is_open(const struct look *look) {
     const struct watch *w = &look->a->watch;
-    const struct life *l = life_find(look->a, RULE_OVERHEATING, look->layer, false);
+    const struct life *l =
+        look->scope->open > 0 ? life_find(look->a, RULE_OVERHEATING, look->layer, false) : NULL;
     return (l && l->phase != LIFE_IDLE) || w->lives[RULE_OVERHEATING].phase != LIFE_IDLE;
 }
 
 void overheating_look(const struct look *look, struct finding *f) {
     struct movement *m = &look->scope->movement;
     const struct rule *rule = look->rule;
-    const struct thermo_step *step = look->in->step;
-    double update2 = mean_square(step, STAT_U_MEAN, STAT_U_VAR, look->layer);
-    double weight2 = mean_square(step, STAT_W_MEAN, STAT_W_VAR, look->layer);
+    const struct sizes *z = &look->a->sizes[look->layer];
     double lr = look->a->watch.pace.lr;
     if (look->a->watch.batch_steps > 0) {
         *f = (struct finding){.unknown = true};
         return;
     }
     *f = (struct finding){.severity = rule->severity, .threshold = rule->fire_above};
-    if (!can_measure(update2, weight2 > 0 ? weight2 : 0, lr)) {
+    if (!can_measure(z->update2, z->weight2 > 0 ? z->weight2 : 0, lr)) {
         f->clear = true;
         return;
     }
     bool first = !(m->lr2 > 0);
-    m->update2 = smooth(m->update2, update2, first);
+    m->update2 = smooth(m->update2, z->update2, first);
     m->lr2 = smooth(m->lr2, lr * lr, first);
-    double x = log(m->update2 / m->lr2);
+    double x = m->heat = log(m->update2 / m->lr2);
     f->value = robust_z_score(&m->window, x);
     bool full = robust_z_is_full(&m->window);
     bool far = x - (double)m->window.median > log(RATIO_MIN);

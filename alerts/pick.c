@@ -37,7 +37,7 @@ static bool is_idle(const struct alerts *a, unsigned rule) {
     }
     for (size_t i = 0; i < a->n_layers; i++) {
         for (size_t k = 0; k < SCOPE_LIVES; k++) {
-            const struct life *l = &a->scopes[i].lives[k];
+            const struct life *l = &a->lives[i].of[k];
             if (l->rule == rule && l->phase != LIFE_IDLE) {
                 return false;
             }
@@ -123,6 +123,14 @@ void make_room(struct alerts *a, unsigned n_own) {
     memset(a->pick, 0xff, (RULE_COUNT + n_own) * places * sizeof *a->pick);
 }
 
+static bool is_common(const struct alerts *a, unsigned rule) {
+    size_t i = 1;
+    while (i < a->n_layers && *pick_of(a, rule, i) == *pick_of(a, rule, 0)) {
+        i++;
+    }
+    return i >= a->n_layers;
+}
+
 void pick_rules(struct alerts *a) {
     size_t n = ruleset_count(a->rules);
     memset(a->sources, 0, sizeof a->sources);
@@ -142,5 +150,8 @@ void pick_rules(struct alerts *a) {
         if (is_for_run(a, ruleset_rule(a->rules, i))) {
             pick_rule(a, (uint16_t)i);
         }
+    }
+    for (unsigned rule = 0; rule < RULE_COUNT + a->n_own; rule++) {
+        a->is_common[rule] = is_common(a, rule);
     }
 }

@@ -10,7 +10,7 @@
 // The first place whose value is not below x. The halving takes no branch that depends on the
 // values: they are random, and a mispredicted branch costs more than the comparison.
 static unsigned place_of(const struct robust_z *r, float x) {
-    unsigned base = 0, left = r->count;
+    unsigned base = 0, left = r->settled;
     while (left > 0) {
         unsigned half = left - left / 2;
         base += (unsigned)(r->sorted[base + half - 1] < x) * half;
@@ -21,9 +21,9 @@ static unsigned place_of(const struct robust_z *r, float x) {
 
 static void insert(struct robust_z *r, float x) {
     unsigned at = place_of(r, x);
-    memmove(&r->sorted[at + 1], &r->sorted[at], (r->count - at) * sizeof *r->sorted);
+    memmove(&r->sorted[at + 1], &r->sorted[at], (r->settled - at) * sizeof *r->sorted);
     r->sorted[at] = x;
-    r->count++;
+    r->settled++;
 }
 
 static void replace(struct robust_z *r, float old, float x) {
@@ -37,52 +37,41 @@ static void replace(struct robust_z *r, float old, float x) {
     r->sorted[to] = x;
 }
 
-// The k smallest distances from the median lie around the middle: `below` of them under it and the
-// rest above. Searches for that number by halving and returns the largest of them.
-static double kth_distance(const struct robust_z *r, double median, unsigned k,
-                           unsigned *below_count) {
-    unsigned middle =
-        r->count / 2u; // before it nothing is above the median, from it on nothing below
-    unsigned above_max = r->count - middle;
-    unsigned low = k > above_max ? k - above_max : 0, high = k < middle ? k : middle;
+#define HALF                                                                                       \
+    (ROBUST_Z_WINDOW / 2u) // before it nothing is above the median, from it on nothing below
+
+// The median of the distances from the median: the mean of the HALF-th smallest and the one after
+// it. The HALF smallest lie around the middle, `below` of them under it and the rest above; their
+// number is searched for by halving.
+static double median_distance(const struct robust_z *r, double median) {
+    unsigned low = 0, high = HALF;
     while (low < high) {
         unsigned below = (low + high) / 2; // enough when the next one is as far as the last above
-        double next_below = median - (double)r->sorted[middle - 1 - below];
-        double last_above = (double)r->sorted[middle + k - below - 1] - median;
+        double next_below = median - (double)r->sorted[HALF - 1 - below];
+        double last_above = (double)r->sorted[2 * HALF - below - 1] - median;
         unsigned enough = next_below >= last_above;
         high = enough * below + (1 - enough) * high;
         low = enough * low + (1 - enough) * (below + 1);
     }
-    *below_count = low;
-    double under = low > 0 ? median - (double)r->sorted[middle - low] : 0;
-    double over = k > low ? (double)r->sorted[middle + k - low - 1] - median : 0;
-    return under > over ? under : over;
-}
-
-static double median_distance(const struct robust_z *r, double median) {
-    unsigned half = r->count / 2u, below;
-    if (r->count % 2) {
-        return kth_distance(r, median, half + 1, &below);
-    }
-    double last = kth_distance(r, median, half, &below);
-    unsigned above = half - below; // the next one is on either side
-    double under = below < half ? median - (double)r->sorted[half - 1 - below] : HUGE_VAL;
-    double over = above < half ? (double)r->sorted[half + above] - median : HUGE_VAL;
+    unsigned below = low, above = HALF - low;
+    double last_under = below > 0 ? median - (double)r->sorted[HALF - below] : 0;
+    double last_over = above > 0 ? (double)r->sorted[HALF + above - 1] - median : 0;
+    double last = last_under > last_over ? last_under : last_over;
+    double under = below < HALF ? median - (double)r->sorted[HALF - 1 - below] : HUGE_VAL;
+    double over = above < HALF ? (double)r->sorted[HALF + above] - median : HUGE_VAL;
     return (last + (under < over ? under : over)) / 2;
 }
 
 static double mean_distance(const struct robust_z *r, double median) {
     double sum = 0;
-    for (unsigned i = 0; i < r->count; i++) {
+    for (unsigned i = 0; i < ROBUST_Z_WINDOW; i++) {
         sum += fabs((double)r->sorted[i] - median);
     }
-    return sum / r->count;
+    return sum / ROBUST_Z_WINDOW;
 }
 
 static void refresh(struct robust_z *r) {
-    unsigned half = r->count / 2u;
-    double median = r->count % 2 ? (double)r->sorted[half]
-                                 : ((double)r->sorted[half - 1] + (double)r->sorted[half]) / 2;
+    double median = ((double)r->sorted[HALF - 1] + (double)r->sorted[HALF]) / 2;
     double sigma = MAD_TO_SIGMA * median_distance(r, median);
     if (!(sigma > 0)) { // more than half of the values are the same
         sigma =
@@ -92,16 +81,31 @@ static void refresh(struct robust_z *r) {
     r->sigma = (float)sigma;
 }
 
-void robust_z_add(struct robust_z *r, double x) {
-    float value = (float)x;
-    if (r->count < ROBUST_Z_WINDOW) {
-        insert(r, value);
-    } else {
-        replace(r, r->ring[r->next], value);
+// The values that wait enter the window; once it is full each takes the place of its oldest.
+static void settle(struct robust_z *r) {
+    float *at = &r->ring[r->next - ROBUST_Z_REFRESH];
+    for (unsigned i = 0; i < ROBUST_Z_REFRESH; i++) {
+        if (r->settled < ROBUST_Z_WINDOW) {
+            insert(r, r->waiting[i]);
+        } else {
+            replace(r, at[i], r->waiting[i]);
+        }
+        at[i] = r->waiting[i];
     }
-    r->ring[r->next] = value;
-    r->next = (uint16_t)((r->next + 1) % ROBUST_Z_WINDOW);
-    if (r->count == ROBUST_Z_WINDOW && r->next % ROBUST_Z_REFRESH == 0) {
+}
+
+void robust_z_add(struct robust_z *r, double x) {
+    r->waiting[r->next % ROBUST_Z_REFRESH] = (float)x;
+    if (r->count < ROBUST_Z_WINDOW) {
+        r->count++;
+    }
+    r->next++;
+    if (r->next % ROBUST_Z_REFRESH > 0) {
+        return;
+    }
+    settle(r);
+    r->next %= ROBUST_Z_WINDOW;
+    if (r->settled == ROBUST_Z_WINDOW) {
         refresh(r);
     }
 }
@@ -128,5 +132,6 @@ void robust_z_clear(struct robust_z *r) {
 
 bool robust_z_is_valid(const struct robust_z *r) {
     return r->count <= ROBUST_Z_WINDOW && r->next < ROBUST_Z_WINDOW &&
+           r->settled == r->count - r->count % ROBUST_Z_REFRESH &&
            (r->count == ROBUST_Z_WINDOW || r->next == r->count);
 }

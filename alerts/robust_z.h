@@ -10,11 +10,15 @@
 #define ROBUST_Z_WINDOW 128
 #define ROBUST_Z_REFRESH 8 // values from one look at median and MAD to the next, once full
 
+// What most steps touch comes first: values wait until there is a look at them, so that the window
+// itself is fetched from memory at every eighth step only.
 struct robust_z {
-    float ring[ROBUST_Z_WINDOW];   // as they came
-    float sorted[ROBUST_Z_WINDOW]; // the same, in order
-    float median, sigma;           // of the window, once it is full
-    uint16_t count, next;          // values held; where the next one goes
+    float median, sigma;             // of the window, once it is full
+    uint16_t count, next;            // values held, those that wait included; the next one's place
+    uint16_t settled, reserved;      // values in the window
+    float waiting[ROBUST_Z_REFRESH]; // as they came
+    float ring[ROBUST_Z_WINDOW];     // likewise
+    float sorted[ROBUST_Z_WINDOW];   // the same, in order
 };
 
 // x must be finite and within a float's range.

@@ -1,7 +1,7 @@
 // The inside of struct alerts, shared by the files of this directory.
 //
-// What is saved is flat: one struct watch, then one struct scope a layer, then the averages of the
-// configuration's own rules.
+// What is saved is flat: one struct watch, then one struct scope a layer, then the layers' lives,
+// then the averages of the configuration's own rules.
 #ifndef ALERTS_STATE_H
 #define ALERTS_STATE_H
 
@@ -35,6 +35,7 @@ struct pace {
 // The movement of a layer per learning rate: averages of |dw|^2 and of the learning rate's square.
 struct movement {
     double update2, lr2;
+    double heat; // the logarithm of their ratio
     uint32_t held, reserved;
     struct robust_z window;
 };
@@ -60,17 +61,22 @@ struct gain {
 
 #define SCOPE_LIVES 8 // alerts of one layer that may be open, or remembered, at once
 
+// What every step touches, and nothing else: with many runs it comes from memory at each of them.
 struct scope {
     struct level jumps[CHANNELS];
     struct level growth; // of the weights' size a step, per learning rate
-    bool shrinks;        // by more than rounding and noise would have it
     double weight_rms;   // of the newest step, NaN when not sent
+    double unaccounted;  // the newest of the books
     struct books books;
-    double unaccounted; // the newest of the books
     struct stillness still;
     struct baseline stability;
+    uint32_t open; // of the layer's lives, those that are not idle
+    bool shrinks;  // by more than rounding and noise would have it
     struct movement movement;
-    struct life lives[SCOPE_LIVES];
+};
+
+struct scope_lives {
+    struct life of[SCOPE_LIVES];
 };
 
 // What the layers' findings of one rule and step add up to. When at least half of the layers find
@@ -180,6 +186,12 @@ struct own {
     uint64_t count;
 };
 
+// The mean squares of a layer at the step that is judged; NaN where not sent.
+struct sizes {
+    double gradient2, update2, weight2;
+    double update_rms;
+};
+
 #define NO_RULE UINT16_MAX
 
 struct alerts {
@@ -189,13 +201,16 @@ struct alerts {
     char **names;
     // Which rule of the ruleset counts: [rule number][layer, then the whole run].
     uint16_t *pick;
+    bool is_common[RULES_MAX]; // the same for every layer
     struct metric_source sources[RULES_OWN_MAX];
     struct watch watch;
-    struct scope *scopes;     // of the layers
-    struct own *own;          // [own rule][layer, then the whole run]
-    unsigned n_own;           // rows of it
-    struct finding *findings; // scratch, of the layers
-    bool *open;               // likewise: at the step's beginning it had an alert that is open
+    struct scope *scopes;      // of the layers
+    struct scope_lives *lives; // likewise
+    size_t open;               // of all of them, those that are not idle
+    struct own *own;           // [own rule][layer, then the whole run]
+    unsigned n_own;            // rows of it
+    struct finding *findings;  // scratch, of the layers
+    struct sizes *sizes;       // likewise
 };
 
 // The rule of that number that is in force for a layer (n_layers: the whole run), or NULL.
@@ -219,6 +234,8 @@ struct teller {
 // The alert of that rule at a layer (n_layers: the whole run); NULL when there is none. With
 // `wanted` a place is made for one, unless a layer has too many.
 struct life *life_find(struct alerts *a, unsigned rule, size_t index, bool wanted);
+// Of the layer's lives one may have begun or ended.
+void lives_changed(struct alerts *a, size_t layer);
 // What a rule found at a layer goes to the life of its alert, and what changes is told.
 void tell_finding(const struct teller *to, unsigned rule, size_t index, const struct finding *f);
 void tell_event(const struct teller *to, size_t index, struct life *l, enum life_event event);
@@ -337,10 +354,6 @@ void own_look(const struct look *look, unsigned own, size_t index, struct findin
 
 void crowd_add(struct crowd *c, const struct finding *f);
 struct finding crowd_finding(const struct crowd *c, const struct rule *rule);
-
-// The mean square of a layer's values from their mean and variance; num_missing() when not sent.
-double mean_square(const struct thermo_step *step, enum statistic mean, enum statistic var,
-                   size_t layer);
 
 void summary_write(char text[ALERT_SUMMARY_MAX], unsigned rule, const struct life *l,
                    enum life_event event, const struct story *story);

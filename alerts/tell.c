@@ -5,10 +5,10 @@
 
 #define GROUP_STEPS 20 // alerts that begin this soon after a group's first belong to it
 
-static struct life *find_in_scope(struct scope *s, unsigned rule, int64_t step, bool wanted) {
+static struct life *find_in_scope(struct scope_lives *s, unsigned rule, int64_t step, bool wanted) {
     struct life *free_place = NULL;
     for (size_t k = 0; k < SCOPE_LIVES; k++) {
-        struct life *l = &s->lives[k];
+        struct life *l = &s->of[k];
         if (life_is_free(l, step)) {
             free_place = free_place ? free_place : l;
         } else if (l->rule == rule) {
@@ -24,11 +24,20 @@ static struct life *find_in_scope(struct scope *s, unsigned rule, int64_t step, 
 
 struct life *life_find(struct alerts *a, unsigned rule, size_t index, bool wanted) {
     if (index < a->n_layers) {
-        return find_in_scope(&a->scopes[index], rule, a->watch.step, wanted);
+        return find_in_scope(&a->lives[index], rule, a->watch.step, wanted);
     }
     struct life *l = &a->watch.lives[rule];
     l->rule = (uint8_t)rule;
     return l;
+}
+
+void lives_changed(struct alerts *a, size_t layer) {
+    uint32_t open = 0;
+    for (size_t k = 0; k < SCOPE_LIVES; k++) {
+        open += a->lives[layer].of[k].phase != LIFE_IDLE;
+    }
+    a->open = a->open - a->scopes[layer].open + open;
+    a->scopes[layer].open = open;
 }
 
 static size_t layer_of(const struct alerts *a, size_t index) {
@@ -78,6 +87,9 @@ void tell_event(const struct teller *to, size_t index, struct life *l, enum life
     if (event == LIFE_NOTHING) {
         return;
     }
+    if (index < a->n_layers) {
+        lives_changed(a, index);
+    }
     if (event == LIFE_BEGAN || event == LIFE_FIRED) {
         l->group_rule = l->rule;
         l->group_layer = layer_of(a, index);
@@ -116,7 +128,8 @@ void tell_event(const struct teller *to, size_t index, struct life *l, enum life
 
 void tell_finding(const struct teller *to, unsigned rule, size_t index, const struct finding *f) {
     struct alerts *a = to->a;
-    if (f->unknown) {
+    bool is_idle = index < a->n_layers && a->scopes[index].open == 0;
+    if (f->unknown || (is_idle && !f->fire)) {
         return;
     }
     const struct rule *r = rule_for(a, rule, index);
@@ -145,7 +158,7 @@ void tell_end_all(const struct teller *to, bool only_pending) {
     struct alerts *a = to->a;
     for (size_t i = 0; i < a->n_layers; i++) {
         for (size_t k = 0; k < SCOPE_LIVES; k++) {
-            end_life(to, i, &a->scopes[i].lives[k], only_pending);
+            end_life(to, i, &a->lives[i].of[k], only_pending);
         }
     }
     for (unsigned rule = 0; rule < RULES_MAX; rule++) {

@@ -18,7 +18,7 @@ static double scatter(const struct alerts *a) {
     for (size_t i = 0; i < a->n_layers; i++) {
         const struct movement *m = &a->scopes[i].movement;
         if (m->lr2 > 0 && m->update2 > 0) {
-            double x = log(m->update2 / m->lr2), off = x - mean;
+            double x = m->heat, off = x - mean;
             n++;
             mean += off / n;
             squares += off * (x - mean);

@@ -185,7 +185,7 @@ START_TEST(robust_z_winsorises) {
     }
     double reach = (double)r.median + 4 * (double)r.sigma;
     robust_z_add_winsorised(&r, 1e6);
-    ck_assert_double_eq_tol((double)r.ring[0], reach, 1e-5);
+    ck_assert_double_eq_tol((double)r.waiting[0], reach, 1e-5);
 }
 END_TEST
 
