@@ -69,6 +69,7 @@ async function call(path, options) {
     }
     reached(true);
     if (answer.status !== 401) return answer;
+    await answer.body?.cancel(); // unread it would hold its connection
     if (sent === token) await askToken();
   }
 }

@@ -32,9 +32,13 @@ export async function eventually(ask, what) {
 }
 
 export class Daemon {
-  static async start(config) {
+  // In a directory of its own, or in `home`, which stays.
+  static async start(config, home) {
     const daemon = new Daemon();
-    daemon.home = mkdtempSync(join(tmpdir(), 'pyro-web-'));
+    daemon.stays = !!home;
+    daemon.home = home || mkdtempSync(join(tmpdir(), 'pyro-web-'));
+    const endpoints = join(daemon.home, 'data', 'endpoints.json');
+    rmSync(endpoints, {force: true}); // of a daemon before this one
     const args = ['--data', join(daemon.home, 'data'), '--ingest', '127.0.0.1:0', '--http', '127.0.0.1:0'];
     if (config) {
       writeFileSync(join(daemon.home, 'pyrometer.yaml'), config(daemon.home));
@@ -44,7 +48,6 @@ export class Daemon {
     const log = openSync(join(daemon.home, 'stderr'), 'w');
     daemon.process = spawn(join(BIN, 'pyrometerd'), args, {stdio: ['ignore', log, log], env: {...process.env, NOTIFY_SOCKET: ''}});
     closeSync(log);
-    const endpoints = join(daemon.home, 'data', 'endpoints.json');
     await eventually(() => {
       assert.equal(daemon.process.exitCode, null, daemon.said());
       return existsSync(endpoints) && readFileSync(endpoints, 'utf8').trim().endsWith('}');
@@ -62,7 +65,7 @@ export class Daemon {
       await eventually(() => this.process.exitCode !== null || this.process.signalCode, 'the end of the daemon');
     }
     const said = this.said();
-    rmSync(this.home, {recursive: true, force: true});
+    if (!this.stays) rmSync(this.home, {recursive: true, force: true});
     assert.equal(this.process.exitCode, 0, said);
   }
 
@@ -138,7 +141,7 @@ export class Browser {
     return this.chromium.close();
   }
 
-  // A page in a profile of its own; `faults` gathers what may not be: errors on the console, exceptions, requests to
+  // A page in a profile of its own, at rest; `faults` gathers what may not be: errors on the console, exceptions, requests to
   // another host. options: width, height, theme ('light', 'dark'), allow (a pattern of console errors)
   async open(daemon, path, options = {}) {
     const context = await this.chromium.newContext({viewport: {width: options.width || 1280, height: options.height || 900},
@@ -147,16 +150,33 @@ export class Browser {
     page.setDefaultTimeout(TIMEOUT);
     page.faults = [];
     page.requests = [];
+    page.awaited = new Set(); // requests without their answer; event streams never have all of theirs
     page.on('console', message => {
       if (message.type() === 'error' && !(options.allow && options.allow.test(message.text()))) page.faults.push(`console: ${message.text()}`);
     });
     page.on('pageerror', error => page.faults.push(`exception: ${error.stack}`));
     page.on('request', request => {
       page.requests.push(request.url());
+      if (!/\/stream(\?|$)/.test(request.url())) page.awaited.add(request);
       if (!request.url().startsWith(`${daemon.url}/`)) page.faults.push(`a request to ${request.url()}`);
     });
+    for (const end of ['requestfinished', 'requestfailed']) page.on(end, request => page.awaited.delete(request));
     await page.goto(daemon.url + path);
+    await this.settled(page);
     return page;
+  }
+
+  // Waits until the page asks for nothing more, what came is drawn, and its fonts are there: four frames bring no
+  // new request. What a test does to a page comes to rest the same way; a page of a live run rests between its looks.
+  async settled(page) {
+    await eventually(async () => {
+      const before = page.requests.length;
+      await page.evaluate(async () => {
+        await document.fonts.ready;
+        for (let i = 0; i < 4; i++) await new Promise(requestAnimationFrame);
+      });
+      return !page.awaited.size && page.requests.length === before;
+    }, 'a page at rest');
   }
 
   async close(page) {
