@@ -3,7 +3,10 @@
 //
 //   loadgen --address HOST:PORT [--format frames|lines|influx|tsv|prom] [--runs N] [--layers N]
 //           [--stats N] [--steps N] [--connections N] [--digits 9|17] [--path PATH] [--batch BYTES]
-//           [--prefix TEXT] [--samples-per-second X] [--latency STEPS_PER_SECOND]
+//           [--prefix TEXT] [--samples-per-second X] [--latency STEPS_PER_SECOND] [--repeat N]
+//
+// All messages are made before the clock starts and held in memory. A run that is too long for that
+// is sent with --repeat (frames only): the same steps, numbered on, so many times.
 //
 // With --path the format is posted over HTTP, a step a request unless --batch says otherwise.
 #include <getopt.h>
@@ -14,6 +17,7 @@
 
 #include "base/check.h"
 #include "bench/latency.h"
+#include "wire/frame.h"
 
 struct options {
     struct workload load;
@@ -21,6 +25,7 @@ struct options {
     struct drive_options drive;
     size_t connections;
     double latency_rate;
+    size_t repeat;
     char host[256];
 };
 
@@ -29,7 +34,7 @@ static const struct option flags[] = {
     {"layers", 1, NULL, 'l'},      {"stats", 1, NULL, 's'},  {"steps", 1, NULL, 'n'},
     {"connections", 1, NULL, 'c'}, {"digits", 1, NULL, 'd'}, {"path", 1, NULL, 'p'},
     {"batch", 1, NULL, 'b'},       {"prefix", 1, NULL, 'x'}, {"samples-per-second", 1, NULL, 'S'},
-    {"latency", 1, NULL, 'L'},     {NULL, 0, NULL, 0}};
+    {"latency", 1, NULL, 'L'},     {"repeat", 1, NULL, 'R'}, {NULL, 0, NULL, 0}};
 
 static size_t number(const char *text) {
     return (size_t)strtoull(text, NULL, 10);
@@ -77,6 +82,8 @@ static bool set(struct options *o, int flag, const char *value) {
         return (o->drive.samples_per_second = strtod(value, NULL)) > 0;
     case 'L':
         return (o->latency_rate = strtod(value, NULL)) > 0;
+    case 'R':
+        return (o->repeat = number(value)) > 0;
     default:
         return false;
     }
@@ -98,6 +105,41 @@ static double own_cpu_s(void) {
            (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e-6;
 }
 
+// The frames of a unit become those of the `steps` steps behind them.
+static void number_on(struct unit *u, size_t steps) {
+    char *end = u->bytes.data + u->bytes.len;
+    for (char *frame = strchr(u->bytes.data, '\n') + 1; frame < end; frame += frame_size(frame)) {
+        int64_t step;
+        double time;
+        memcpy(&step, frame + 8, sizeof step);
+        memcpy(&time, frame + FRAME_HEADER_BYTES, sizeof time);
+        step += (int64_t)steps;
+        time += (double)steps; // a step a second
+        memcpy(frame + 8, &step, sizeof step);
+        memcpy(frame + FRAME_HEADER_BYTES, &time, sizeof time);
+    }
+    u->last_step += (int64_t)steps;
+}
+
+static bool drive_again(struct options *o, struct units *units, struct drive_result *all) {
+    for (size_t i = 1; i < o->repeat; i++) {
+        struct drive_result one;
+        for (size_t c = 0; c < o->connections; c++) {
+            for (size_t k = 0; k < units[c].n; k++) {
+                number_on(&units[c].list[k], o->load.steps);
+            }
+        }
+        if (!drive(units, o->connections, &o->drive, &one)) {
+            return false;
+        }
+        all->samples += one.samples;
+        all->bytes += one.bytes;
+        all->seconds += one.seconds;
+        all->sent_seconds += one.sent_seconds;
+    }
+    return true;
+}
+
 static bool measure_load(struct options *o) {
     struct units *units = must_alloc(o->connections * sizeof *units);
     struct drive_result result;
@@ -105,7 +147,7 @@ static bool measure_load(struct options *o) {
         units[c] = format_units(&o->load, &o->format, c, o->connections);
     }
     double cpu = own_cpu_s();
-    bool good = drive(units, o->connections, &o->drive, &result);
+    bool good = drive(units, o->connections, &o->drive, &result) && drive_again(o, units, &result);
     cpu = own_cpu_s() - cpu;
     for (size_t c = 0; c < o->connections; c++) {
         format_free(&units[c]);
@@ -128,15 +170,17 @@ static bool measure_latency(struct options *o) {
 int main(int argc, char **argv) {
     struct options o = {.load = {.runs = 1, .layers = 50, .stats = 10, .steps = 200},
                         .format = {.digits = 17, .prefix = "run", .path = ""},
-                        .connections = 1};
+                        .connections = 1,
+                        .repeat = 1};
     for (int flag; (flag = getopt_long(argc, argv, "", flags, NULL)) != -1;) {
         if (!set(&o, flag, optarg)) {
             fprintf(stderr, "loadgen: see the top of bench/loadgen.c\n");
             return 2;
         }
     }
-    if (!o.drive.host || optind < argc) {
-        fprintf(stderr, "loadgen: --address HOST:PORT is missing, or there is a word too many\n");
+    if (!o.drive.host || optind < argc || (o.repeat > 1 && o.format.format != FORMAT_FRAMES)) {
+        fprintf(stderr, "loadgen: --address HOST:PORT is missing, there is a word too many, or "
+                        "what is repeated is no frames\n");
         return 2;
     }
     raise_limit();

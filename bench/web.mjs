@@ -5,6 +5,9 @@
 // Times are milliseconds from the navigation's start, medians: the first paint with content, and when the figures
 // stand: rows of all runs, the reading of the run, its curves, its picture, the curves after a zoom.
 // Beside them the longest time for which the page did not answer while it drew.
+//
+//   web.mjs [load DIR | measure DIR]   both, in a temporary directory, when nothing is said
+//
 // Then a third run, of WIDE layers (1,000) and WIDE_STEPS steps: the wheel zooms, pans and scrolls its picture, one notch a frame, 60 frames each,
 // while what the daemon answers comes in. Of the intervals between the frames the median, the 95th percentile, the longest.
 import {spawnSync} from 'node:child_process';
@@ -15,11 +18,18 @@ import {Browser, Daemon, ROOT} from '../tests/web/harness.mjs';
 
 const STEPS = Number(process.env.STEPS || 1e6), LAYERS = Number(process.env.LAYERS || 100), RUNS = 100, TIMES = Number(process.env.TIMES || 5);
 const WIDE = Number(process.env.WIDE || 1000), WIDE_STEPS = Number(process.env.WIDE_STEPS || 1e6);
+const PIECE = 2e7; // samples
 const LONGEST_MS = 120000;
 
 function load(daemon, ...args) {
   const done = spawnSync(join(ROOT, 'build/loadgen'), ['--address', daemon.ingest, '--format', 'frames', ...args.map(String)], {encoding: 'utf8'});
   if (done.status !== 0) throw new Error(`loadgen: ${done.stderr}`);
+}
+
+// A long run: the same steps again and again, for the load generator holds them in memory.
+function loadRun(daemon, prefix, layers, stats, steps) {
+  const repeat = Math.max(1, Math.round((steps * layers * stats) / PIECE));
+  load(daemon, '--prefix', prefix, '--layers', layers, '--stats', stats, '--steps', Math.round(steps / repeat), '--repeat', repeat);
 }
 
 const median = values => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -127,20 +137,30 @@ ${table(['', 'median', '95%', 'longest'], rows.map(([what, ...ms]) => [what, ...
 `);
 }
 
-const daemon = await Daemon.start();
-const browser = await Browser.start();
-try {
+async function fill(daemon) {
   load(daemon, '--runs', RUNS, '--layers', 10, '--stats', 10, '--steps', 300);
-  load(daemon, '--runs', 1, '--layers', LAYERS, '--stats', 10, '--steps', STEPS, '--prefix', 'big');
-  const {runs} = await daemon.get('/api/v1/runs?limit=1000');
-  const big = runs.find(run => run.steps === STEPS);
-  console.log(`${runs.length} runs; ${big.run}: ${STEPS} steps, ${LAYERS} layers`);
-  const pages = [await report(browser, daemon, 'runs', '/', ['rows']),
-    await report(browser, daemon, 'the long run', `/#/run/${encodeURIComponent(big.run)}`, ['reading', 'curve', 'picture'])];
-  load(daemon, '--runs', 1, '--layers', WIDE, '--stats', 2, '--steps', WIDE_STEPS, '--prefix', 'wide');
-  const wide = (await daemon.get('/api/v1/runs?limit=1000')).runs.find(run => run.run.startsWith('wide'));
-  write(pages, {layers: WIDE, steps: WIDE_STEPS}, await smoothness(browser, daemon, wide.run));
+  loadRun(daemon, 'big', LAYERS, 10, STEPS);
+  loadRun(daemon, 'wide', WIDE, 2, WIDE_STEPS);
+}
+
+async function look(daemon) {
+  const {runs} = await daemon.get('/api/v1/runs?limit=1000'), named = prefix => runs.find(run => run.run.startsWith(prefix));
+  const big = named('big'), wide = named('wide'), browser = await Browser.start();
+  try {
+    console.log(`${runs.length} runs; ${big.run}: ${big.steps} steps; ${wide.run}: ${wide.steps} steps`);
+    const pages = [await report(browser, daemon, 'runs', '/', ['rows']),
+      await report(browser, daemon, 'the long run', `/#/run/${encodeURIComponent(big.run)}`, ['reading', 'curve', 'picture'])];
+    write(pages, {layers: WIDE, steps: wide.steps}, await smoothness(browser, daemon, wide.run));
+  } finally {
+    await browser.stop();
+  }
+}
+
+const [what, home] = process.argv.slice(2);
+const daemon = await Daemon.start(null, home);
+try {
+  if (what !== 'measure') await fill(daemon);
+  if (what !== 'load') await look(daemon);
 } finally {
-  await browser.stop();
   await daemon.stop();
 }
