@@ -128,7 +128,8 @@ void calorimeter_observe(struct calorimeter *c, const struct calorimeter_step *s
     }
     double energy = s->loss - c->origin;
     add(c, CALORIMETER_ENERGY, energy);
-    add(c, CALORIMETER_PAIR, s->dt <= 1 ? energy * c->previous : num_missing());
+    double step = energy - c->previous;
+    add(c, CALORIMETER_QUIET, s->dt <= 1 ? energy * energy - step * step / 2 : num_missing());
     add(c, CALORIMETER_KINETIC, s->kinetic);
     add(c, CALORIMETER_WORK, s->work);
     add(c, CALORIMETER_CHANGE, isnan(s->work) ? num_missing() : c->change * s->dt);

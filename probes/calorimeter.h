@@ -21,7 +21,7 @@
 
 enum calorimeter_column {
     CALORIMETER_ENERGY,  // the loss, from `origin`
-    CALORIMETER_PAIR,    // that, times the step before's
+    CALORIMETER_QUIET,   // its square without the batches' noise: less (E - the step before's)^2/2
     CALORIMETER_KINETIC, // |dw|^2 / eta per parameter
     CALORIMETER_WORK,    // sum of g.dw of the step that led here, for every step up to here
     CALORIMETER_CHANGE,  // loss_after - loss of that step, likewise

@@ -21,7 +21,7 @@
 #define TREND "indeterminate: the loss has a trend, and a heat capacity takes a steady one"
 
 struct sums {
-    double energy, pair, kinetic, steps;
+    double energy, quiet, kinetic, steps;
 };
 
 static struct sums sum_without(const struct calorimeter_group *groups, size_t n, size_t skip) {
@@ -29,7 +29,7 @@ static struct sums sum_without(const struct calorimeter_group *groups, size_t n,
     for (size_t g = 0; g < n; g++) {
         if (g != skip) {
             s.energy += groups[g].steps * groups[g].mean[CALORIMETER_ENERGY];
-            s.pair += groups[g].steps * groups[g].mean[CALORIMETER_PAIR];
+            s.quiet += groups[g].steps * groups[g].mean[CALORIMETER_QUIET];
             s.kinetic += groups[g].steps * groups[g].mean[CALORIMETER_KINETIC];
             s.steps += groups[g].steps;
         }
@@ -39,7 +39,7 @@ static struct sums sum_without(const struct calorimeter_group *groups, size_t n,
 
 static bool capacity(const struct sums *s, double scale, double *value) {
     double energy = s->energy / s->steps, t = scale * s->kinetic / s->steps;
-    double variance = s->pair / s->steps - energy * energy;
+    double variance = s->quiet / s->steps - energy * energy;
     *value = variance / (t * t);
     return t > 0 && isfinite(*value);
 }
@@ -50,7 +50,7 @@ static void by_fluctuation(const struct view *v, const struct calorimeter_group 
     double left_out[CALORIMETER_ROWS], value, scale = kinetic_scale(v->run);
     size_t n = 0;
     for (size_t g = 0; g < n_all; g++) {
-        if (!isnan(all[g].mean[CALORIMETER_PAIR] + all[g].mean[CALORIMETER_KINETIC])) {
+        if (!isnan(all[g].mean[CALORIMETER_QUIET] + all[g].mean[CALORIMETER_KINETIC])) {
             groups[n++] = all[g];
         }
     }

@@ -325,6 +325,29 @@ START_TEST(heat_capacity_by_fluctuation) {
 }
 END_TEST
 
+// What the run was before the window must not show, and a constant added to all losses neither: the
+// window (steps heat up, so that it stays short) has left the high losses behind.
+START_TEST(heat_capacity_forgets_what_the_window_has_left) {
+    double value[3];
+    for (int i = 0; i < 3; i++) {
+        struct thermo *t = create_sgd(0);
+        struct feed f;
+        struct bath b = {.dice = {5}, .kept = 0.7, .temperature = 0.5, .eta = 0.1, .d = 4};
+        for (int k = 0; k < 2000; k++) {
+            bath_step(&b, &f, k);
+            f.step.loss += (i == 1 && k < 500) ? 300 : i == 2 ? 1000 : 0;
+            feed_update(&f, 0, 2 * b.eta * b.temperature * exp(2e-3 * k));
+            thermo_observe(t, &f.step);
+        }
+        ck_assert_str_eq(source_of(t, THERMO_GLOBAL, METRIC_HEAT_CAPACITY), "fluctuation");
+        value[i] = thermo_value(t, THERMO_GLOBAL, METRIC_HEAT_CAPACITY);
+        thermo_destroy(t);
+    }
+    ck_assert_double_eq_tol(value[1] / value[0], 1, 1e-5);
+    ck_assert_double_eq_tol(value[2] / value[0], 1, 1e-5);
+}
+END_TEST
+
 // A drop of the learning rate to a quarter: the loss falls by C (T_1 - T_2).
 START_TEST(heat_capacity_by_calorimetry) {
     struct thermo *t = create_sgd(0);
@@ -522,6 +545,7 @@ int main(void) {
     tcase_add_test(tc, free_energy_is_least_in_equilibrium);
     tcase_add_test(tc, free_energy_without_updates);
     tcase_add_test(tc, heat_capacity_by_fluctuation);
+    tcase_add_test(tc, heat_capacity_forgets_what_the_window_has_left);
     tcase_add_test(tc, heat_capacity_by_calorimetry);
     tcase_add_test(tc, heat_capacity_takes_a_steady_loss);
     tcase_add_test(tc, retention_and_first_law_of_a_falling_loss);
