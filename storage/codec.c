@@ -5,13 +5,17 @@
 #include "storage/fixed.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 #include <zstd.h>
 
 #define LEVEL 1
 #define HEAD_BYTES 4
-// How many values are looked at to choose the predictor and the raw planes.
-#define SAMPLE 2048
+// How many values are looked at to choose the predictor, and the raw planes.
+#define CHOICE_SAMPLE 512
+#define RAW_SAMPLE 2048
+// Words that go into their planes together, through the vector unit.
+#define SPLIT 256
 // A plane whose bytes carry more bits than this is not worth packing.
 #define RAW_BITS 7.8
 
@@ -31,11 +35,22 @@ struct codec {
     ZSTD_CCtx *pack;
     ZSTD_DCtx *unpack;
     size_t cap;            // values
-    uint64_t *words;       // float32 chunks use the lower halves
+    uint64_t *words;       // of float32 chunks two in one
     unsigned char *planes; // one after another
 };
 
+// Of x log2 x, which is asked for again and again.
+static double information[RAW_SAMPLE + 1];
+
+static void fill_information(void) {
+    for (size_t i = 1; i <= RAW_SAMPLE; i++) {
+        information[i] = (double)i * log2((double)i);
+    }
+}
+
 struct codec *codec_create(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fill_information);
     struct codec *c = NEW(struct codec);
     do {
         c->pack = c->pack ? c->pack : ZSTD_createCCtx();
@@ -83,19 +98,22 @@ static bool are_same(const double *values, size_t n) {
     return true;
 }
 
+static uint32_t *floats(const struct codec *c) {
+    return (uint32_t *)(void *)c->words;
+}
+
 // The values' bits as words, float32 where all are floats.
 static enum coding load_words(struct codec *c, const double *values, size_t n) {
     if (!float32_fits(values, n)) {
         memcpy(c->words, values, n * sizeof *values);
         return CODING_FLOAT64;
     }
-    float32_narrow(values, n, c->planes);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, c->planes + i * sizeof bits, sizeof bits);
-        c->words[i] = bits;
-    }
+    float32_narrow(values, n, c->words);
     return CODING_FLOAT32;
+}
+
+static inline uint64_t word_at(const struct codec *c, size_t i, enum coding coding) {
+    return coding == CODING_FLOAT32 ? floats(c)[i] : c->words[i];
 }
 
 static inline uint64_t rotate_left(uint64_t v, enum coding coding) {
@@ -124,14 +142,35 @@ static inline uint64_t to_stored(uint64_t v, uint64_t before, uint64_t centre,
 static double entropy_bits(const uint32_t counts[256], size_t n) {
     double sum = 0;
     for (size_t i = 0; i < 256; i++) {
-        sum += counts[i] ? counts[i] * log2((double)counts[i]) : 0;
+        sum += information[counts[i]];
     }
-    return log2((double)n) - sum / (double)n;
+    return (information[n] - sum) / (double)n;
+}
+
+// What the planes' bytes say, of up to RAW_SAMPLE values: the bits a value, and the planes that are
+// noise.
+static double conclude(size_t width, const uint32_t counts[][256], size_t seen, unsigned *raw) {
+    double sum = 0;
+    *raw = 0;
+    for (size_t p = 0; p < width; p++) {
+        double bits = entropy_bits(counts[p], seen);
+        // Few bytes look more orderly than they are.
+        bool is_noise = bits > RAW_BITS - 255.0 / (1.4 * (double)seen);
+        *raw |= is_noise ? 1u << p : 0;
+        sum += is_noise ? 8 : bits;
+    }
+    return sum;
+}
+
+static inline void count_bytes(uint64_t word, size_t width, uint32_t counts[][256]) {
+    for (size_t p = 0; p < width; p++) {
+        counts[p][word >> 8 * p & 0xFF]++;
+    }
 }
 
 struct choice {
     enum predictor predictor;
-    unsigned raw, shift;
+    unsigned shift;
     double bits; // a value, as estimated
 };
 
@@ -139,90 +178,109 @@ struct choice {
 struct shape {
     size_t rows, n;
     enum coding coding;
-    size_t width; // bytes of a word
-    const uint64_t *centres;
+    size_t width;              // bytes of a word
+    unsigned char *of_rows;    // what is stored of each row: its centre, or its top
     const unsigned char *tops; // with float32
 };
 
-// What the planes' bytes say, of so many values.
-static void conclude(struct choice *choice, size_t width, const uint32_t counts[][256],
-                     size_t seen) {
-    for (size_t p = 0; p < width; p++) {
-        double bits = entropy_bits(counts[p], seen);
-        // Few bytes look more orderly than they are.
-        bool is_noise = bits > RAW_BITS - 255.0 / (1.4 * (double)seen);
-        choice->raw |= is_noise ? 1u << p : 0;
-        choice->bits += is_noise ? 8 : bits;
-    }
+static uint64_t centre_of(const struct shape *s, uint64_t v) {
+    uint64_t all = rotate_left(v, s->coding);
+    return all >> 8 * (s->width - 1) << 8 * (s->width - 1);
 }
 
-static struct choice judge(const struct codec *c, const struct shape *s, size_t sample,
+// By the first values of every row, so that the sample shows how rows differ. A row's first value
+// stands for its centre.
+static struct choice judge(const struct codec *c, const struct shape *s, size_t piece,
                            enum predictor predictor) {
     uint32_t counts[sizeof(double)][256] = {0};
-    uint64_t before = 0;
-    size_t stride = s->rows * s->n / sample, seen = 0;
-    // A piece of every row, so that the sample shows how rows differ.
-    for (size_t i = 0; i < s->rows * s->n; i++) {
-        size_t row = i / s->n;
-        if (stride > 1 && i - row * s->n >= (s->n + stride - 1) / stride) {
-            i = (row + 1) * s->n - 1;
-            before = c->words[i];
-            continue;
+    for (size_t row = 0; row < s->rows; row++) {
+        size_t first = row * s->n;
+        uint64_t before = first ? word_at(c, first - 1, s->coding) : 0;
+        uint64_t centre = centre_of(s, word_at(c, first, s->coding));
+        for (size_t i = first; i < first + piece; i++) {
+            uint64_t v = word_at(c, i, s->coding);
+            count_bytes(to_stored(v, before, centre, predictor, s->coding), s->width, counts);
+            before = v;
         }
-        uint64_t stored = to_stored(c->words[i], before, s->centres[row], predictor, s->coding);
-        before = c->words[i];
-        for (size_t p = 0; p < s->width; p++) {
-            counts[p][stored >> 8 * p & 0xFF]++;
-        }
-        seen++;
     }
-    struct choice choice = {.predictor = predictor};
-    conclude(&choice, s->width, counts, seen);
-    return choice;
+    unsigned raw;
+    double bits = conclude(s->width, (const uint32_t(*)[256])counts, s->rows * piece, &raw);
+    return (struct choice){.predictor = predictor, .bits = bits};
 }
 
-// By the first values of every row.
-static struct choice judge_fixed(const struct codec *c, const struct shape *s, size_t sample) {
-    uint32_t counts[FIXED_PLANES][256] = {0};
-    size_t piece = (sample + s->rows - 1) / s->rows;
+static struct choice judge_fixed(const struct codec *c, const struct shape *s, size_t piece) {
+    struct fixed_counts counts;
     struct fixed_rows rows = {.rows = s->rows, .n = s->n, .tops = s->tops};
-    rows.shift = fixed_choose_shift(&rows, c->words, piece);
-    size_t rests = fixed_count(&rows, c->words, piece, counts), seen = piece * s->rows;
-    struct choice choice = {
-        .predictor = PREDICTOR_FIXED, .shift = rows.shift, .bits = (double)rests / (double)seen};
-    conclude(&choice, s->width, counts, seen);
-    return choice;
+    rows.shift = fixed_choose_shift(&rows, floats(c), piece);
+    fixed_count(&rows, floats(c), piece, &counts);
+    unsigned raw;
+    double bits = conclude(s->width, (const uint32_t(*)[256])counts.bytes, counts.seen, &raw);
+    return (struct choice){.predictor = PREDICTOR_FIXED,
+                           .shift = rows.shift,
+                           .bits = bits + (double)counts.rest_bits / (double)counts.seen};
 }
 
 static struct choice choose(const struct codec *c, const struct shape *s) {
-    size_t n = s->rows * s->n, sample = n < SAMPLE ? n : SAMPLE;
-    struct choice best = judge(c, s, sample, PREDICTOR_CENTRE);
+    size_t piece = (CHOICE_SAMPLE + s->rows - 1) / s->rows;
+    struct shape seen = *s;
+    piece = piece < s->n ? piece : s->n;
+    seen.rows = s->rows < RAW_SAMPLE ? s->rows : RAW_SAMPLE;
+    struct choice best = judge(c, &seen, piece, PREDICTOR_CENTRE);
     for (enum predictor p = PREDICTOR_XOR; p <= PREDICTOR_DELTA; p++) {
-        struct choice other = judge(c, s, sample, p);
+        struct choice other = judge(c, &seen, piece, p);
         best = other.bits < best.bits ? other : best;
     }
     if (s->coding == CODING_FLOAT32) {
-        struct choice other = judge_fixed(c, s, sample);
+        struct choice other = judge_fixed(c, &seen, piece);
         best = other.bits < best.bits ? other : best;
     }
     return best;
 }
 
 // The highest byte that is most frequent in each row.
-static void find_centres(const struct codec *c, struct shape *s, uint64_t *centres) {
+static void find_centres(const struct codec *c, const struct shape *s) {
     unsigned shift = 8 * ((unsigned)s->width - 1);
     for (size_t row = 0; row < s->rows; row++) {
         uint32_t counts[256] = {0};
         size_t most = 0;
-        for (size_t i = 0; i < s->n; i++) {
-            counts[rotate_left(c->words[row * s->n + i], s->coding) >> shift & 0xFF]++;
+        for (size_t i = row * s->n; i < (row + 1) * s->n; i++) {
+            counts[rotate_left(word_at(c, i, s->coding), s->coding) >> shift & 0xFF]++;
         }
         for (size_t b = 1; b < 256; b++) {
             most = counts[b] > counts[most] ? b : most;
         }
-        centres[row] = (uint64_t)most << shift;
+        s->of_rows[row] = (unsigned char)most;
     }
-    s->centres = centres;
+}
+
+// Puts the words that are stored in the place of the values' bits.
+static void transform(struct codec *c, const struct shape *s, enum predictor predictor) {
+    uint64_t before = 0;
+    for (size_t row = 0, i = 0; row < s->rows; row++) {
+        uint64_t centre = (uint64_t)s->of_rows[row] << 8 * (s->width - 1);
+        for (size_t end = i + s->n; i < end; i++) {
+            uint64_t v = word_at(c, i, s->coding);
+            uint64_t stored = to_stored(v, before, centre, predictor, s->coding);
+            before = v;
+            if (s->coding == CODING_FLOAT32) {
+                floats(c)[i] = (uint32_t)stored;
+            } else {
+                c->words[i] = stored;
+            }
+        }
+    }
+}
+
+// The planes of the stored words that are noise.
+static unsigned find_raw(const struct codec *c, const struct shape *s) {
+    uint32_t counts[sizeof(double)][256] = {0};
+    size_t n = s->rows * s->n, stride = (n + RAW_SAMPLE - 1) / RAW_SAMPLE, seen = 0;
+    for (size_t i = 0; i < n; i += stride, seen++) {
+        count_bytes(word_at(c, i, s->coding), s->width, counts);
+    }
+    unsigned raw;
+    conclude(s->width, (const uint32_t(*)[256])counts, seen, &raw);
+    return raw;
 }
 
 // Where each plane goes: the raw ones first, then those to be packed.
@@ -239,29 +297,46 @@ static size_t place_planes(unsigned char *planes, size_t n, size_t width, unsign
     return n_raw;
 }
 
-static void split(const struct codec *c, const struct shape *s, enum predictor predictor,
+static void split_floats(const uint32_t *restrict words, size_t n, unsigned shift,
+                         unsigned char *restrict to) {
+    size_t i = 0;
+    for (; i + SPLIT <= n; i += SPLIT) {
+        for (size_t k = 0; k < SPLIT; k++) {
+            to[i + k] = (unsigned char)(words[i + k] >> shift);
+        }
+    }
+    for (; i < n; i++) {
+        to[i] = (unsigned char)(words[i] >> shift);
+    }
+}
+
+static void split_doubles(const uint64_t *restrict words, size_t n, unsigned shift,
+                          unsigned char *restrict to) {
+    for (size_t i = 0; i < n; i++) {
+        to[i] = (unsigned char)(words[i] >> shift);
+    }
+}
+
+static void split(const struct codec *c, const struct shape *s,
                   unsigned char *const at[sizeof(double)]) {
-    uint64_t before = 0;
-    for (size_t row = 0, i = 0; row < s->rows; row++) {
-        for (size_t end = i + s->n; i < end; i++) {
-            uint64_t v = c->words[i];
-            uint64_t stored = to_stored(v, before, s->centres[row], predictor, s->coding);
-            before = v;
-            for (size_t p = 0; p < s->width; p++) {
-                at[p][i] = (unsigned char)(stored >> 8 * p);
-            }
+    for (unsigned p = 0; p < s->width; p++) {
+        if (s->coding == CODING_FLOAT32) {
+            split_floats(floats(c), s->rows * s->n, 8 * p, at[p]);
+        } else {
+            split_doubles(c->words, s->rows * s->n, 8 * p, at[p]);
         }
     }
 }
 
-// What stands between the head and the planes, and the planes into c->planes.
+// What stands between the head and the planes; the words in c->words are those to be stored then.
 static bool put_rows(struct codec *c, const struct shape *s, const struct choice *choice,
-                     unsigned char *const at[sizeof(double)], struct buf *out) {
+                     struct buf *out) {
     if (choice->predictor != PREDICTOR_FIXED) {
-        for (size_t row = 0; choice->predictor == PREDICTOR_CENTRE && row < s->rows; row++) {
-            buf_putc(out, (char)(s->centres[row] >> 8 * (s->width - 1)));
+        if (choice->predictor == PREDICTOR_CENTRE) {
+            find_centres(c, s);
+            buf_put(out, s->of_rows, s->rows);
         }
-        split(c, s, choice->predictor, at);
+        transform(c, s, choice->predictor);
         return !out->failed;
     }
     const struct fixed_rows rows = {s->rows, s->n, s->tops, choice->shift};
@@ -273,20 +348,16 @@ static bool put_rows(struct codec *c, const struct shape *s, const struct choice
     if (!to) {
         return false;
     }
-    size = (uint32_t)fixed_split(&rows, c->words, at, to);
+    size = (uint32_t)fixed_split(&rows, floats(c), to);
     memcpy(out->data + start, &size, sizeof size);
     out->len += size;
     return true;
 }
 
-static bool put_planes(struct codec *c, const struct shape *s, const struct choice *choice,
-                       struct buf *out) {
+static bool put_planes(struct codec *c, const struct shape *s, unsigned raw, struct buf *out) {
     unsigned char *at[sizeof(double)];
-    size_t n = s->rows * s->n;
-    size_t n_raw = place_planes(c->planes, n, s->width, choice->raw, at);
-    if (!put_rows(c, s, choice, at, out)) {
-        return false;
-    }
+    size_t n = s->rows * s->n, n_raw = place_planes(c->planes, n, s->width, raw, at);
+    split(c, s, at);
     buf_put(out, c->planes, n * n_raw);
     size_t packed = n * (s->width - n_raw);
     if (packed == 0) {
@@ -310,27 +381,30 @@ bool codec_encode(struct codec *c, const double *values, size_t rows, size_t n, 
         buf_put(out, values, sizeof *values);
         return !out->failed;
     }
-    uint64_t *centres = try_alloc(rows * (sizeof *centres + 1));
-    if (!centres || !make_room(c, rows * n)) {
-        free(centres);
+    unsigned char *of_rows = try_calloc(rows, 1);
+    if (!of_rows || !make_room(c, rows * n)) {
+        free(of_rows);
         return false;
     }
-    unsigned char *tops = (unsigned char *)(centres + rows);
-    struct shape s = {.rows = rows, .n = n, .coding = load_words(c, values, rows * n)};
+    struct shape s = {.rows = rows, .n = n, .of_rows = of_rows, .tops = of_rows};
+    s.coding = load_words(c, values, rows * n);
     s.width = widths[s.coding];
-    s.tops = tops;
-    find_centres(c, &s, centres);
     if (s.coding == CODING_FLOAT32) {
-        fixed_find_tops(c->words, rows, n, tops);
+        fixed_find_tops(floats(c), rows, n, of_rows);
     }
     struct choice choice = choose(c, &s);
     head[0] = (unsigned char)s.coding;
     head[1] = (unsigned char)choice.predictor;
-    head[2] = (unsigned char)choice.raw;
     head[3] = (unsigned char)choice.shift;
+    size_t start = out->len;
     buf_put(out, head, sizeof head);
-    bool good = put_planes(c, &s, &choice, out);
-    free(centres);
+    bool good = put_rows(c, &s, &choice, out);
+    if (good) {
+        unsigned raw = find_raw(c, &s);
+        out->data[start + 2] = (char)raw;
+        good = put_planes(c, &s, raw, out);
+    }
+    free(of_rows);
     return good;
 }
 
@@ -465,7 +539,7 @@ bool codec_decode(struct codec *c, const void *bytes, size_t size, double *value
     }
     if (predictor == PREDICTOR_FIXED) {
         const struct fixed_rows fixed = {rows, n, more.of_rows, shift};
-        if (!fixed_join(&fixed, at, more.rests, more.rests_size, (uint32_t *)(void *)c->words)) {
+        if (!fixed_join(&fixed, at, more.rests, more.rests_size, floats(c))) {
             return false;
         }
     } else {

@@ -13,12 +13,13 @@ static unsigned exponent_of(uint32_t v) {
     return v >> SIGNIFICAND_BITS & EXPONENT_MAX;
 }
 
-void fixed_find_tops(const uint64_t *bits, size_t rows, size_t n, unsigned char *tops) {
+void fixed_find_tops(const uint32_t *bits, size_t rows, size_t n, unsigned char *tops) {
     for (size_t row = 0; row < rows; row++) {
-        unsigned top = 1;
+        uint32_t top = 1;
         for (size_t i = row * n; i < (row + 1) * n; i++) {
-            unsigned e = exponent_of((uint32_t)bits[i]);
-            top = e < EXPONENT_MAX && e > top ? e : top;
+            uint32_t e = exponent_of(bits[i]);
+            e = e < EXPONENT_MAX ? e : 0;
+            top = e > top ? e : top;
         }
         tops[row] = (unsigned char)top;
     }
@@ -35,8 +36,8 @@ static inline int32_t to_integer(uint32_t v, unsigned top, unsigned *rest_bits, 
     uint32_t significand = (v & (HIDDEN - 1)) | HIDDEN;
     *rest_bits = top - e;
     *rest = significand & ((UINT32_C(1) << (top - e)) - 1);
-    int32_t integer = (int32_t)(significand >> (top - e));
-    return v & SIGN ? -integer : integer;
+    uint32_t sign = 0 - (v >> 31); // all ones below zero; no branch, which would be taken at random
+    return (int32_t)(((significand >> (top - e)) ^ sign) - sign);
 }
 
 // Rounds down, as both gcc and clang do it.
@@ -54,7 +55,7 @@ static inline uint32_t to_word(int32_t integer, int64_t mean) {
     return d << 1 ^ (0 - (d >> 31));
 }
 
-unsigned fixed_choose_shift(const struct fixed_rows *r, const uint64_t *bits, size_t piece) {
+unsigned fixed_choose_shift(const struct fixed_rows *r, const uint32_t *bits, size_t piece) {
     static const unsigned shifts[] = {0, 2, 4};
     enum { N = sizeof shifts / sizeof *shifts };
     uint64_t sums[N] = {0};
@@ -63,7 +64,7 @@ unsigned fixed_choose_shift(const struct fixed_rows *r, const uint64_t *bits, si
         for (size_t i = 0; i < piece; i++) {
             unsigned rest_bits;
             uint32_t rest;
-            int32_t x = to_integer((uint32_t)bits[row * r->n + i], r->tops[row], &rest_bits, &rest);
+            int32_t x = to_integer(bits[row * r->n + i], r->tops[row], &rest_bits, &rest);
             for (size_t k = 0; k < N; k++) {
                 sums[k] += i ? to_word(x, means[k]) : 0;
                 follow(&means[k], x, i == 0, shifts[k]);
@@ -77,55 +78,71 @@ unsigned fixed_choose_shift(const struct fixed_rows *r, const uint64_t *bits, si
     return shifts[best];
 }
 
-size_t fixed_count(const struct fixed_rows *r, const uint64_t *bits, size_t piece,
-                   uint32_t counts[FIXED_PLANES][256]) {
-    size_t total = 0;
+void fixed_count(const struct fixed_rows *r, const uint32_t *bits, size_t piece,
+                 struct fixed_counts *out) {
+    size_t from = piece > 1;
+    *out = (struct fixed_counts){.seen = r->rows * (piece - from)};
     for (size_t row = 0; row < r->rows; row++) {
         int64_t mean = 0;
         for (size_t i = 0; i < piece; i++) {
             unsigned rest_bits;
             uint32_t rest;
-            int32_t x = to_integer((uint32_t)bits[row * r->n + i], r->tops[row], &rest_bits, &rest);
+            int32_t x = to_integer(bits[row * r->n + i], r->tops[row], &rest_bits, &rest);
             uint32_t word = to_word(x, mean);
             follow(&mean, x, i == 0, r->shift);
-            total += rest_bits;
-            for (size_t p = 0; p < FIXED_PLANES; p++) {
-                counts[p][word >> 8 * p & 0xFF]++;
+            if (i >= from) {
+                out->rest_bits += rest_bits;
+                out->bytes[0][word & 0xFF]++;
+                out->bytes[1][word >> 8 & 0xFF]++;
+                out->bytes[2][word >> 16 & 0xFF]++;
+                out->bytes[3][word >> 24]++;
             }
         }
     }
-    return total;
 }
 
-size_t fixed_split(const struct fixed_rows *r, const uint64_t *bits,
-                   unsigned char *const planes[FIXED_PLANES], unsigned char *rests) {
-    unsigned char *to = rests;
-    uint64_t waiting = 0; // fewer than 32 bits that are not written yet
-    unsigned n_waiting = 0;
-    for (size_t row = 0, i = 0; row < r->rows; row++) {
-        int64_t mean = 0;
-        for (size_t k = 0; k < r->n; k++, i++) {
-            unsigned rest_bits;
-            uint32_t rest;
-            int32_t x = to_integer((uint32_t)bits[i], r->tops[row], &rest_bits, &rest);
-            uint32_t word = to_word(x, mean);
-            follow(&mean, x, k == 0, r->shift);
-            planes[0][i] = (unsigned char)word;
-            planes[1][i] = (unsigned char)(word >> 8);
-            planes[2][i] = (unsigned char)(word >> 16);
-            planes[3][i] = (unsigned char)(word >> 24);
-            waiting |= (uint64_t)rest << n_waiting;
-            n_waiting += rest_bits;
-            if (n_waiting >= 32) {
-                memcpy(to, &waiting, sizeof(uint32_t));
-                to += sizeof(uint32_t);
-                waiting >>= 32;
-                n_waiting -= 32;
-            }
+// The bits that are still to be written, fewer than 8 between two values.
+struct bit_writer {
+    unsigned char *to;
+    uint64_t waiting;
+    unsigned n_waiting;
+};
+
+// Without a branch, which would be taken at random: eight bytes are written, those that are full
+// count.
+static inline void put_bits(struct bit_writer *w, uint32_t bits, unsigned n) {
+    w->waiting |= (uint64_t)bits << w->n_waiting;
+    w->n_waiting += n;
+    memcpy(w->to, &w->waiting, sizeof w->waiting);
+    w->to += w->n_waiting / 8;
+    w->waiting >>= w->n_waiting & ~7u;
+    w->n_waiting &= 7;
+}
+
+static inline int32_t split_one(struct bit_writer *w, uint32_t v, unsigned top) {
+    unsigned rest_bits;
+    uint32_t rest;
+    int32_t x = to_integer(v, top, &rest_bits, &rest);
+    put_bits(w, rest, rest_bits);
+    return x;
+}
+
+size_t fixed_split(const struct fixed_rows *r, uint32_t *bits, unsigned char *rests) {
+    struct bit_writer w = {.to = rests};
+    unsigned shift = r->shift;
+    for (size_t row = 0, n = r->n; row < r->rows; row++) {
+        uint32_t *at = bits + row * n;
+        unsigned top = r->tops[row];
+        int32_t x = split_one(&w, at[0], top);
+        int64_t mean = (int64_t)x * FRACTION;
+        at[0] = to_word(x, 0);
+        for (size_t k = 1; k < n; k++) {
+            x = split_one(&w, at[k], top);
+            at[k] = to_word(x, mean);
+            follow(&mean, x, false, shift);
         }
     }
-    memcpy(to, &waiting, sizeof(uint32_t));
-    return (size_t)(to - rests) + (n_waiting + 7) / 8;
+    return (size_t)(w.to - rests) + (w.n_waiting > 0);
 }
 
 struct rests {

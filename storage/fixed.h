@@ -30,17 +30,21 @@ struct fixed_rows {
     unsigned shift;
 };
 
-// `bits`: of the floats, in the lower halves.
-void fixed_find_tops(const uint64_t *bits, size_t rows, size_t n, unsigned char *tops);
+// `bits`: of the floats.
+void fixed_find_tops(const uint32_t *bits, size_t rows, size_t n, unsigned char *tops);
 // The shift with the smallest words, judged by the first `piece` values of each row.
-unsigned fixed_choose_shift(const struct fixed_rows *r, const uint64_t *bits, size_t piece);
-// Counts the bytes of these values' words in each plane. Returns the bits of their rests.
-size_t fixed_count(const struct fixed_rows *r, const uint64_t *bits, size_t piece,
-                   uint32_t counts[FIXED_PLANES][256]);
-// Writes planes of the words (plane p has byte p of each, the lowest is 0) and the rests. Returns
-// the bytes of these.
-size_t fixed_split(const struct fixed_rows *r, const uint64_t *bits,
-                   unsigned char *const planes[FIXED_PLANES], unsigned char *rests);
+unsigned fixed_choose_shift(const struct fixed_rows *r, const uint32_t *bits, size_t piece);
+// What these values' words would take: how often each byte is in each plane, and the bits of their
+// rests. A row's first word, which stands for itself, is left out where there are others.
+struct fixed_counts {
+    uint32_t bytes[FIXED_PLANES][256];
+    size_t seen, rest_bits;
+};
+void fixed_count(const struct fixed_rows *r, const uint32_t *bits, size_t piece,
+                 struct fixed_counts *out);
+// Puts each value's word in the place of its bits, and writes the rests, up to FIXED_REST_BYTES.
+// Returns the bytes of these.
+size_t fixed_split(const struct fixed_rows *r, uint32_t *bits, unsigned char *rests);
 // Back again. False when the bytes are not of that shape.
 bool fixed_join(const struct fixed_rows *r, unsigned char *const planes[FIXED_PLANES],
                 const unsigned char *rests, size_t size, uint32_t *bits);

@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #define SHAPES_MAX 256
+#define TURN_ENTRIES 16
 // Tiers and readings are read a layer at a time, and from many segments.
 #define TIER_CHUNK_VALUES ((size_t)2048)
 
@@ -378,12 +379,15 @@ static void put_shapes(const struct builder *b, struct buf *out, uint32_t *n_run
     }
 }
 
-// Rows first .. first + rows - 1 of a column as the codec wants them.
+// Rows first .. first + rows - 1 of a column as the codec wants them, some entries at a time: rows
+// lie apart by what is often a power of two, so that few of them stay in the cache together.
 static void turn(const struct building *c, size_t n, size_t first, size_t rows, double *out) {
-    for (size_t i = 0; i < n; i++) {
-        const double *entry = c->values + i * c->rows + first;
+    for (size_t start = 0; start < n; start += TURN_ENTRIES) {
+        size_t end = start + TURN_ENTRIES < n ? start + TURN_ENTRIES : n;
         for (size_t r = 0; r < rows; r++) {
-            out[r * n + i] = entry[r];
+            for (size_t i = start; i < end; i++) {
+                out[r * n + i] = c->values[i * c->rows + first + r];
+            }
         }
     }
 }
