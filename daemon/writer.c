@@ -13,9 +13,19 @@
 // soon.
 #define BATCH_BYTES (8u << 20)
 #define RETRY_S 1
-// The store's upkeep runs while the queue is empty, this often when it found nothing to do, and
-// between batches when much is waiting for it. What takes long of it, packing, is the packer's; it
-// is asked as often.
+// Where more than GATHER_MIN waits when a transaction could begin, steps come faster than they are
+// written: it waits for GATHER_BYTES, but for no longer than GATHER_NS behind its first, since many
+// small transactions write the same pages again and sync more often.
+#define GATHER_MIN (64u << 10)
+#define GATHER_BYTES (1u << 20)
+#define GATHER_NS UINT64_C(10000000)
+// Where more than so many bytes came in the last such time, packing waits for less, or until the
+// store is behind with it.
+#define BUSY_BYTES (2u << 20)
+#define BUSY_NS UINT64_C(250000000)
+// The store's upkeep runs while the queue is empty and little comes, this often when it found
+// nothing to do, and between batches when much is waiting for it. What takes long of it, packing,
+// is the packer's; it is asked as often.
 #define UPKEEP_PAUSE_NS UINT64_C(250000000)
 #define UPKEEP_IDLE_NS UINT64_C(1500000000)
 #define UPKEEP_RETRY_NS UINT64_C(10000000000)
@@ -33,6 +43,7 @@ struct writer {
     struct op *head, **tail;
     uint64_t pushed;
     size_t queued_bytes;
+    size_t wanted_bytes; // that the writer waits for
     struct written done;
     uint64_t heartbeat;
     bool has_answer; // the packer, that was not taken yet
@@ -51,6 +62,9 @@ struct writer {
     uint64_t upkeep_ns;    // when the store's upkeep is due, monotonic
     uint64_t retry_ns;     // not before then: it failed
     uint64_t written_ns;   // the last commit
+    uint64_t counted_ns;   // since when bytes are counted
+    size_t counted_bytes;
+    bool is_busy; // of the time before
 };
 
 static double monotonic_s(void) {
@@ -242,10 +256,27 @@ static int tidy(struct writer *w) {
     return rc;
 }
 
+// Bytes a time: whether packing would be in the way of what comes.
+static void count_load(struct writer *w, size_t bytes) {
+    uint64_t now = clock_monotonic_ns();
+    if (now - w->counted_ns >= BUSY_NS) {
+        w->is_busy = now - w->counted_ns < 2 * BUSY_NS && w->counted_bytes > BUSY_BYTES;
+        w->counted_ns = now;
+        w->counted_bytes = 0;
+    }
+    w->counted_bytes += bytes;
+}
+
+static bool is_busy(struct writer *w) {
+    count_load(w, 0);
+    return w->is_busy || w->counted_bytes > BUSY_BYTES;
+}
+
 // A piece of the store's upkeep, when it is due. True when more may be due at once.
 static bool upkeep(struct writer *w) {
     uint64_t now = clock_monotonic_ns();
-    if (w->in_trouble || now < w->retry_ns || (now < w->upkeep_ns && !has_answer(w))) {
+    if (w->in_trouble || now < w->retry_ns || (now < w->upkeep_ns && !has_answer(w)) ||
+        (is_busy(w) && !store_is_behind(w->store))) {
         return false;
     }
     int rc = take_parcel(w);
@@ -269,6 +300,29 @@ static void upkeep_under_load(struct writer *w) {
     } while (more && store_is_far_behind(w->store));
 }
 
+// With the mutex, for so long at most.
+static void wait_for_change(struct writer *w, uint64_t nanoseconds) {
+    uint64_t end = clock_monotonic_ns() + nanoseconds;
+    const struct timespec until = {.tv_sec = (time_t)(end / 1000000000),
+                                   .tv_nsec = (long)(end % 1000000000)};
+    pthread_cond_timedwait(&w->changed, &w->mutex, &until);
+}
+
+static bool has_gathered(const struct writer *w, uint64_t since) {
+    return w->stopping || w->queued_bytes <= GATHER_MIN || w->queued_bytes >= GATHER_BYTES ||
+           clock_monotonic_ns() - since >= (w->group_ns < GATHER_NS ? w->group_ns : GATHER_NS);
+}
+
+// With the mutex.
+static void gather(struct writer *w) {
+    uint64_t since = w->head ? w->head->pushed_ns : 0;
+    w->wanted_bytes = GATHER_BYTES;
+    while (w->head && !has_gathered(w, since)) {
+        wait_for_change(w, GATHER_NS);
+    }
+    w->wanted_bytes = 0;
+}
+
 // Takes ops off the queue for one transaction. NULL: stopping, and nothing is left.
 static struct op *take_batch(struct writer *w) {
     pthread_mutex_lock(&w->mutex);
@@ -280,12 +334,10 @@ static struct op *take_batch(struct writer *w) {
         if (more || w->head || w->stopping || w->has_answer) {
             continue;
         }
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += 1;
-        pthread_cond_timedwait(&w->changed, &w->mutex, &until);
+        wait_for_change(w, UINT64_C(1000000000));
         w->heartbeat++;
     }
+    gather(w);
     w->heartbeat++;
     struct op *first = w->head, *last = first;
     size_t bytes = first ? op_bytes(first) : 0;
@@ -294,6 +346,7 @@ static struct op *take_batch(struct writer *w) {
         bytes += op_bytes(last);
     }
     if (last) {
+        count_load(w, bytes);
         w->head = last->next;
         w->tail = w->head ? w->tail : &w->head;
         last->next = NULL;
@@ -445,7 +498,9 @@ uint64_t writer_push(struct writer *w, struct op *op) {
     }
     w->queued_bytes += op_bytes(op);
     w->figures->queue_bytes = w->queued_bytes;
-    pthread_cond_signal(&w->changed);
+    if (w->queued_bytes >= w->wanted_bytes) {
+        pthread_cond_signal(&w->changed);
+    }
     pthread_mutex_unlock(&w->mutex);
     return sequence; // the op may be gone by now
 }
