@@ -34,21 +34,6 @@ static const char notice_sql[] =
 static const char cancel_sql[] = "DELETE FROM alert WHERE run=?1 AND attempt=?2 AND rule=?3 AND "
                                  "layer=?4 AND since=?5";
 
-// Alerts change seldom: their statements are prepared each time.
-static sqlite3_stmt *prepare(struct connection *c, const char *sql) {
-    sqlite3_stmt *q = NULL;
-    if (sqlite3_prepare_v2(c->db, sql, -1, &q, NULL) != SQLITE_OK) {
-        connection_fail(c);
-    }
-    return q;
-}
-
-static int finish(struct connection *c, sqlite3_stmt *q) {
-    int rc = connection_run(c, q);
-    sqlite3_finalize(q);
-    return rc;
-}
-
 static void bind_key(sqlite3_stmt *q, int at, const struct alert_record *a) {
     sqlite3_bind_int64(q, at, a->run);
     sqlite3_bind_int64(q, at + 1, a->attempt);
@@ -58,16 +43,16 @@ static void bind_key(sqlite3_stmt *q, int at, const struct alert_record *a) {
 }
 
 static int cancel(struct connection *c, const struct alert_record *a) {
-    sqlite3_stmt *q = prepare(c, cancel_sql);
+    sqlite3_stmt *q = connection_borrow(c, cancel_sql);
     if (!q) {
         return -1;
     }
     bind_key(q, 1, a);
-    return finish(c, q);
+    return connection_finish(c, q);
 }
 
 static int put(struct connection *c, struct alert_record *a) {
-    sqlite3_stmt *q = prepare(c, put_sql);
+    sqlite3_stmt *q = connection_borrow(c, put_sql);
     if (!q) {
         return -1;
     }
@@ -85,16 +70,16 @@ static int put(struct connection *c, struct alert_record *a) {
     sqlite3_bind_int(q, 16, a->closed_by);
     if (sqlite3_step(q) != SQLITE_ROW) {
         connection_fail(c);
-        sqlite3_finalize(q);
+        connection_give_back(c, q);
         return -1;
     }
     a->id = sqlite3_column_int64(q, 0);
     a->started = sqlite3_column_double(q, 1);
-    return finish(c, q);
+    return connection_finish(c, q);
 }
 
 static int put_group(struct connection *c, struct alert_record *a) {
-    sqlite3_stmt *q = prepare(c, group_sql);
+    sqlite3_stmt *q = connection_borrow(c, group_sql);
     if (!q) {
         return -1;
     }
@@ -106,16 +91,16 @@ static int put_group(struct connection *c, struct alert_record *a) {
     sqlite3_bind_int64(q, 6, a->group_since);
     if (sqlite3_step(q) != SQLITE_ROW) {
         connection_fail(c);
-        sqlite3_finalize(q);
+        connection_give_back(c, q);
         return -1;
     }
     a->group = sqlite3_column_int64(q, 0);
-    return finish(c, q);
+    return connection_finish(c, q);
 }
 
 // *is_new: the alert was not in this state with this severity before.
 static int put_change(struct connection *c, const struct alert_record *a, bool *is_new) {
-    sqlite3_stmt *q = prepare(c, change_sql);
+    sqlite3_stmt *q = connection_borrow(c, change_sql);
     if (!q) {
         return -1;
     }
@@ -126,14 +111,14 @@ static int put_change(struct connection *c, const struct alert_record *a, bool *
     sqlite3_bind_double(q, 5, a->changed);
     bind_double_bits(q, 6, &a->value);
     bind_text(q, 7, a->summary);
-    int rc = finish(c, q);
+    int rc = connection_finish(c, q);
     *is_new = sqlite3_changes(c->db) > 0;
     return rc;
 }
 
 static int put_notice(struct connection *c, const struct alert_record *a, const char *name,
                       size_t len, int64_t *id) {
-    sqlite3_stmt *q = prepare(c, notice_sql);
+    sqlite3_stmt *q = connection_borrow(c, notice_sql);
     if (!q) {
         return -1;
     }
@@ -141,7 +126,7 @@ static int put_notice(struct connection *c, const struct alert_record *a, const 
     sqlite3_bind_int64(q, 2, a->id);
     sqlite3_bind_int(q, 3, a->severity);
     sqlite3_bind_int(q, 4, a->state);
-    int rc = finish(c, q);
+    int rc = connection_finish(c, q);
     *id = sqlite3_last_insert_rowid(c->db);
     return rc;
 }

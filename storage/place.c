@@ -23,14 +23,8 @@ sqlite3_stmt *place_borrow(struct connection *c, const char *sql, const int64_t 
     return q;
 }
 
-int place_finish(struct connection *c, sqlite3_stmt *q) {
-    int rc = q ? connection_run(c, q) : -1;
-    connection_give_back(c, q);
-    return rc;
-}
-
 int place_run(struct connection *c, const char *sql, const int64_t *arguments, int n) {
-    return place_finish(c, place_borrow(c, sql, arguments, n));
+    return connection_finish(c, place_borrow(c, sql, arguments, n));
 }
 
 void place_read(sqlite3_stmt *q, struct place *out) {
@@ -109,7 +103,7 @@ int place_insert(struct connection *c, int64_t attempt, const struct packed *p, 
     sqlite3_bind_int64(q, 9, first_block);
     sqlite3_bind_int64(q, 10, (int64_t)p->n_blocks);
     sqlite3_bind_blob64(q, 11, p->head.data, p->head.len, SQLITE_STATIC);
-    return place_finish(c, q);
+    return connection_finish(c, q);
 }
 
 int place_delete(struct connection *c, const struct place *p) {

@@ -34,8 +34,6 @@ sqlite3_stmt *place_prepare(struct connection *c, const char *sql, const int64_t
 // Likewise, for those that are used again and again: to be given back (connection_borrow).
 sqlite3_stmt *place_borrow(struct connection *c, const char *sql, const int64_t *arguments,
                            int n) WARN_UNUSED;
-// Runs a borrowed one to its end and gives it back. NULL is the failure it stands for.
-int place_finish(struct connection *c, sqlite3_stmt *q) WARN_UNUSED;
 // Both, for what gives back no rows.
 int place_run(struct connection *c, const char *sql, const int64_t *arguments, int n) WARN_UNUSED;
 

@@ -129,6 +129,12 @@ int connection_run(struct connection *c, sqlite3_stmt *q) {
     return result;
 }
 
+int connection_finish(struct connection *c, sqlite3_stmt *q) {
+    int rc = q ? connection_run(c, q) : -1;
+    connection_give_back(c, q);
+    return rc;
+}
+
 int connection_exec(struct connection *c, const char *sql) {
     return sqlite3_exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : connection_fail(c);
 }

@@ -42,6 +42,8 @@ sqlite3_stmt *connection_statement(struct connection *c, size_t which);
 // be given back, reset or not; NULL is nothing. NULL with c->error.
 sqlite3_stmt *connection_borrow(struct connection *c, const char *sql) WARN_UNUSED;
 void connection_give_back(struct connection *c, sqlite3_stmt *q);
+// Runs a borrowed one to its end and gives it back. NULL is the failure it stands for.
+int connection_finish(struct connection *c, sqlite3_stmt *q) WARN_UNUSED;
 // Runs a statement to its end; what it returns is ignored. Resets it.
 int connection_run(struct connection *c, sqlite3_stmt *q) WARN_UNUSED;
 int connection_exec(struct connection *c, const char *sql) WARN_UNUSED;
