@@ -1,5 +1,5 @@
 // Fields, statistics and scalars are read by range, from tiers and blocks; so are instruments of
-// long runs (api/kept.h), others are followed along a walk over the steps.
+// long stretches (api/kept.h), others are followed along a walk over the steps.
 #include "api/draw.h"
 
 #include "api/kept.h"
@@ -19,13 +19,9 @@ static bool has_time(struct drawing *d) {
            (api_progress(d->q->api) && clock_monotonic_ns() < d->deadline_ns);
 }
 
-static enum outcome draw_instruments(struct drawing *d) {
-    struct history *h;
+static enum outcome walk_history(struct drawing *d, struct history *h) {
     const struct step *step;
     const struct thermo *thermo;
-    if (history_open(&h, d->q->reader, &d->run, d->from, d->to, true)) {
-        return STORE_FAILED;
-    }
     enum outcome outcome = DRAWN;
     int rc = 0;
     while (outcome == DRAWN && (rc = history_next(h, &step, &thermo)) == 1) {
@@ -34,7 +30,6 @@ static enum outcome draw_instruments(struct drawing *d) {
                                                                                   : DRAWN;
         bounds_add(&d->bounds, &d->selection, step->step, thermo);
     }
-    history_close(h);
     return rc < 0 ? STORE_FAILED : outcome;
 }
 
@@ -211,15 +206,6 @@ static enum outcome read_attempt(struct reach *r, const char *facts) {
     return outcome;
 }
 
-int64_t draw_last_in_force(const struct drawing *d, size_t i) {
-    int64_t last = STEP_MAX;
-    for (size_t later = i + 1; later < d->n_attempts; later++) {
-        int64_t stays = d->attempts[later].rewind_step;
-        last = stays < last ? stays : last;
-    }
-    return last;
-}
-
 static enum outcome draw_ranges(struct drawing *d) {
     size_t n = d->selection.n_series;
     struct reach r = {.d = d};
@@ -230,7 +216,7 @@ static enum outcome draw_ranges(struct drawing *d) {
     r.range.context = &r;
     enum outcome outcome = DRAWN;
     for (size_t i = 0; outcome == DRAWN && i < d->n_attempts; i++) {
-        int64_t last = draw_last_in_force(d, i);
+        int64_t last = history_last_in_force(d->attempts, d->n_attempts, i);
         last = last < d->to ? last : d->to;
         r.range.attempt = d->attempts[i].id;
         r.range.from = d->from;
@@ -253,6 +239,25 @@ static enum outcome draw_outputs(struct drawing *d) {
     return rc < 0 ? STORE_FAILED : rc > 0 ? OUT_OF_MEMORY : DRAWN;
 }
 
+// By a walk, unless it would be long and the readings were kept.
+static enum outcome draw_instruments(struct drawing *d) {
+    struct history *h = NULL;
+    int kept = kept_are_wanted(d), spared = 0;
+    bool may_walk = kept == 0 || (kept > 0 && kept_may_be_spared(d));
+    if (kept < 0 || (may_walk && history_open(&h, d->q->reader, &d->run, d->from, d->to, true))) {
+        return STORE_FAILED;
+    }
+    if (kept && h) {
+        spared = kept_are_spared(d, h);
+    }
+    d->from_readings = kept && !spared;
+    enum outcome outcome = spared < 0         ? STORE_FAILED
+                           : d->from_readings ? DRAWN
+                                              : walk_history(d, h);
+    history_close(h);
+    return outcome;
+}
+
 enum outcome draw(struct drawing *d) {
     d->deadline_ns = clock_monotonic_ns() + DRAW_TIME_NS;
     const struct run_progress *p = &d->run.progress;
@@ -262,16 +267,12 @@ enum outcome draw(struct drawing *d) {
     if (!d->run.id) {
         return DRAWN;
     }
-    int kept = kept_are_wanted(d);
-    d->from_readings = kept == 1;
-    enum outcome outcome = kept < 0 ? STORE_FAILED : DRAWN;
+    enum outcome outcome = d->selection.has_instruments ? draw_instruments(d) : DRAWN;
     if (outcome == DRAWN && (d->selection.has_columns || d->from_readings)) {
         outcome = draw_ranges(d);
     }
     if (outcome == DRAWN && d->from_readings) {
         outcome = kept_add_live(d) ? DRAWN : OUT_OF_MEMORY;
-    } else if (outcome == DRAWN && d->selection.has_instruments) {
-        outcome = draw_instruments(d);
     }
     if (outcome == DRAWN && d->selection.has_outputs) {
         outcome = draw_outputs(d);

@@ -30,8 +30,6 @@ struct drawing {
 
 enum outcome { DRAWN, OUT_OF_TIME, OUT_OF_MEMORY, STORE_FAILED };
 
-// The last step of the drawing's i-th attempt that no later one superseded.
-int64_t draw_last_in_force(const struct drawing *d, size_t i);
 // Within a read transaction.
 enum outcome draw(struct drawing *d);
 

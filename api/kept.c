@@ -10,37 +10,87 @@
 // Layers times steps that are worked out again in about a fifth of a second.
 #define WORK_MAX (INT64_C(1) << 19)
 
-// 1 when an attempt's readings begin with its steps, 0 when not, -1. *raw: its exact steps are all
-// there.
-static int attempt_is_kept(struct drawing *d, int64_t attempt, bool *raw) {
+// What the readings and the steps of a run have.
+struct stock {
+    bool kept; // each attempt's readings begin with its steps
+    bool raw;  // the exact values of each attempt's steps are all there
+};
+
+static int look_at_attempt(struct drawing *d, int64_t attempt, struct stock *s) {
     struct reader *r = d->q->reader;
     int64_t steps, exact, readings;
     int found = range_first(r, attempt, SEGMENT_STEPS, false, &steps);
     if (found <= 0) {
-        return found < 0 ? -1 : 1; // nothing was sent
+        return found; // nothing was sent
     }
     if (range_first(r, attempt, SEGMENT_STEPS, true, &exact) < 0 ||
         range_first(r, attempt, SEGMENT_READINGS, false, &readings) < 0) {
         return -1;
     }
-    *raw = *raw && exact == steps;
-    return readings == steps;
+    s->raw = s->raw && exact == steps;
+    s->kept = s->kept && readings == steps;
+    return 0;
+}
+
+static int64_t last_in_force(const struct drawing *d, size_t i) {
+    return history_last_in_force(d->attempts, d->n_attempts, i);
+}
+
+static int64_t most_steps(const struct drawing *d) {
+    return WORK_MAX / (int64_t)(d->n_layers + 1);
 }
 
 int kept_are_wanted(struct drawing *d) {
-    bool raw = true;
+    struct stock s = {.kept = true, .raw = true};
     if (!d->selection.has_instruments || query_number(&d->q->query, "intervals", 0) > 0) {
         return 0;
     }
     for (size_t i = 0; i < d->n_attempts; i++) {
-        int kept = draw_last_in_force(d, i) >= 0 ? attempt_is_kept(d, d->attempts[i].id, &raw) : 1;
-        if (kept <= 0) {
-            return kept;
+        if (last_in_force(d, i) >= 0 && look_at_attempt(d, d->attempts[i].id, &s)) {
+            return -1;
         }
     }
     int64_t steps = d->run.progress.n_steps;
-    int64_t most = WORK_MAX / (int64_t)(d->n_layers + 1);
-    return steps > READINGS_EVERY && (!raw || steps > most);
+    return s.kept && steps > READINGS_EVERY && (!s.raw || steps > most_steps(d));
+}
+
+// About how many of the run's steps are in range.
+static double steps_in_range(const struct drawing *d) {
+    const struct run_progress *p = &d->run.progress;
+    double first = d->from > p->first_step ? (double)d->from : (double)p->first_step;
+    double last = d->to < p->last_step ? (double)d->to : (double)p->last_step;
+    double span = (double)p->last_step - (double)p->first_step + 1;
+    return last < first ? 0 : (last - first + 1) / span * (double)p->n_steps;
+}
+
+bool kept_may_be_spared(const struct drawing *d) {
+    return steps_in_range(d) <= (double)most_steps(d);
+}
+
+int kept_are_spared(struct drawing *d, const struct history *h) {
+    struct reader *r = d->q->reader;
+    int64_t attempt, step, most = most_steps(d), work = 0;
+    bool begun = false;
+    history_began_behind(h, &attempt, &step);
+    for (size_t i = 0; i < d->n_attempts && work <= most; i++) {
+        int64_t id = d->attempts[i].id, first, exact, steps;
+        if (id < attempt) {
+            continue;
+        }
+        int64_t from = id == attempt ? step + 1 : 0;
+        int64_t to = last_in_force(d, i) >= d->to ? d->to : STEP_MAX;
+        int found = range_first(r, id, SEGMENT_STEPS, false, &first);
+        if (found < 0 || range_first(r, id, SEGMENT_STEPS, true, &exact) < 0 ||
+            range_count(r, id, from, to, most + 1, &steps)) {
+            return -1;
+        }
+        if (found && exact > first && exact > from) {
+            return 0; // some of what would be walked has gone
+        }
+        begun = begun || found;
+        work += steps;
+    }
+    return begun && work <= most;
 }
 
 struct column_key kept_column(const struct select_metric *m, bool layered) {

@@ -7,6 +7,7 @@
 #include "daemon/alarm.h"
 #include "daemon/reading.h"
 #include "runs/snapshot.h"
+#include "runs/waypoint.h"
 #include "storage/blob.h"
 
 #include <stdlib.h>
@@ -349,6 +350,9 @@ bool live_step(struct live_run *l, const struct step *step) {
     l->checkpoint_bytes += op->blob_size;
     if (readings_are_due(&l->run->readings)) {
         add_also(op, reading_op(l->run)); // with the step or not at all, as phases
+    }
+    if (waypoint_is_due(l->run, op->blob_size)) {
+        add_also(op, waypoint_op(l->run));
     }
     add_phases(l, op, step->time);
     push(l, op);

@@ -45,6 +45,7 @@ void op_destroy(struct op *op) {
     case OP_SCALARS:
     case OP_READING:
     case OP_CHECKPOINT:
+    case OP_WAYPOINT:
     case OP_PROGRESS:
     case OP_DELETE_RUN:
     case OP_NOTICE_DONE:
@@ -79,6 +80,7 @@ static size_t record_bytes(const struct op *op) {
     case OP_SCALARS:
     case OP_READING:
     case OP_CHECKPOINT:
+    case OP_WAYPOINT:
     case OP_PROGRESS:
     case OP_DELETE_RUN:
         return 0;

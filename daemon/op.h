@@ -14,6 +14,7 @@ enum op_type {
     OP_SCALARS,     // blob
     OP_READING,     // blob
     OP_CHECKPOINT,  // blob
+    OP_WAYPOINT,    // blob
     OP_RUN,         // run
     OP_ATTEMPT,     // attempt_row
     OP_EVENT,       // event
@@ -30,7 +31,7 @@ enum op_type {
 struct op {
     struct op *next;
     uint64_t pushed_ns; // monotonic, when it was queued
-    uint64_t sequence; // given by writer_push
+    uint64_t sequence;  // given by writer_push
     enum op_type type;
     int64_t run, attempt, step;
     struct run_progress progress;
@@ -44,7 +45,8 @@ struct op {
         int64_t notice; // of the outbox
     };
     bool cancelled;
-    struct op *also; // what follows from it, events and readings: written in the same transaction, freed with it
+    struct op *also; // what follows from it, events, readings, waypoints: written in the same
+                     // transaction, freed with it
     size_t blob_size;
     unsigned char blob[];
 };

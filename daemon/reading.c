@@ -1,6 +1,7 @@
 #include "daemon/reading.h"
 
 #include "base/log.h"
+#include "runs/waypoint.h"
 #include "storage/blob.h"
 
 // A blob has the names of all metrics and a double for each body; bounded by the run's layers.
@@ -25,5 +26,16 @@ struct op *reading_op(const struct run *r) {
     }
     buf_free(&blob);
     step_free(&reading);
+    return op;
+}
+
+struct op *waypoint_op(const struct run *r) {
+    struct buf state;
+    buf_init(&state, BLOB_BYTES_MAX);
+    waypoint_save(r, &state);
+    struct op *op = state.failed ? NULL
+                                 : op_create(OP_WAYPOINT, r->record.id, r->attempt,
+                                             stepset_last(&r->steps), state.data, state.len);
+    buf_free(&state);
     return op;
 }

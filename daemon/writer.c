@@ -115,6 +115,8 @@ static int apply(struct writer *w, struct op *op) {
         return store_put_reading(s, op->attempt, op->step, op->blob, op->blob_size);
     case OP_CHECKPOINT:
         return store_put_checkpoint(s, op->run, op->attempt, op->step, op->blob, op->blob_size);
+    case OP_WAYPOINT:
+        return store_put_waypoint(s, op->run, op->attempt, op->step, op->blob, op->blob_size);
     case OP_RUN:
         return store_put_run(s, &op->run_row);
     case OP_ATTEMPT:

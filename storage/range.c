@@ -464,3 +464,31 @@ int range_entries(struct reader *reader, int64_t attempt, enum segment_kind kind
     sqlite3_finalize(q);
     return rc;
 }
+
+// Of a segment that reaches out of the range no more than the range has steps.
+#define COUNT_SQL                                                                                  \
+    "SELECT coalesce((SELECT sum(min(n, min(last_step, ?3)-max(first_step, ?2)+1)) FROM segment "  \
+    "WHERE attempt=?1 AND kind=0 AND level=0 AND first_step>=coalesce((SELECT max(first_step) "    \
+    "FROM segment WHERE attempt=?1 AND kind=0 AND level=0 AND first_step<?2), 0) "                 \
+    "AND first_step<=?3 AND last_step>=?2), 0) + (SELECT count(*) FROM (SELECT 1 FROM step "       \
+    "WHERE key BETWEEN ?4 AND ?5 LIMIT ?6))"
+
+int range_count(struct reader *reader, int64_t attempt, int64_t from, int64_t to, int64_t most,
+                int64_t *steps) {
+    struct connection *c = reader_connection(reader);
+    const int64_t arguments[] = {
+        attempt, from, to, schema_key(attempt, from), schema_key(attempt, to), most};
+    *steps = 0;
+    if (from > to) {
+        return 0;
+    }
+    sqlite3_stmt *q = place_prepare(c, COUNT_SQL, arguments, 6);
+    int rc = q && sqlite3_step(q) == SQLITE_ROW ? 0 : -1;
+    if (rc == 0) {
+        *steps = sqlite3_column_int64(q, 0);
+    } else if (q) {
+        connection_fail(c);
+    }
+    sqlite3_finalize(q);
+    return rc;
+}

@@ -51,6 +51,10 @@ int range_read(struct reader *r, struct range *range) WARN_UNUSED;
 // only their tiers. 1, 0 when it has nothing, -1.
 int range_first(struct reader *r, int64_t attempt, enum segment_kind kind, bool raw,
                 int64_t *first) WARN_UNUSED;
+// How many exact steps the store has of an attempt within from..to, nearly; of the journal no more
+// than `most` are counted.
+int range_count(struct reader *r, int64_t attempt, int64_t from, int64_t to, int64_t most,
+                int64_t *steps) WARN_UNUSED;
 // How many steps, or messages, the store has of an attempt, nearly.
 int range_entries(struct reader *r, int64_t attempt, enum segment_kind kind,
                   int64_t *entries) WARN_UNUSED;

@@ -26,6 +26,7 @@ enum {
     SQL_ALERT_COUNTS,
     SQL_KEPT,
     SQL_CHECKPOINT,
+    SQL_WAYPOINT,
     SQL_COUNT
 };
 
@@ -50,6 +51,8 @@ static const char *const statements[SQL_COUNT] = {
                  "AND s.kind=0 AND s.level=0)) FROM attempt AS a WHERE a.run=?1",
     [SQL_ALERT_COUNTS] = "SELECT state, count(*) FROM alert WHERE run=?1 GROUP BY state",
     [SQL_CHECKPOINT] = "SELECT attempt, step, state FROM checkpoint WHERE run=?1",
+    [SQL_WAYPOINT] = "SELECT attempt, step, state FROM waypoint WHERE run=?1 AND "
+                     "(attempt, step)<=(?2, ?3) ORDER BY attempt DESC, step DESC LIMIT 1",
 };
 
 struct reader {
@@ -314,6 +317,23 @@ static void *unpack(const void *stored, size_t stored_size, size_t *size) {
     return bytes;
 }
 
+static int read_state(struct reader *r, sqlite3_stmt *q, int64_t *attempt, int64_t *step,
+                      void **bytes, size_t *size) {
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW) {
+        *attempt = sqlite3_column_int64(q, 0);
+        *step = sqlite3_column_int64(q, 1);
+    }
+    if (rc == SQLITE_ROW && bytes) {
+        *bytes = unpack(sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2), size);
+        if (!*bytes) {
+            sqlite3_reset(q);
+            return 0; // damaged: as if it were not there
+        }
+    }
+    return finish(r, q, rc) ? -1 : rc == SQLITE_ROW;
+}
+
 int reader_checkpoint(struct reader *r, int64_t run, int64_t *attempt, int64_t *step, void **bytes,
                       size_t *size) {
     *bytes = NULL;
@@ -322,17 +342,19 @@ int reader_checkpoint(struct reader *r, int64_t run, int64_t *attempt, int64_t *
         return -1;
     }
     sqlite3_bind_int64(q, 1, run);
-    int rc = sqlite3_step(q);
-    if (rc == SQLITE_ROW) {
-        *attempt = sqlite3_column_int64(q, 0);
-        *step = sqlite3_column_int64(q, 1);
-        *bytes = unpack(sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2), size);
-        if (!*bytes) {
-            sqlite3_reset(q);
-            return 0; // damaged: as if it were not there
-        }
+    return read_state(r, q, attempt, step, bytes, size);
+}
+
+int reader_waypoint(struct reader *r, int64_t run, int64_t *attempt, int64_t *step, void **bytes,
+                    size_t *size) {
+    sqlite3_stmt *q = connection_statement(&r->c, SQL_WAYPOINT);
+    if (!q) {
+        return -1;
     }
-    return finish(r, q, rc) ? -1 : rc == SQLITE_ROW;
+    sqlite3_bind_int64(q, 1, run);
+    sqlite3_bind_int64(q, 2, *attempt);
+    sqlite3_bind_int64(q, 3, *step);
+    return read_state(r, q, attempt, step, bytes, size);
 }
 
 int reader_kept(struct reader *r, int64_t run, int64_t *kept) {

@@ -61,6 +61,11 @@ int reader_alert_counts(struct reader *r, int64_t run, int64_t counts[3]) WARN_U
 int reader_checkpoint(struct reader *r, int64_t run, int64_t *attempt, int64_t *step, void **bytes,
                       size_t *size) WARN_UNUSED;
 
+// The last waypoint that the run has up to a step of an attempt, those of earlier attempts among
+// them. *bytes likewise; NULL: not wanted.
+int reader_waypoint(struct reader *r, int64_t run, int64_t *attempt, int64_t *step, void **bytes,
+                    size_t *size) WARN_UNUSED;
+
 // A number that changes whenever exact values of a run's steps that were packed have gone by
 // retention.
 int reader_kept(struct reader *r, int64_t run, int64_t *kept) WARN_UNUSED;

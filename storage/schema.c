@@ -147,9 +147,19 @@ static const char segments_2[] = "";
 static const char readings[] =
     "CREATE TABLE reading (key INTEGER PRIMARY KEY, columns BLOB NOT NULL) STRICT;";
 
+// States of instruments on a run's way (runs/waypoint.h).
+static const char waypoints[] = "CREATE TABLE waypoint ("
+                                "  id INTEGER PRIMARY KEY,"
+                                "  run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,"
+                                "  attempt INTEGER NOT NULL,"
+                                "  step INTEGER NOT NULL,"
+                                "  state BLOB NOT NULL,"
+                                "  UNIQUE (run, attempt, step)"
+                                ") STRICT;";
+
 // To add a migration, append it here.
-static const char *const migrations[] = {version_1, alert_delivery, outputs,
-                                         segments,  segments_2,     readings};
+static const char *const migrations[] = {version_1,  alert_delivery, outputs,  segments,
+                                         segments_2, readings,       waypoints};
 #define N_MIGRATIONS ((int)(sizeof migrations / sizeof *migrations))
 
 int schema_version_newest(void) {

@@ -38,6 +38,7 @@ enum {
     SQL_PUT_EVENT,
     SQL_PUT_OUTPUTS,
     SQL_PUT_CHECKPOINT,
+    SQL_PUT_WAYPOINT,
     SQL_NOTE_GARBAGE,
     SQL_DELETE_RUN,
     SQL_NEXT_RUN,
@@ -70,6 +71,8 @@ static const char *const statements[SQL_COUNT] = {
                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [SQL_PUT_CHECKPOINT] = "INSERT OR REPLACE INTO checkpoint (run, attempt, step, state) "
                            "VALUES (?1, ?2, ?3, ?4)",
+    [SQL_PUT_WAYPOINT] = "INSERT INTO waypoint (run, attempt, step, state) "
+                         "VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
     [SQL_NOTE_GARBAGE] = "INSERT INTO garbage (attempt) SELECT id FROM attempt WHERE run=?1",
     [SQL_DELETE_RUN] = "DELETE FROM run WHERE id=?1",
     [SQL_NEXT_RUN] = "SELECT coalesce(max(id), 0) + 1 FROM run",
@@ -354,9 +357,9 @@ int store_put_outputs(struct store *s, const struct outputs_record *o) {
 }
 
 // The state of instruments is packed to about a third; see reader_checkpoint().
-int store_put_checkpoint(struct store *s, int64_t run, int64_t attempt, int64_t step,
-                         const void *bytes, size_t size) {
-    sqlite3_stmt *q = connection_statement(&s->c, SQL_PUT_CHECKPOINT);
+static int put_state(struct store *s, int which, int64_t run, int64_t attempt, int64_t step,
+                     const void *bytes, size_t size) {
+    sqlite3_stmt *q = connection_statement(&s->c, (size_t)which);
     if (!q) {
         return -1;
     }
@@ -373,6 +376,16 @@ int store_put_checkpoint(struct store *s, int64_t run, int64_t attempt, int64_t 
     sqlite3_clear_bindings(q);
     free(packed);
     return rc;
+}
+
+int store_put_checkpoint(struct store *s, int64_t run, int64_t attempt, int64_t step,
+                         const void *bytes, size_t size) {
+    return put_state(s, SQL_PUT_CHECKPOINT, run, attempt, step, bytes, size);
+}
+
+int store_put_waypoint(struct store *s, int64_t run, int64_t attempt, int64_t step,
+                       const void *bytes, size_t size) {
+    return put_state(s, SQL_PUT_WAYPOINT, run, attempt, step, bytes, size);
 }
 
 // The run is forgotten at once; what is large of it goes in slices, with store_maintain().

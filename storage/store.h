@@ -63,6 +63,9 @@ int store_put_alert(struct store *s, struct alert_record *a, bool cancelled) WAR
 // Replaces the run's checkpoint: the state of its instruments behind `step`.
 int store_put_checkpoint(struct store *s, int64_t run, int64_t attempt, int64_t step,
                          const void *bytes, size_t size) WARN_UNUSED;
+// Keeps the state of the run's instruments behind `step` (runs/waypoint.h).
+int store_put_waypoint(struct store *s, int64_t run, int64_t attempt, int64_t step,
+                       const void *bytes, size_t size) WARN_UNUSED;
 // Marks the alert as somebody's, once.
 int store_acknowledge_alert(struct store *s, int64_t id, double now) WARN_UNUSED;
 // With all its steps, events and alerts. Its space is freed by store_tidy().
