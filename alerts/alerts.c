@@ -156,7 +156,7 @@ static void judge_layers(const struct teller *to, struct look *look, unsigned ru
     const struct rule *of_run = rule_for(a, rule, a->n_layers);
     struct finding whole = {.clear = true};
     if (of_run) {
-        whole = crowd_finding(crowd, of_run);
+        whole = crowd_finding(crowd);
     }
     tell_finding(to, rule, a->n_layers, &whole);
     bool is_whole = builtins[rule].reach == REACH_CROWD || life_is_firing(&a->watch.lives[rule]);
@@ -297,6 +297,7 @@ void alerts_begin_segment(struct alerts *a) {
     w->time = old.time;
     w->signed_loss = old.signed_loss;
     w->pace.proven = old.pace.proven;
+    w->course = old.course;
     w->nonfinite = old.nonfinite;
     memcpy(w->lives, old.lives, sizeof w->lives);
     memcpy(w->own_names, old.own_names, sizeof w->own_names);

@@ -17,13 +17,13 @@ void crowd_add(struct crowd *c, const struct finding *f) {
     }
 }
 
-struct finding crowd_finding(const struct crowd *c, const struct rule *rule) {
+struct finding crowd_finding(const struct crowd *c) {
     bool fire = c->hot >= CROWD_MIN && 2 * c->hot > c->layers;
     return (struct finding){
         .fire = fire,
         .unknown = c->layers == 0,
         .clear = CROWD_CLEAR * c->warm <= c->layers,
-        .severity = fire ? (enum severity)c->severity : rule->severity,
+        .severity = (enum severity)c->severity,
         .value = c->value,
         .threshold = c->threshold,
     };

@@ -46,6 +46,9 @@ void loss_rising_look(const struct look *look, struct finding *f) {
         f->unknown = true;
         return;
     }
+    if (look->a->watch.pace.restarts) { // what that does to the loss is the schedule's doing
+        *s = (struct rising){0};
+    }
     s->fast = s->fast > 0 ? s->fast + FAST * (loss - s->fast) : loss;
     s->least = s->least > 0 ? fmin(s->least, s->fast) : s->fast;
     struct level before = s->level;
@@ -63,6 +66,9 @@ void loss_rising_look(const struct look *look, struct finding *f) {
     bool sure = f->value > SURE * r->fire_above && s->sum.length <= SURE_STEPS &&
                 s->fast > SURE_RISE * s->least;
     f->fire = look->warmed_up && f->value > r->fire_above && (far || sure);
+    if (look->a->watch.course.by_heart) {
+        f->severity = SEVERITY_INFO;
+    }
     f->clear = f->value < r->clear_below;
 }
 

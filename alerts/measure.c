@@ -34,6 +34,10 @@ static inline double mean_square(const struct thermo_step *step, enum statistic 
     return m && v ? m[layer] * m[layer] + v[layer] : num_missing();
 }
 
+#define COURSE_LEARN 16 // losses
+#define COURSE_RATE 0.1
+#define BY_HEART 0.03 // of the first losses
+
 static double half_log(double square) {
     return square > 0 ? log(square) / 2 : num_missing();
 }
@@ -139,12 +143,32 @@ static size_t first_with_outputs(const struct alerts *a, const struct thermo_ste
     return i < a->n_layers ? i : 0;
 }
 
+static void measure_course(struct course *c, double loss) {
+    if (!(loss > 0) || isinf(loss)) {
+        c->by_heart = false;
+        return;
+    }
+    if (c->count < COURSE_LEARN) {
+        c->count++;
+        c->first += (log(loss) - c->first) / c->count;
+        c->now = loss;
+        return;
+    }
+    c->now += COURSE_RATE * (loss - c->now);
+    c->by_heart = fmax(c->now, loss) < BY_HEART * exp(c->first);
+}
+
+bool loss_suffers(const struct watch *w) {
+    return w->rising.sum.sum >= LOSS_SUFFERS && !w->course.by_heart;
+}
+
 void measure_layers(struct alerts *a, const struct thermo_step *step) {
     const struct pace *p = &a->watch.pace;
     struct rate rate = {.share = 1};
     if (p->lr > 0 && p->highest > 0) {
         rate = (struct rate){fmax(p->lr / p->highest, LR_SHARE), log(p->lr)};
     }
+    measure_course(&a->watch.course, step->loss);
     a->watch.still_layers = a->watch.live_layers = 0;
     for (size_t i = 0; i < a->n_layers; i++) {
         measure_layer(a, step, i, &rate);

@@ -55,7 +55,7 @@ void overheating_look(const struct look *look, struct finding *f) {
     f->fire = full && look->warmed_up && far && f->value > rule->fire_above;
     f->clear = !full || f->value < rule->clear_below;
     // A layer may grow hot for its own good: it warns when the loss suffers, too.
-    if (look->a->watch.rising.sum.sum < LOSS_SUFFERS) {
+    if (!loss_suffers(&look->a->watch)) {
         f->severity = SEVERITY_INFO;
     }
     bool hold = full && (f->fire || (!f->clear && is_open(look)));

@@ -48,6 +48,9 @@ void shock_look(const struct look *look, struct finding *f) {
                           .value = z,
                           .threshold = r->fire_above};
     f->fire = look->warmed_up && z > r->fire_above;
+    if (look->a->watch.course.by_heart && score(look->scope, CHANNEL_OUTPUT) <= r->fire_above) {
+        f->severity = SEVERITY_INFO;
+    }
 }
 
 void shock_describe(struct text *t, const struct life *l, const struct story *story) {

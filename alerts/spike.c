@@ -124,6 +124,9 @@ void spike_look(const struct look *look, struct finding *f) {
     f->clear = f->value < rule->clear_below;
     learn_tail(w, off, f->value > f->threshold, open || f->fire);
     detrended_add(&w->loss, x, f->value > f->threshold || (open && !f->clear));
+    if (w->course.by_heart) {
+        f->severity = SEVERITY_INFO;
+    }
     w->spike_steps = open ? w->spike_steps + 1 : 0;
     if (w->spike_steps >= RECOVERY_STEPS && !f->clear) {
         f->severity = SEVERITY_CRITICAL;

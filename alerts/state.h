@@ -30,6 +30,8 @@ struct pace {
     double proven;   // 0 until the learning rate's own warm-up is over
     uint32_t flat;   // steps since it last rose above the highest
     uint32_t rising; // steps in a row in which it rose
+    double usual;    // an average of the last steps' logarithms
+    bool restarts;   // this step: far above the usual, and no higher than the run has borne
 };
 
 // The movement of a layer per learning rate: averages of |dw|^2 and of the learning rate's square.
@@ -111,6 +113,16 @@ struct skips {
     uint32_t next, count;
 };
 
+// How far the run has come: its loss beside the one that it began with. A run that has learnt its
+// data by heart has losses that vary a hundredfold from batch to batch, made of the one sample
+// that is not quite learnt, and so have its gradients; whatever they do down there is no fault.
+struct course {
+    double first; // mean of the logarithms of the first losses
+    double now;   // an average of the last losses
+    uint32_t count;
+    uint32_t by_heart; // the loss is next to nothing beside the first
+};
+
 #define LOSS_SUFFERS 5 // of the cumulative sum of loss_rising: evidence for other rules
 
 // A loss that rises slowly: the sum of what lies above its level, see cusum.h.
@@ -159,7 +171,8 @@ struct watch {
     uint64_t has_lone;
     uint32_t spike_steps; // since the spike's alert fired
     double loss_z;        // of the newest loss
-    struct gain gain;     // of the first layer that sends outputs
+    struct course course;
+    struct gain gain; // of the first layer that sends outputs
     struct rising rising;
     struct collapse collapse;
     struct level imbalance;    // of the layers' temperatures
@@ -299,6 +312,8 @@ void unstable_look(const struct look *look, struct finding *f);
 void unstable_describe(struct text *t, const struct life *l, const struct story *story);
 void overheating_look(const struct look *look, struct finding *f);
 void overheating_describe(struct text *t, const struct life *l, const struct story *story);
+// Whether the loss rises, and not only from nothing to next to nothing.
+bool loss_suffers(const struct watch *w);
 // Takes a step into the instruments of every layer; the rules read them.
 void measure_layers(struct alerts *a, const struct thermo_step *step);
 // Of another batch size, or behind a rewind: what has a scale begins anew.
@@ -353,7 +368,7 @@ void bounds_judge(const struct look *look, double x, struct finding *f);
 void own_look(const struct look *look, unsigned own, size_t index, struct finding *f);
 
 void crowd_add(struct crowd *c, const struct finding *f);
-struct finding crowd_finding(const struct crowd *c, const struct rule *rule);
+struct finding crowd_finding(const struct crowd *c);
 
 void summary_write(char text[ALERT_SUMMARY_MAX], unsigned rule, const struct life *l,
                    enum life_event event, const struct story *story);

@@ -12,20 +12,35 @@
 
 #define PACE_FLAT_STEPS 20      // without a new highest learning rate its warm-up is over
 #define PACE_FOLLOW (1. / 2000) // a higher learning rate becomes proven within some thousand steps
-#define UNPROVEN 1.1            // times the proven learning rate
-#define FLOOR 0.02              // any restoring force at all, beyond what noise would feign
-#define RISE_PROVEN 0.5         // over the healthy level, at a proven learning rate
-#define RISE 0.35               // the same at an unproven one, before it is eased
+#define RESTART 0.7             // of the learning rate's logarithm above the usual: a doubling
+#define USUAL_RATE (1. / 64)
+#define UNPROVEN 1.1    // times the proven learning rate
+#define FLOOR 0.02      // any restoring force at all, beyond what noise would feign
+#define RISE_PROVEN 0.5 // over the healthy level, at a proven learning rate
+#define RISE 0.35       // the same at an unproven one, before it is eased
 #define RISE_MIN 0.05
 #define RISE_SPREADS 4
 #define CRITICAL_FACTOR 2 // times the rule's threshold
 
+double pace_excess(const struct pace *p) {
+    return p->proven > 0 && p->lr > p->proven ? p->lr / p->proven : 1;
+}
+
+// A warm restart, or another rise that the schedule wants.
+static void look_for_restart(struct pace *p) {
+    double x = log(p->lr);
+    p->restarts = x - p->usual > RESTART && !(pace_excess(p) > UNPROVEN);
+    p->usual = p->restarts || !(p->highest > 0) ? x : p->usual + USUAL_RATE * (x - p->usual);
+}
+
 void pace_observe(struct pace *p, double lr, bool warmed_up) {
     p->rising = lr > p->lr ? p->rising + (p->rising < UINT32_MAX) : 0;
     p->lr = lr;
+    p->restarts = false;
     if (!(lr > 0) || isinf(lr)) {
         return;
     }
+    look_for_restart(p);
     if (lr > p->highest) {
         p->highest = lr;
         p->flat = 0;
@@ -37,10 +52,6 @@ void pace_observe(struct pace *p, double lr, bool warmed_up) {
     } else if (warmed_up && p->flat >= PACE_FLAT_STEPS) {
         p->proven = p->highest;
     }
-}
-
-double pace_excess(const struct pace *p) {
-    return p->proven > 0 && p->lr > p->proven ? p->lr / p->proven : 1;
 }
 
 void unstable_look(const struct look *look, struct finding *f) {
@@ -67,7 +78,7 @@ void unstable_look(const struct look *look, struct finding *f) {
     }
     // Training sharpens until it meets the edge, and lives there in good health: at a proven
     // learning rate that warns only when the loss suffers too.
-    if (excess <= UNPROVEN && look->a->watch.rising.sum.sum < LOSS_SUFFERS) {
+    if (excess <= UNPROVEN && !loss_suffers(&look->a->watch)) {
         f->severity = SEVERITY_INFO;
     }
     bool suspect = stability > b->level + rise / 2 || excess > UNPROVEN || !f->clear;
