@@ -407,6 +407,9 @@ START_TEST(the_whole_run_nears_the_edge) {
     sim_all_x(&sim, 0);
     sim_steps(&sim, 400);
     ck_assert_uint_eq(sim_count(&sim, RULE_UNSTABLE, ALERT_RESOLVED), fired);
+    for (size_t i = 0; i < sim.n; i++) { // what fades grows no worse
+        ck_assert(sim.changes[i].severity == SEVERITY_INFO);
+    }
 }
 END_TEST
 
@@ -434,6 +437,20 @@ START_TEST(a_rise_counts_by_the_learning_rate) {
         sim_expect_text(c, "is heading for instability");
         sim_expect_text(c, "times the highest that the run has shown to bear");
     }
+}
+END_TEST
+
+// Twice the proven one is enough where it rises from step to step, and not where it steps up.
+START_TEST(a_learning_rate_that_creeps) {
+    sim_create_only(&sim, RULE_BIT(RULE_LEARNING_RATE), 15);
+    sim_steps(&sim, 600);
+    double end = 2.3 * sim.lr;
+    sim.lr = _i ? sim.lr : end;
+    for (; sim.lr < end; sim.lr *= 1.004) {
+        sim_steps(&sim, 1);
+    }
+    sim_steps(&sim, 10);
+    ck_assert_uint_eq(sim_count(&sim, RULE_LEARNING_RATE, ALERT_FIRING), (size_t)_i);
 }
 END_TEST
 
@@ -563,6 +580,7 @@ static Suite *suite(void) {
     tcase_add_test(t, the_whole_run_nears_the_edge);
     tcase_add_test(t, a_high_level_may_be_healthy);
     tcase_add_loop_test(t, a_rise_counts_by_the_learning_rate, 0, 2);
+    tcase_add_loop_test(t, a_learning_rate_that_creeps, 0, 2);
     tcase_add_loop_test(t, one_layer_overheats, 0, 2);
     tcase_add_test(t, everything_overheats_at_once);
     tcase_add_loop_test(t, layers_that_fire_together_are_one_group, 0, 2);

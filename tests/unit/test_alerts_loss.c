@@ -70,6 +70,42 @@ START_TEST(a_small_rise_is_told_when_it_is_sure) {
 }
 END_TEST
 
+static const uint64_t of_the_loss = RULE_BIT(RULE_LOSS_SPIKE) | RULE_BIT(RULE_LOSS_RISING);
+
+// What the loss does next to nothing informs; once it is something it warns.
+START_TEST(a_loss_next_to_nothing_informs) {
+    sim_create_only(&sim, of_the_loss, 37);
+    for (int i = 0; i < 1000; i++) {
+        sim.loss = fmax(exp(-i / 50.), 1e-5);
+        sim_steps(&sim, 1);
+    }
+    sim.loss = 0.01;
+    sim_steps(&sim, 30);
+    ck_assert_uint_eq(sim_count(&sim, RULE_LOSS_SPIKE, ALERT_FIRING), 1);
+    for (size_t i = 0; i < sim.n; i++) {
+        ck_assert(sim.changes[i].severity == SEVERITY_INFO);
+    }
+    sim.loss = 0.3;
+    sim_steps(&sim, 1);
+    ck_assert(sim.changes[sim.n - 1].severity == SEVERITY_WARNING);
+}
+END_TEST
+
+// The same rise with the learning rate as it was, and where a warm restart brings it.
+START_TEST(a_warm_restart_may_raise_the_loss) {
+    sim_create_only(&sim, of_the_loss, 38);
+    sim_steps(&sim, 300);
+    for (int i = 0; i < 200; i++) {
+        sim.lr *= 0.99;
+        sim_steps(&sim, 1);
+    }
+    sim.lr = _i ? sim.lr : 0.1;
+    sim.loss = 1.3;
+    sim_steps(&sim, 400);
+    ck_assert_uint_eq(sim_count(&sim, RULE_LOSS_RISING, ALERT_FIRING), (size_t)_i);
+}
+END_TEST
+
 START_TEST(changes_of_phase_are_told) {
     sim_create_only(&sim, RULE_BIT(RULE_PHASE_TRANSITION), 36);
     struct phase_change sure = {PHASE_LOSS, 470, 500, 0.97, 2, 1}, vague = sure;
@@ -97,6 +133,8 @@ int main(void) {
     tcase_add_test(t, losses_of_zero_are_small_losses);
     tcase_add_test(t, a_rise_behind_a_fall_is_seen);
     tcase_add_test(t, a_small_rise_is_told_when_it_is_sure);
+    tcase_add_test(t, a_loss_next_to_nothing_informs);
+    tcase_add_loop_test(t, a_warm_restart_may_raise_the_loss, 0, 2);
     tcase_add_test(t, changes_of_phase_are_told);
     Suite *s = suite_create("alerts on the loss");
     suite_add_tcase(s, t);
