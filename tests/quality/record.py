@@ -3,7 +3,7 @@
 python3-sklearn.
 
     tests/quality/record.py DIRECTORY [--runs N] [--seed S] [--steps LEAST MOST] [--healthy SHARE] [--few SHARE]
-                            [--seconds N]
+                            [--faults NAME...] [--seconds N]
 
 Runs of tasks.py with sizes, optimizers, learning rates, schedules, batches (that of some changes on the way) and
 magnitudes by lot, so many of them healthy, the rest with each fault in turn; a share of the data sets is so small that a
@@ -311,6 +311,7 @@ def main():
     parser.add_argument("--steps", type=int, nargs=2, default=[900, 2400])
     parser.add_argument("--healthy", type=float, default=0.5)
     parser.add_argument("--few", type=float, default=0.25)
+    parser.add_argument("--faults", nargs="+", default=FAULTS, choices=sorted(set(FAULTS)))
     parser.add_argument("--seconds", type=float, default=math.inf)
     args = parser.parse_args()
     args.directory.mkdir(parents=True, exist_ok=True)
@@ -319,7 +320,7 @@ def main():
     for i in range(args.runs):
         seed = args.seed + i
         is_healthy = int((i + 1) * args.healthy) > int(i * args.healthy)
-        fault = None if is_healthy else FAULTS[(faulty + args.seed // 1000) % len(FAULTS)]
+        fault = None if is_healthy else args.faults[(faulty + args.seed // 1000) % len(args.faults)]
         faulty += not is_healthy
         if list(args.directory.glob(f"{seed}-*.label.json")):
             continue
