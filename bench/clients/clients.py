@@ -3,13 +3,14 @@
 
     bench/clients/clients.py [--out FILE] [--steps N] [SECTION...]
 
-Sections: import, c, torch, call. The last two need PyTorch for this python3 (Debian: python3-torch). Everything streams to a
-real daemon. Two copies of a model train by turns, one of them watched, in an order that changes: what else the machine
+Sections: import, c, transformer, transformer-10, mlp, mlp-plain, call. From the transformer on they need PyTorch for this
+python3 (Debian: python3-torch); each takes a minute or two. Everything streams to a real daemon. Two copies of a model train by turns, one of them watched, in an order that changes: what else the machine
 does meets both. Steps of more than 10 ms alternate one by one; shorter ones in blocks, since a job's caches hold one
 model. The job has one core, the daemon another where there is one.
 """
 
 import argparse
+import functools
 import os
 import platform
 import random
@@ -138,29 +139,32 @@ def paired_blocks(make_twins, blocks, steps=200, of_twins=8):
     return statistics.median(base), *(bootstrap_median([pair[clock] for pair in added]) for clock in range(2))
 
 
-def torch_rows(server, scale):
+# model, optimizer and its arguments, every, pairs, target in percent
+TRAINED = {
+    "transformer": ("transformer, 2.4 M parameters, AdamW", transformer, "AdamW", {"lr": 1e-4}, 1, 100, 3),
+    "transformer-10": ("transformer, 2.4 M parameters, AdamW", transformer, "AdamW", {"lr": 1e-4}, 10, 300, 0.4),
+    "mlp": ("MLP, 6,922 parameters, SGD with momentum", mlp, "SGD", {"lr": 1e-2, "momentum": 0.9}, 10, 160, 5),
+    "mlp-plain": ("MLP, 6,922 parameters, plain SGD", mlp, "SGD", {"lr": 1e-2}, 10, 160, 5),
+}
+
+
+def trained_rows(section, server, scale):
     import torch
     torch.set_num_threads(1)
-    adam = lambda params: torch.optim.AdamW(params, lr=1e-4)  # noqa: E731
-    sgd = lambda params: torch.optim.SGD(params, lr=1e-2, momentum=0.9)  # noqa: E731
-    plain_sgd = lambda params: torch.optim.SGD(params, lr=1e-2)  # noqa: E731
-    kinds = (("transformer, 2.4 M parameters, AdamW", transformer, adam, 1, 100, 3),
-             ("transformer, 2.4 M parameters, AdamW", transformer, adam, 10, 300, 0.4),
-             ("MLP, 6,922 parameters, SGD with momentum", mlp, sgd, 10, 160, 5),
-             ("MLP, 6,922 parameters, plain SGD", mlp, plain_sgd, 10, 160, 5))
-    for name, kind, optimizer, every, pairs, target in kinds:
-        make, batch = kind(torch)
+    name, kind, optimizer, options, every, pairs, target = TRAINED[section]
+    make, batch = kind(torch)
 
-        def make_twins():
-            watch = {"run": f"bench-{random.getrandbits(40)}", "server": server, "every": every, "mode": "online",
-                     "spool": ""}
-            return [Trainer(torch, make, batch, optimizer, **options) for options in (watch, {"mode": "disabled"})]
+    def make_twins():
+        watch = {"run": f"bench-{random.getrandbits(40)}", "server": server, "every": every, "mode": "online",
+                 "spool": ""}
+        return [Trainer(torch, make, batch, lambda params: getattr(torch.optim, optimizer)(params, **options), **how)
+                for how in (watch, {"mode": "disabled"})]
 
-        measure = paired_blocks if kind is mlp else paired_steps
-        base, *added = measure(make_twins, max(16, int(pairs * scale)))
-        yield (name, f"every={every}", f"{base * 1e3:.2f} ms", *(
-            f"{middle / base * 100:.2f}% [{low / base * 100:.2f}, {high / base * 100:.2f}]"
-            for middle, low, high in added), f"at most {target}%")
+    measure = paired_blocks if kind is mlp else paired_steps
+    base, *added = measure(make_twins, max(16, int(pairs * scale)))
+    yield (name, f"every={every}", f"{base * 1e3:.2f} ms", *(
+        f"{middle / base * 100:.2f}% [{low / base * 100:.2f}, {high / base * 100:.2f}]"
+        for middle, low, high in added), f"at most {target}%")
 
 
 # --- the calls themselves ---
@@ -231,7 +235,8 @@ def machine():
 
 
 # import comes first: what it starts should not find the job's caches full.
-SECTIONS = {"import": import_rows, "c": c_rows, "torch": torch_rows, "call": call_rows}
+SECTIONS = {"import": import_rows, "c": c_rows, **{name: functools.partial(trained_rows, name) for name in TRAINED},
+            "call": call_rows}
 
 
 def rows_of(section, server, scale):

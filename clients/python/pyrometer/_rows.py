@@ -1,12 +1,14 @@
 """The moments of large layers: sums of rows in their own precision, sums of those in float64.
 
-The parameters are laid end to end, each layer filled up with zeros to whole rows of ROW elements,
-and walked in chunks, so that beside the copy of the weights memory stays bounded. In float32 a
-sum is off by some 1e-7 of the root of its terms' squares; squares beyond 1e38 are infinite and
-below 1e-38 nothing.
+The parameters are cut into rows of ROW elements, and these walked in chunks, so that beside the copy
+of the weights memory stays bounded. On a CPU a parameter that fills chunks by itself is read where it
+lies; the rest of each layer is laid end to end and filled up with zeros to whole rows. In float32 a
+sum is off by some 1e-7 of the root of its terms' squares; squares beyond 1e38 are infinite and below
+1e-38 nothing.
 
 On a CPU sum, amin, and vector_norm of float32 over rows read memory at its speed; var_mean, dot,
-bmm, aminmax, and vector_norm of float64 are ten to fifty times slower.
+bmm, aminmax, and vector_norm of float64 are ten to fifty times slower. A call by itself costs as
+much as it takes to sum 50 rows.
 """
 from __future__ import annotations
 
@@ -17,13 +19,15 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from ._moments import SUMS, count, flat_gradients, flat_weights
+from ._moments import SUMS, flat_gradients
 
 ROW = 1024
-ROWS_ON_CPU = 256  # a chunk's blocks fit a cache
+ROWS_ON_CPU = 64  # a chunk's weights, update, gradient and products fit a cache
+ROWS_ALONE = 32  # of a parameter on a CPU: enough to be read where it lies
 ROWS_ON_DEVICE = 1 << 13  # few launches
 
 Piece = tuple[int, int, int]  # parameter, start, stop; parameter -1: zeros
+Chunk = tuple[list[Piece], int]  # and the number of its rows
 
 
 class Rows:
@@ -35,113 +39,146 @@ class Rows:
         for layer in layers:
             for param in layer:
                 dtype = torch.promote_types(dtype, param.dtype)
-        counts = [count(layer) for layer in layers]
-        rows = torch.tensor([-(-one // ROW) for one in counts])
-        total = int(rows.sum())
         self._params = [param for layer in layers for param in layer]
         self._shapes = [param.shape for param in self._params]
-        self._weights = torch.zeros(total * ROW, device=device, dtype=dtype)
-        self._previous: Optional[Tensor] = (
-            torch.zeros_like(self._weights) if with_previous else None)
-        new = self._weights.new_zeros
-        most = min(total, ROWS_ON_CPU if device.type == "cpu" else ROWS_ON_DEVICE)
+        on_cpu = device.type == "cpu"
+        most = ROWS_ON_CPU if on_cpu else ROWS_ON_DEVICE
+        plan = Plan(layers, most, ROWS_ALONE if on_cpu else None)
+        sizes = [rows for _, rows in plan.chunks]
+        new = torch.zeros(0, device=device, dtype=dtype).new_zeros
         self._zeros = new(ROW)
-        self._blocks = new(2, most, ROW)
-        self._product = new(most, ROW)
-        self._sums = torch.zeros(SUMS - 2, total, device=device, dtype=torch.float64)
-        self._extremes = new(2, total)
-        self._owners = torch.repeat_interleave(rows).to(device)
-        self._line = list(_line(layers))
-        self._chunks = list(_cut(self._line, most * ROW))
-        self._ends = (rows.cumsum(0) - 1).to(device)  # the layers' last rows
-        self._filling = (torch.arange(ROW)[None, :] > torch.tensor(
-            [(one - 1) % ROW for one in counts])[:, None]).to(device)
+        self._weights = Line(new(sum(sizes), ROW), sizes)
+        self._previous = Line(new(sum(sizes), ROW), sizes) if with_previous else None
+        self._sums = new(SUMS, sum(sizes))  # the last two: the least and the greatest weight
+        self._results = [part.unbind() for part in self._sums.split(sizes, 1)]
+        room = new(3, max(sizes), ROW)  # for an update, a gradient and a product
+        self._rooms = [room[:, :rows].unbind() for rows in sizes]
+        self._pieces = [pieces for pieces, _ in plan.chunks]
+        self._owners = plan.owners.to(device)
+        self._empty = new(SUMS, len(layers), dtype=torch.float64)
+        self._ends, self._filling = plan.ends.to(device), plan.filling.to(device)
+        # Where the parameters' memory is, as long as it stays there.
+        self._can_stay = device.type in ("cpu", "cuda")
+        self._pointers: list[int] = []
+        self._found: list[list[Tensor]] = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch 1.13 says once that scatter_reduce is new
-            self._by_layer(self._extremes, "amin")
+            self._by_layer(self._sums.double(), slice(9, 10), "amin")
 
     @torch.no_grad()
     def before(self, follows: bool, is_sent: bool = True) -> None:
         """Keeps the weights. If it `follows` the last call, those kept give the update before."""
-        for param, shape in zip(self._params, self._shapes):
-            if param.shape != shape:
-                raise RuntimeError(f"a parameter of shape {tuple(shape)} is now "
-                                   f"{tuple(param.shape)}")
-        line = self._pieces(flat_weights(self._params), self._line)
+        line = [piece for pieces in self._find_weights() for piece in pieces]
         if self._previous is None:
-            torch.cat(line, out=self._weights)
+            torch.cat(line, out=self._weights.flat)
             return
-        torch.cat(line, out=self._previous)
+        torch.cat(line, out=self._previous.flat)
         if follows:
-            torch.sub(self._previous, self._weights, out=self._weights)
+            torch.sub(self._previous.flat, self._weights.flat, out=self._weights.flat)
         self._weights, self._previous = self._previous, self._weights
 
     @torch.no_grad()
     def after(self) -> Tensor:
         """SUMS for each layer; gradients are taken as the optimizer leaves them."""
-        weights, gradients = flat_weights(self._params), flat_gradients(self._params)
-        kept = self._weights.view(-1, ROW)
-        row = 0
-        for pieces, rows in self._chunks:
-            update, gradient = blocks = self._blocks[:, :rows]
-            torch.cat(self._pieces(weights, pieces), out=update.view(-1))
-            update -= kept[row:row + rows]
-            torch.cat(self._pieces(gradients, pieces), out=gradient.view(-1))
-            self._measure(slice(row, row + rows), kept[row:row + rows], blocks)
-            row += rows
-        return self._results(kept)
+        gradients = flat_gradients(self._params)
+        for at, (now, pieces) in enumerate(zip(self._find_weights(), self._pieces)):
+            weights, (update, gradient, product) = self._weights.chunks[at], self._rooms[at]
+            torch.sub(_lay(now, update), weights, out=update)
+            gradient = _lay(self._cut(gradients, pieces), gradient)
+            sums = self._results[at]
+            for place, rows in enumerate((weights, update, gradient)):
+                torch.sum(rows, 1, out=sums[place])
+                torch.linalg.vector_norm(rows, dim=1, out=sums[6 + place])
+            factors = [(4, weights), (5, update)]
+            if self._previous is not None:
+                factors.append((3, self._previous.chunks[at]))
+            for place, factor in factors:
+                torch.sum(torch.mul(factor, gradient, out=product), 1, out=sums[place])
+            torch.amin(weights, 1, out=sums[9])
+            torch.amax(weights, 1, out=sums[10])
+        return self._total()
 
-    def _measure(self, rows: slice, weights: Tensor, blocks: Tensor) -> None:
-        sums = self._sums[:, rows]
-        gradient = blocks[1]
-        sums[0] = weights.sum(1)
-        sums[1:3] = blocks.sum(2)
-        sums[6] = torch.linalg.vector_norm(weights, dim=1)
-        sums[7:9] = torch.linalg.vector_norm(blocks, dim=2)
-        product = self._product[:len(gradient)]
-        if self._previous is not None:
-            previous = self._previous.view(-1, ROW)[rows]
-            sums[3] = torch.mul(previous, gradient, out=product).sum(1)
-        sums[4] = torch.mul(weights, gradient, out=product).sum(1)
-        sums[5] = torch.mul(blocks[0], gradient, out=product).sum(1)
-        torch.amin(weights, 1, out=self._extremes[0, rows])
-        torch.amax(weights, 1, out=self._extremes[1, rows])
+    def _total(self) -> Tensor:
+        ends = self._weights.rows[self._ends]
+        ends = torch.where(self._filling, ends[:, :1], ends)  # zeros are no weights
+        self._sums[9, self._ends], self._sums[10, self._ends] = ends.amin(1), ends.amax(1)
+        sums = self._sums.double()
+        sums[6:9].square_()
+        return torch.cat((self._by_layer(sums, slice(9), "sum"),
+                          self._by_layer(sums, slice(9, 10), "amin"),
+                          self._by_layer(sums, slice(10, 11), "amax"))).t()
 
-    def _results(self, kept: Tensor) -> Tensor:
-        self._sums[6:9].square_()
-        ends = kept[self._ends]
-        self._extremes[0, self._ends] = ends.masked_fill(self._filling, float("inf")).amin(1)
-        self._extremes[1, self._ends] = ends.masked_fill(self._filling, float("-inf")).amax(1)
-        return torch.cat((self._by_layer(self._sums, "sum"),
-                          self._by_layer(self._extremes[:1], "amin"),
-                          self._by_layer(self._extremes[1:], "amax"))).t()
-
-    def _by_layer(self, rows: Tensor, reduce: str) -> Tensor:
+    def _by_layer(self, sums: Tensor, which: slice, reduce: str) -> Tensor:
         """The sum, least or greatest of each layer's rows."""
-        empty = rows.new_zeros(len(rows), len(self._ends))
-        return empty.scatter_reduce(1, self._owners.expand(len(rows), -1), rows, reduce=reduce,
-                                    include_self=False).double()
+        rows = sums[which]
+        return self._empty[which].scatter_reduce(1, self._owners.expand(len(rows), -1), rows,
+                                                 reduce=reduce, include_self=False)
 
-    def _pieces(self, flat: Sequence[Tensor], pieces: Sequence[Piece]) -> list[Tensor]:
+    def _find_weights(self) -> list[list[Tensor]]:
+        """Each chunk's pieces of the parameters."""
+        pointers = [param.data_ptr() for param in self._params] if self._can_stay else []
+        if self._pointers and pointers == self._pointers:
+            return self._found
+        for param, shape in zip(self._params, self._shapes):
+            if param.shape != shape:
+                raise RuntimeError(f"a parameter of shape {tuple(shape)} is now "
+                                   f"{tuple(param.shape)}")
+        flat = [param.detach().reshape(-1) for param in self._params]
+        self._found = [self._cut(flat, pieces) for pieces in self._pieces]
+        # The others have been copied.
+        self._pointers = pointers if all(param.is_contiguous() for param in self._params) else []
+        return self._found
+
+    def _cut(self, flat: Sequence[Tensor], pieces: Sequence[Piece]) -> list[Tensor]:
         return [self._zeros[:stop] if param < 0 else
                 flat[param] if stop - start == len(flat[param]) else flat[param][start:stop]
                 for param, start, stop in pieces]
 
 
-def _line(layers: Sequence[Sequence[Tensor]]) -> Iterator[Piece]:
-    number = 0
-    for layer in layers:
-        for param in layer:
-            yield number, 0, param.numel()
-            number += 1
-        if count(layer) % ROW:
-            yield -1, 0, -count(layer) % ROW
+class Line:
+    """All parameters: as rows, end to end, and each chunk's."""
+
+    def __init__(self, rows: Tensor, sizes: list[int]) -> None:
+        self.rows, self.flat, self.chunks = rows, rows.view(-1), rows.split(sizes)
 
 
-def _cut(line: Sequence[Piece], width: int) -> Iterator[tuple[list[Piece], int]]:
-    """The line in chunks of at most `width` elements: the pieces of each and its rows."""
+class Plan:
+    """Which elements are in which row."""
+
+    def __init__(self, layers: Sequence[Sequence[Tensor]], most: int,
+                 alone: Optional[int]) -> None:
+        """Chunks have at most so many rows. Parameters of at least `alone` have their own."""
+        self.chunks: list[Chunk] = []
+        owners: list[int] = []  # each row's layer
+        rest: list[Piece] = []
+        ends: list[tuple[int, int]] = []  # rows among the rest that are filled up, from where
+        rest_owners: list[int] = []
+        number = 0
+        for index, layer in enumerate(layers):
+            left = 0
+            for param in layer:
+                rows = param.numel() // ROW
+                begin = rows * ROW if alone is not None and rows >= alone else 0
+                owners += [index] * (begin // ROW)
+                self.chunks += _chunks([(number, 0, begin)], most)
+                if begin < param.numel():
+                    rest.append((number, begin, param.numel()))
+                    left += param.numel() - begin
+                number += 1
+            rest_owners += [index] * -(-left // ROW)
+            if left % ROW:
+                rest.append((-1, 0, -left % ROW))
+                ends.append((len(rest_owners) - 1, left % ROW))
+        self.chunks += _chunks(rest, most)
+        self.owners = torch.tensor(owners + rest_owners)
+        self.ends = torch.tensor([len(owners) + row for row, _ in ends], dtype=torch.long)
+        used = torch.tensor([used for _, used in ends], dtype=torch.long)
+        self.filling = torch.arange(ROW)[None, :] >= used[:, None]
+
+
+def _chunks(line: Sequence[Piece], most: int) -> Iterator[Chunk]:
     pieces: list[Piece] = []
-    room = width
+    room = most * ROW
     for param, begin, end in line:
         while begin < end:
             stop = min(end, begin + room)
@@ -150,7 +187,15 @@ def _cut(line: Sequence[Piece], width: int) -> Iterator[tuple[list[Piece], int]]
             room -= stop - begin
             begin = stop
             if room == 0:
-                yield pieces, width // ROW
-                pieces, room = [], width
+                yield pieces, most
+                pieces, room = [], most * ROW
     if pieces:
-        yield pieces, (width - room) // ROW
+        yield pieces, most - room // ROW
+
+
+def _lay(pieces: list[Tensor], room: Tensor) -> Tensor:
+    """The rows of a chunk: where they lie, if they do, else end to end in `room`."""
+    if len(pieces) == 1 and pieces[0].dtype == room.dtype:
+        return pieces[0].view(room.shape)
+    torch.cat(pieces, out=room.view(-1))
+    return room

@@ -1,0 +1,241 @@
+"""What watch() measures against statistics computed the slow way, in float64, from copies."""
+from __future__ import annotations
+
+import unittest
+from unittest import mock
+
+from tests.watching import WatchTest, flat, mlp, naive
+
+try:
+    import torch
+    from torch import nn
+except ImportError:
+    torch = None
+
+
+class Statistics(WatchTest):
+    def test_sgd_with_momentum(self):
+        hello, messages = self.check(lambda p: torch.optim.SGD(
+            p, lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True))
+        self.assertEqual(hello["optimizer"], {"name": "sgd", "lr": 0.1, "momentum": 0.9,
+                                              "nesterov": True, "weight_decay": 0.01})
+        self.assertEqual([(layer["name"], layer["n"], layer["kind"]) for layer in hello["layers"]],
+                         [("0", 48, "linear"), ("2", 54, "linear"), ("4", 21, "linear")])
+        self.assertEqual(hello["layers"][1]["activation"], "tanh")
+        initial, first = hello["layers"][0]["init"], messages[0]["stats"]
+        self.assertEqual((initial["mean"], initial["std"], initial["low"]),
+                         (first["w_mean"][0], first["w_var"][0] ** 0.5, first["w_min"][0]))
+
+    def test_adam(self):
+        hello, _ = self.check(lambda p: torch.optim.Adam(p, lr=0.01))
+        self.assertEqual(hello["optimizer"], {"name": "adam", "lr": 0.01, "betas": [0.9, 0.999],
+                                              "weight_decay": 0.0})
+
+    def test_adamw_and_others_by_name(self):
+        self.assertEqual(self.check(torch.optim.AdamW)[0]["optimizer"]["name"], "adamw")
+        self.assertEqual(self.check(torch.optim.RMSprop)[0]["optimizer"]["name"], "other")
+
+    def test_clipped_gradient(self):
+        self.check(lambda p: torch.optim.SGD(p, lr=0.5), clip=0.01)
+
+    def test_frozen_layer(self):
+        model = mlp()
+        for param in model[2].parameters():
+            param.requires_grad_(False)
+        _, messages = self.check(lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9), model=model)
+        self.assertIsNone(messages[1]["stats"]["g_var"][1])
+        self.assertEqual(messages[1]["stats"]["u_var"][1], 0)
+
+    def test_frozen_weight_with_a_live_bias(self):
+        model = mlp()
+        model[2].weight.requires_grad_(False)
+        self.check(lambda p: torch.optim.Adam(p, lr=0.1), model=model)
+
+    def test_tied_weights_belong_to_the_first(self):
+        class Tied(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.encoder, self.decoder = nn.Linear(5, 5), nn.Linear(5, 5)
+                self.decoder.weight = self.encoder.weight
+                self.same = nn.Linear(5, 5)
+                self.same.weight, self.same.bias = self.encoder.weight, self.encoder.bias
+
+            def forward(self, x):
+                return self.decoder(torch.tanh(self.same(self.encoder(x))))
+
+        torch.manual_seed(1)
+        model = Tied()
+        layers = [list(model.encoder.parameters()), [model.decoder.bias]]
+        hello, _ = self.check(lambda p: torch.optim.SGD(p, lr=0.1), layers, model)
+        self.assertEqual([layer["name"] for layer in hello["layers"]], ["encoder", "decoder"])
+
+    def test_float64_parameters(self):
+        self.check(lambda p: torch.optim.SGD(p, lr=0.1), model=mlp().double())
+
+    def test_layers_measured_by_rows(self):
+        """Small ones, so that rows, chunks and layers end everywhere in each other."""
+        from pyrometer import _moments, _rows
+        for row, rows, alone in ((1, 5, 3), (4, 1, 1), (7, 3, 2), (100, 2, 1), (4, 3, 100)):
+            with self.subTest(row=row, rows=rows, alone=alone), mock.patch.multiple(
+                    _moments, EXACT_LAYER=0, EXACT_TOTAL=0), mock.patch.multiple(
+                    _rows, ROW=row, ROWS_ON_CPU=rows, ROWS_ALONE=alone):
+                for momentum in (0, 0.9):
+                    self.check(lambda p: torch.optim.SGD(p, lr=0.1, momentum=momentum),
+                               model=mlp().double())
+
+    def errors(self, layers):
+        """By key the largest error over layers, relative to the root of a sum's squares (sums may
+        cancel), of what is found for `layers` after two updates, against float64."""
+        from pyrometer._moments import KEYS, grouped, statistics
+        for layer in layers:
+            for param in layer:
+                param.grad = torch.randn(param.shape).to(param.dtype)
+        groups = list(grouped(layers, True))
+        updates = [[(0.01 * torch.randn(param.shape)).to(param.dtype) for param in layer]
+                   for layer in layers]
+        previous, errors = None, {}
+        for time in range(2):  # the second time there is an update before
+            before = [flat(layer) for layer in layers]
+            for _, moments in groups:
+                moments.before(time > 0)
+            for layer, update in zip(layers, updates):
+                for param, change in zip(layer, update):
+                    param += change
+            tables = [moments.after() for _, moments in groups]
+            steps = previous, [flat(layer) - old for layer, old in zip(layers, before)]
+            previous = steps[1]
+        for (members, _), table in zip(groups, tables):
+            for column, index in enumerate(members):
+                w, g = before[index], flat([param.grad for param in layers[index]])
+                u, u_before = steps[1][index], steps[0][index]
+                exact, norms = naive(w, g, u, u_before)
+                for letter, values in (("w", w), ("u", u), ("g", g)):
+                    norms[letter + "_mean"] = float(values.norm() / len(values) ** 0.5)
+                found = ([values[column] for values in table.columns()]
+                         if hasattr(table, "columns") else
+                         statistics(table[column].tolist(), len(w)))
+                for key, got in zip(KEYS, found):
+                    error = abs(got - exact[key]) / abs(norms.get(key, exact[key]))
+                    errors[key] = max(error, errors.get(key, 0.0))
+        return groups, errors
+
+    def test_large_layers_in_float32(self):
+        torch.manual_seed(5)
+        groups, errors = self.errors([[torch.randn(300, 700), torch.randn(300)], [torch.randn(40)],
+                                      [0.5 + torch.rand(100, 1000)]])
+        self.assertEqual([members for members, _ in groups], [[1], [0, 2]])
+        for key, error in errors.items():
+            self.assertLess(error, 1e-5 if key == "gu_prev" else 1e-6, key)
+
+    def test_half_precision_says_its_error(self):
+        """The figures of README.md: what the statistics are off, of the values the model has."""
+        for dtype in (torch.bfloat16, torch.float16):
+            for shape, bound in (((60, 50), 1e-12), ((300, 700), 1e-6)):
+                with self.subTest(dtype=dtype, shape=shape):
+                    torch.manual_seed(6)
+                    groups, errors = self.errors([[torch.randn(shape).to(dtype)],
+                                                  [torch.rand(shape).to(dtype)]])
+                    self.assertEqual(len(groups), 1)
+                    for key, error in errors.items():
+                        self.assertLess(error, bound, key)
+
+    def test_small_layers_without_numpy(self):
+        from pyrometer import _moments
+        with mock.patch.object(_moments, "BATCH_TOTAL", 0):
+            self.check(lambda p: torch.optim.SGD(p, lr=0.1))
+            self.check(lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9))
+        with mock.patch.object(torch.Tensor, "numpy", side_effect=RuntimeError("not available")):
+            made, = _moments.grouped([[torch.ones(3)]], True)
+        self.assertIsInstance(made[1], _moments.Exact)
+
+    def test_more_steps_than_there_is_room_for(self):
+        """The sender does not ask: the job's thread computes what there is no room to keep."""
+        from pyrometer import _batch
+        layers = [[torch.randn(4, 3), torch.randn(3)], [torch.randn(5)]]
+        with mock.patch.multiple(_batch, ROOM_STEPS=3, CHUNK=40):
+            batch = _batch.Batch(layers, True)
+            taken, wanted, last = [], [], None
+            for step in range(20):
+                for param in sum(layers, []):
+                    param.grad = torch.randn_like(param)
+                before = [flat(layer) for layer in layers]
+                batch.before(step > 0)
+                for param in sum(layers, []):
+                    param += 0.1 * torch.randn_like(param)
+                taken.append(batch.after())
+                updates = [flat(layer) - old for layer, old in zip(layers, before)]
+                gradients = [flat([p.grad for p in layer]) for layer in layers]
+                wanted.append([naive(*one)[0] for one in zip(before, gradients, updates,
+                                                             last or updates)])
+                last = updates
+        self.assertLessEqual(sum(one.found is None for one in taken), 2)
+        for step, (one, layers_of) in enumerate(zip(taken, wanted)):
+            for key, values in zip(_batch.KEYS, one.columns()):
+                for got, layer in zip(values, layers_of):
+                    if step > 0 or key != "gu_prev":
+                        self.assertAlmostEqual(got, layer[key], 12, msg=f"{key} of step {step}")
+
+    def test_every_kind_of_layer(self):
+        class Model(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.embed, self.norm = nn.Embedding(50, 32), nn.LayerNorm(32)
+                self.attention = nn.MultiheadAttention(32, 4, batch_first=True)
+                self.conv, self.batch_norm = nn.Conv1d(32, 16, 3), nn.BatchNorm1d(16)
+                self.lstm, self.head = nn.LSTM(16, 8, batch_first=True), nn.Linear(8, 2)
+
+            def forward(self, x):
+                x = self.norm(self.embed((x * 10).long().clamp(0, 49)))
+                x = self.attention(x, x, x)[0].transpose(1, 2)
+                return self.head(self.lstm(self.batch_norm(self.conv(x)).transpose(1, 2))[0])
+
+        torch.manual_seed(4)
+        model = Model()
+        layers = [list(module.parameters(recurse=False)) for module in (
+            model.embed, model.norm, model.attention, model.attention.out_proj, model.conv,
+            model.batch_norm, model.lstm, model.head)]
+        hello, _ = self.check(lambda p: torch.optim.AdamW(p, lr=0.01), layers, model)
+        self.assertEqual([layer["kind"] for layer in hello["layers"]],
+                         ["embedding", "layernorm", "attention", "linear", "conv",
+                          "batchnorm", "recurrent", "linear"])
+
+    def test_equal_weights_have_no_variance(self):
+        model = mlp()
+        for param in model[0].parameters():
+            nn.init.constant_(param, 0.1)
+        daemon = self.daemon()
+        run = self.watch(daemon, model, torch.optim.SGD(model.parameters(), lr=0.1))
+        run.finish()
+        self.assertEqual(daemon.hellos[0]["layers"][0]["init"]["distribution"], "constant")
+
+    def test_small_variance_beside_a_large_mean(self):
+        from pyrometer import _moments
+        torch.manual_seed(3)
+        values = 1 + 1e-4 * torch.randn(4096)
+        exact = values.double().var(unbiased=False).item()
+        for total in (0, 1 << 16):
+            with mock.patch.object(_moments, "BATCH_TOTAL", total):
+                (_, moments), = _moments.grouped([[values]], False)
+            moments.before(False)
+            found = moments.after()
+            found = ([column[0] for column in found.columns()] if total else
+                     _moments.statistics(found[0].tolist(), 4096))
+            got = dict(zip(_moments.KEYS, found))["w_var"]
+            self.assertAlmostEqual(got / exact, 1, delta=1e-7)
+
+    def test_momentum_sends_no_product_with_the_update_before_unless_full(self):
+        for level, kind, sent in (("economy", torch.optim.Adam, False),
+                                  ("full", torch.optim.Adam, True),
+                                  ("economy", torch.optim.SGD, True)):
+            daemon, model = self.daemon(), mlp()
+            optimizer = kind(model.parameters(), lr=0.1)
+            run = self.watch(daemon, model, optimizer, level=level)
+            for step in range(2):
+                self.backward(model, step)
+                optimizer.step()
+                run.step(1.0)
+            self.assertEqual("gu_prev" in self.messages(daemon, run)[1]["stats"], sent)
+
+
+if __name__ == "__main__":
+    unittest.main()
