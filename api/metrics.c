@@ -1,6 +1,8 @@
 // GET /metrics: OpenMetrics 1.0 text, or the older text format 0.0.4 for those that ask for it.
 // They differ in the names of families (a counter's ends in _total in the older one), in units
-// (comments there) and in the end mark.
+// (comments there) and in the end mark. Who asks for neither gets what readers of both take:
+// OpenMetrics whose counters have no type, since a type would name a family that the other format
+// does not know.
 #include "api/metrics.h"
 
 #include "api/handlers.h"
@@ -258,18 +260,26 @@ static bool begins(const char *line, size_t len, const char *with) {
     return len >= n && memcmp(line, with, n) == 0;
 }
 
-void metrics_to_text(const char *open, struct buf *out) {
+static bool is_kept(const char *line, size_t len, bool is_counter, enum metrics_form form) {
+    bool is_unit = begins(line, len, "# UNIT ");
+    if (form == METRICS_TEXT) {
+        return !is_unit && !begins(line, len, "# EOF");
+    }
+    return !is_counter || !(is_unit || begins(line, len, "# TYPE "));
+}
+
+void metrics_convert(const char *open, enum metrics_form form, struct buf *out) {
     static const char type[] = "# TYPE ", help[] = "# HELP ", counter[] = " counter";
     bool is_counter = false;
     for (size_t len; *open; open += len + (open[len] == '\n')) {
         len = strcspn(open, "\n");
-        if (begins(open, len, "# UNIT ") || begins(open, len, "# EOF")) {
-            continue;
-        }
         bool is_type = begins(open, len, type), is_help = begins(open, len, help);
         if (is_type) {
             is_counter = len > sizeof counter && memcmp(open + len - (sizeof counter - 1), counter,
                                                         sizeof counter - 1) == 0;
+        }
+        if (!is_kept(open, len, is_counter, form)) {
+            continue;
         }
         size_t name = is_type || is_help ? 7 + strcspn(open + 7, " ") : len;
         buf_put(out, open, name);
@@ -316,37 +326,42 @@ static uint64_t version(struct api *a) {
     return all;
 }
 
-// As open text, unless the older format is asked for and the newer is not.
-static bool wants_text(const struct request *q) {
+static enum metrics_form wanted_form(const struct request *q) {
     const char *accept = request_header(q, MHD_HTTP_HEADER_ACCEPT);
-    return accept && strstr(accept, "text/plain") && !strstr(accept, "openmetrics-text");
+    if (accept && strstr(accept, "openmetrics-text")) {
+        return METRICS_OPEN;
+    }
+    return accept && strstr(accept, "text/plain") ? METRICS_TEXT : METRICS_COMMON;
 }
 
+static const char *const keys[] = {[METRICS_OPEN] = "/metrics open",
+                                   [METRICS_TEXT] = "/metrics text",
+                                   [METRICS_COMMON] = "/metrics"};
+
 static enum MHD_Result make_metrics(struct request *q) {
-    bool as_text = wants_text(q);
-    const char *key = as_text ? "/metrics text" : "/metrics";
+    enum metrics_form form = wanted_form(q);
     enum MHD_Result rc;
-    if (request_shelved(q, key, &rc)) { // made while this request waited for a worker
+    if (request_shelved(q, keys[form], &rc)) { // made while this request waited for a worker
         return rc;
     }
     uint64_t made = version(q->api);
-    struct buf open, text;
+    struct buf open, other;
     buf_init(&open, METRICS_BYTES_MAX);
-    buf_init(&text, METRICS_BYTES_MAX);
+    buf_init(&other, METRICS_BYTES_MAX);
     metrics_print(&open, q->api->board);
-    if (as_text) {
-        metrics_to_text(buf_str(&open), &text);
+    if (form != METRICS_OPEN) {
+        metrics_convert(buf_str(&open), form, &other);
     }
-    rc = answer_shelved(q, key, made, as_text ? &text : &open, as_text ? TEXT_TYPE : METRICS_TYPE);
+    rc = answer_shelved(q, keys[form], made, form == METRICS_OPEN ? &open : &other,
+                        form == METRICS_TEXT ? TEXT_TYPE : METRICS_TYPE);
     buf_free(&open);
-    buf_free(&text);
+    buf_free(&other);
     return rc;
 }
 
 enum MHD_Result metrics_get(struct request *q) {
     enum MHD_Result rc;
     q->arrived = version(q->api);
-    return request_shelved(q, wants_text(q) ? "/metrics text" : "/metrics", &rc)
-               ? rc
-               : request_defer(q, make_metrics, false);
+    return request_shelved(q, keys[wanted_form(q)], &rc) ? rc
+                                                         : request_defer(q, make_metrics, false);
 }

@@ -14,8 +14,14 @@ struct metrics_watch *metrics_watch_create(void);
 void metrics_watch_destroy(struct metrics_watch *w);
 // Any thread.
 void metrics_print(struct buf *out, struct board *board);
-// OpenMetrics text as text of the older format 0.0.4.
-void metrics_to_text(const char *open, struct buf *out);
+enum metrics_form {
+    METRICS_OPEN,  // OpenMetrics
+    METRICS_TEXT,  // the older text format 0.0.4
+    METRICS_COMMON // OpenMetrics that is good text of the older format too
+};
+
+// OpenMetrics text in one of the other forms.
+void metrics_convert(const char *open, enum metrics_form form, struct buf *out);
 // Pieces of it, for tests: name="value" with its escapes, and a number with NaN and infinities.
 void metrics_put_label(struct buf *out, const char *name, const char *value);
 void metrics_put_number(struct buf *out, double x);

@@ -53,16 +53,24 @@ class Metrics(SharedDaemonCase):
                 self.assertEqual(kind, wanted)
                 self.assertEqual(text.endswith("# EOF\n"), wanted == OPEN)
 
-    def test_both_formats_say_the_same(self):
+    def test_all_forms_say_the_same(self):
         _, text = self.metrics("text/plain")
-        _, open_text = self.metrics()
-        self.assertEqual(samples(text).keys(), samples(open_text).keys())
-        self.assertEqual(samples(text)["pyrometer_temperature"], samples(open_text)["pyrometer_temperature"])
+        for accept in (None, "application/openmetrics-text"):
+            _, open_text = self.metrics(accept)
+            self.assertEqual(samples(text).keys(), samples(open_text).keys())
+            self.assertEqual(samples(text)["pyrometer_temperature"], samples(open_text)["pyrometer_temperature"])
+
+    def test_counters_have_a_type_where_a_form_is_asked_for(self):
+        for accept, line in [("application/openmetrics-text", "# TYPE pyrometer_steps_received counter"),
+                             ("text/plain", "# TYPE pyrometer_steps_received_total counter")]:
+            self.assertIn(line, self.metrics(accept)[1].splitlines())
 
     def test_promtool(self):
-        _, text = self.metrics("text/plain")
-        done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
-        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        for accept in (None, "text/plain"):
+            with self.subTest(accept):
+                _, text = self.metrics(accept)
+                done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
     def test_figures(self):
         found = samples(self.metrics()[1])

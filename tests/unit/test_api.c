@@ -427,18 +427,23 @@ START_TEST(test_metrics_shape) {
 }
 END_TEST
 
-START_TEST(test_metrics_as_text) {
+START_TEST(test_metrics_in_other_forms) {
+    static const char open[] =
+        "# TYPE a counter\n# UNIT a a\n# HELP a Of counter.\na_total{x=\"# EOF\"} 1\n# TYPE b "
+        "gauge\n# UNIT b b\n# HELP b B.\nb 2\n# TYPE counter gauge\ncounter 3\n# EOF\n";
     struct buf out;
     buf_init(&out, 10000);
-    metrics_to_text("# TYPE a counter\n# HELP a Of counter.\na_total{x=\"# EOF\"} 1\n# TYPE b "
-                    "gauge\n# UNIT b b\n"
-                    "# HELP b B.\nb 2\n# TYPE counter gauge\ncounter 3\n# EOF\n",
-                    &out);
+    metrics_convert(open, METRICS_COMMON, &out);
+    ck_assert_str_eq(buf_str(&out),
+                     "# HELP a_total Of counter.\na_total{x=\"# EOF\"} 1\n# TYPE b gauge\n# UNIT b "
+                     "b\n# HELP b B.\nb 2\n# TYPE counter gauge\ncounter 3\n# EOF\n");
+    buf_clear(&out);
+    metrics_convert(open, METRICS_TEXT, &out);
     ck_assert_str_eq(buf_str(&out),
                      "# TYPE a_total counter\n# HELP a_total Of counter.\na_total{x=\"# EOF\"} 1\n"
                      "# TYPE b gauge\n# HELP b B.\nb 2\n# TYPE counter gauge\ncounter 3\n");
     buf_clear(&out);
-    metrics_to_text("", &out);
+    metrics_convert("", METRICS_TEXT, &out);
     ck_assert_uint_eq(out.len, 0);
     buf_free(&out);
 }
@@ -539,7 +544,7 @@ int main(void) {
         test_tokens,
         test_etags,
         test_metrics_shape,
-        test_metrics_as_text,
+        test_metrics_in_other_forms,
         test_metrics_are_capped,
         test_metric_numbers,
         test_reading_json,
