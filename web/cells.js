@@ -13,10 +13,10 @@ export function toCells(series, from, to, columns) {
   const [middle] = quantiles(numbers, [0.5]);
   const widths = [];
   for (let i = 1; i < n; i++) widths.push(step[i] - step[i - 1]);
-  const usual = [...widths].sort((a, b) => a - b)[Math.floor(widths.length / 2)] || 1;
+  const usual = Math.max(series.every || 1, [...widths].sort((a, b) => a - b)[Math.floor(widths.length / 2)] || 1);
   const at = x => Math.floor(((x - from) * columns) / (to - from + 1) + 1e-9);
   for (let i = 0; i < n; i++) {
-    const since = i && widths[i - 1] <= 2.5 * usual ? step[i - 1] + 1 : step[i] - (i ? usual : 1) + 1;
+    const since = i && widths[i - 1] <= 2.5 * usual ? step[i - 1] + 1 : step[i] - (i ? usual : series.every || 1) + 1;
     const wild = !finite(numbers[i]) || (series.nonfinite && series.nonfinite[i]);
     const best = furthest(series, i, numbers[i], middle);
     for (let c = Math.max(0, at(since)); c <= Math.min(columns - 1, at(step[i])); c++) {
@@ -40,7 +40,8 @@ function put(values, kinds, c, kind, value, middle) {
 }
 
 // rows: cells of the layers in view. wish: the metric's scale. relative: each column against the
-// middle of its layers. Returns {place(value, column) -> 0..1, diverging, low, high, ...}.
+// middle of its layers. Returns {place(value, column) -> 0..1, diverging, low, high, ...}. Nothing at
+// all, which a logarithm has no place for, is the coldest there is.
 export function colouring(rows, wish, relative) {
   const all = [];
   rows.forEach(row => row.values.forEach((v, c) => row.kinds[c] === VALUE && all.push(v)));
@@ -54,7 +55,7 @@ export function colouring(rows, wish, relative) {
     return {place: v => 0.5 + of(v) / (2 * reach), diverging: true, low: -reach, high: reach, scale};
   }
   const width = high - low || 1;
-  return {place: v => (of(v) - low) / width, diverging: false, low, high, scale};
+  return {place: v => (finite(of(v)) ? (of(v) - low) / width : 0), diverging: false, low, high, scale};
 }
 
 function relativeColouring(rows, of, scale) {
@@ -67,8 +68,8 @@ function relativeColouring(rows, of, scale) {
     here.forEach(v => away.push(Math.abs(v - middles[c])));
   }
   const reach = quantiles(away, [0.98])[0] || 1;
-  return {place: (v, c) => 0.5 + (of(v) - middles[c]) / (2 * reach), diverging: true, low: -reach, high: reach,
-    scale, relative: true};
+  const place = (v, c) => (finite(of(v)) ? 0.5 + (of(v) - middles[c]) / (2 * reach) : finite(middles[c]) ? 0 : 0.5);
+  return {place, diverging: true, low: -reach, high: reach, scale, relative: true};
 }
 
 // The value at a part of the colour scale, for its legend.

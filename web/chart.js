@@ -13,27 +13,28 @@ export const lineColour = i => css(`--line-${(i % COLOURS) + 1}`);
 
 // A column of one series: its points in order, with a hole wherever something is missing.
 function column(series) {
-  const steps = [], values = [], mins = [], maxs = [], wild = [];
+  const steps = [], raw = [], values = [], mins = [], maxs = [], wild = [];
   const n = series.step.length;
   const widths = [];
   for (let i = 1; i < n; i++) widths.push(series.step[i] - series.step[i - 1]);
   const usual = [...widths].sort((a, b) => a - b)[Math.floor(widths.length / 2)] || 1;
+  const shown = x => (finite(x) ? x : null);
   const push = (step, v, min, max) => {
     steps.push(step);
-    values.push(v);
+    raw.push(v);
+    values.push(shown(v));
     mins.push(min);
     maxs.push(max);
   };
-  const shown = x => (finite(x) ? x : null);
   for (let i = 0; i < n; i++) {
     const v = read(series.value[i]);
     if (i && widths[i - 1] > 2.5 * usual) push(series.step[i - 1] + usual / 2, null, null, null);
     if (!finite(v) || (series.nonfinite && series.nonfinite[i])) wild.push(series.step[i]);
-    push(series.step[i], shown(v), shown(series.min ? read(series.min[i]) : null), shown(series.max ? read(series.max[i]) : null));
+    push(series.step[i], v, shown(series.min ? read(series.min[i]) : null), shown(series.max ? read(series.max[i]) : null));
   }
   const {step = [], low = [], high = []} = series.interval || {};
   const bounds = {steps: step, lows: low.map(read).map(shown), highs: high.map(read).map(shown)};
-  return {steps, values, mins, maxs, wild, bounds};
+  return {steps, raw, values, mins, maxs, wild, bounds};
 }
 
 // What lies between a hole and the next value is part of the hole: uPlot would draw through undefined places.
@@ -45,6 +46,12 @@ function widenHoles(values) {
     i = end + 1;
   }
   return values;
+}
+
+// Of a run that is too long to be read anew at every step readings are kept at some: what to say of it.
+export function keptEvery(series) {
+  const every = Math.max(0, ...series.map(one => one.every || 0));
+  return every ? `One reading each ${every} steps of so long a run.` : '';
 }
 
 // The columns of all series under their common steps; undefined where another series has a point.
@@ -99,8 +106,10 @@ export class Chart {
       this.scale.threshold && Math.round(Math.log10(this.scale.threshold))]);
     const {all, spread} = align(this.columns);
     this.table = [all];
+    this.read = new Map(); // place in the table -> the values as they are, for the legend
     this.columns.forEach((c, i) => {
-      this.table.push(spread(c.steps, c.values));
+      this.read.set(this.table.length, spread(c.steps, c.raw));
+      this.table.push(spread(c.steps, this.safe(c.values)));
       if (data.series[i].min) this.table.push(spread(c.steps, this.safe(c.maxs)), spread(c.steps, this.safe(c.mins)));
       if (data.series[i].interval) this.table.push(spread(c.bounds.steps, this.safe(c.bounds.highs)), spread(c.bounds.steps, this.safe(c.bounds.lows)));
     });
@@ -121,7 +130,7 @@ export class Chart {
     this.plot.setScale('x', {min: from, max: to > from ? to : from + 1});
   }
 
-  // A band that reaches nothing or less has no place on a logarithmic scale: it ends at the plot's foot.
+  // What is nothing or less has no place on a logarithmic scale: it stands at the plot's foot.
   safe(values) {
     if (this.scale.kind !== 'log') return values;
     return values.map(v => (v !== null && v <= 0 ? this.lowest / 10 : v));
@@ -134,10 +143,10 @@ export class Chart {
 
   tell() {
     const n = this.columns.reduce((sum, c) => sum + c.wild.length, 0);
+    const kept = keptEvery(this.data.series);
     const empty = this.columns.every(c => !c.steps.length);
-    const text = empty ? 'Nothing was measured in this range.'
-      : n ? `${n} ${n === 1 ? 'point holds' : 'points hold'} NaN or infinities: marked at the top.` : '';
-    this.note.textContent = text;
+    const wild = n ? `${n} ${n === 1 ? 'point holds' : 'points hold'} NaN or infinities: marked at the top.` : '';
+    this.note.textContent = empty ? kept || 'Nothing was measured in this range.' : [kept, wild].filter(Boolean).join(' ');
   }
 
   resize() {
@@ -166,7 +175,7 @@ export class Chart {
     this.data.series.forEach((one, i) => {
       const colour = one.colour || lineColour(i);
       const gaps = {spanGaps: false, points: {show: (u, k) => this.sparse(k)}};
-      series.push({label: one.label, stroke: colour, width: 1.5, value: (u, v, k, at) => this.show(v, k, at), ...gaps});
+      series.push({label: one.label, stroke: colour, width: 1.5, value: (u, v, k, at) => this.show(k, at), ...gaps});
       const band = (alpha, auto) => {
         const at = series.length;
         const hidden = {auto, stroke: 'transparent', width: 0, points: {show: false}, spanGaps: false, class: 'unseen'};
@@ -188,9 +197,9 @@ export class Chart {
   }
 
   // Under the cursor; without one the newest.
-  show(v, k, at) {
-    if (at === null || at === undefined) v = this.table[k].findLast(finite);
-    return v === null || v === undefined ? '–' : number(v);
+  show(k, at) {
+    const read = this.read.get(k);
+    return number((at === null || at === undefined ? read.findLast(v => typeof v === 'number') : read[at]) ?? null);
   }
 
   settings() {

@@ -3,7 +3,7 @@
 // shows every layer's newest value at once and scrolls.
 import {series as ask} from './api.js';
 import {VALUE, WILD, colouring, toCells, unproject} from './cells.js';
-import {GUTTER, MARGIN} from './chart.js';
+import {GUTTER, MARGIN, keptEvery} from './chart.js';
 import {NONFINITE, diverging, rgb, thermal} from './colour.js';
 import {css, el, fitCanvas, isDark, onTheme, onceAFrame} from './dom.js';
 import {count, number, shortCount} from './format.js';
@@ -128,7 +128,7 @@ export class HeatMap {
 
   coverage(g) {
     const {first, last} = this.visible(g);
-    return g.most ? `Layers ${first + 1} to ${last} of ${count(g.n)}` : '';
+    return [g.most ? `Layers ${first + 1} to ${last} of ${count(g.n)}.` : '', this.kept].filter(Boolean).join(' ');
   }
 
   async loadPage(page, columns, key, signal) {
@@ -136,6 +136,7 @@ export class HeatMap {
     const layers = this.layers.slice(page * PAGE, (page + 1) * PAGE);
     const answer = await ask(this.run, {metrics: [metric.key], layers, from, to, points: Math.max(2, columns)}, signal);
     const rows = new Map();
+    this.kept = keptEvery(answer.series);
     answer.series.forEach(one => rows.set(one.layer, toCells(one, from, to, columns)));
     this.pages.set(page, {key, rows, from, to, columns, first: page * PAGE, layers});
     this.repaint();

@@ -66,6 +66,17 @@ test('hot layers are at the hot end, cold at the cold, also against the middle',
   assert.ok(signed.diverging && signed.place(0) === 0.5);
 });
 
+test('nothing at all is the coldest there is, also against the middle', () => {
+  const row = v => toCells({step: [0, 1], value: [v, v]}, 0, 1, 2), rows = [row(0), row(1e-6), row(1e-4), row(1e-2)];
+  for (const relative of [false, true]) assert.equal(colouring(rows, 'log', relative).place(0, 0), 0);
+  assert.equal(colouring([row(0), row(0)], 'log', true).place(0, 0), 0.5);
+});
+
+test('a reading that was kept stands for the steps up to it', () => {
+  assert.deepEqual([...toCells({step: [300], value: [5], every: 256}, 200, 399, 200).kinds].map(kind => kind === VALUE).lastIndexOf(true), 100);
+  assert.equal([...toCells({step: [300], value: [5], every: 256}, 200, 399, 200).kinds].filter(kind => kind === VALUE).length, 101);
+});
+
 test('scales and ticks', () => {
   assert.equal(chooseScale('log', [1, 2, 3]).kind, 'linear');
   assert.equal(chooseScale('log', [1e-6, 1e-3, 1]).kind, 'log');

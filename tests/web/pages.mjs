@@ -379,6 +379,7 @@ test('keyboard alone', async () => {
 test('NaN is drawn as such, and what is not measured as a gap', async () => {
   const page = await browser.open(daemon, '/#/run/nan-gradient?metric=g_var');
   assert.match(await text(page, '.chart >> nth=0 >> .plot-note'), /NaN or infinities/);
+  assert.match(await text(page, '.chart >> nth=0 >> .u-legend'), /loss\s*NaN/);
   const wild = await page.evaluate(() => document.querySelector('.chart').chart.columns[0].wild);
   assert.ok(wild.length > 3 && wild[0] >= 441, String(wild));
   const colours = [await cell(page, 1, 0.97), await cell(page, 1, 0.975), await cell(page, 1, 0.98), await cell(page, 1, 0.985)];
@@ -394,6 +395,38 @@ test('NaN is drawn as such, and what is not measured as a gap', async () => {
   const hole = table[1].indexOf(null);
   assert.ok(table[0][hole] > 59 && table[0][hole] < 120, `${table[0][hole]}`);
   await browser.close(other);
+});
+
+test('a layer that stands still is the coldest, and its temperature of 0 is drawn', async () => {
+  const [hello, ...lines] = recording('sgd-momentum'), steps = lines.filter(line => line.type === 'step').slice(0, 200);
+  steps.slice(100).forEach(step => ['g_mean', 'g_var', 'u_mean', 'u_var', 'gw', 'gu', 'gu_prev'].forEach(key => step.stats[key] && (step.stats[key][1] = 0)));
+  const job = await Job.open(daemon, {...hello, run: 'still'});
+  job.send(...steps, {type: 'end', status: 'completed'});
+  await daemon.settled('still', steps.at(-1).step);
+  job.close();
+  const name = hello.layers[1].name;
+  const page = await browser.open(daemon, `/#/run/still?metric=temperature.velocity&layer=${encodeURIComponent(name)}`);
+  assert.deepEqual(await cell(page, 1, 0.99), [11, 10, 31]);
+  const drawn = await page.evaluate(() => [...document.querySelectorAll('.layer .chart')].map(node => node.chart).find(chart => chart.data?.series[0].label === 'velocity')
+    .table[1].filter(Number.isFinite));
+  assert.ok(drawn.every(v => v > 0), 'a place at the foot of the logarithmic plot');
+  assert.match(await text(page, '.layer .chart:has-text("velocity") .u-legend'), /velocity\s*0(\s|$)/);
+  await browser.close(page);
+});
+
+test('what is drawn from readings kept at some steps says so', async () => {
+  const page = await browser.open(daemon, '/#/run/lr-ramp');
+  await page.route(/metric=.*temperature/, async route => {
+    const answer = await route.fetch(), json = await answer.json();
+    json.series.forEach(one => one.metric !== 'loss' && (one.every = 256));
+    await route.fulfill({response: answer, json});
+  });
+  await page.keyboard.press('+');
+  await page.locator('.chart >> nth=1 >> .plot-note', {hasText: 'One reading each 256 steps'}).waitFor();
+  await page.locator('.heat-foot .plot-note', {hasText: 'One reading each 256 steps'}).waitFor();
+  await browser.settled(page);
+  assert.equal(await text(page, '.chart >> nth=0 >> .plot-note'), '');
+  await browser.close(page);
 });
 
 test('on a phone nothing is wider than the screen', async () => {
