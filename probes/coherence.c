@@ -81,13 +81,13 @@ void coherence_measure(const struct body *b, const struct run *run, double n,
 }
 
 static const char *why_no_ratio(const struct body *b, const struct run *run) {
-    static const unsigned none[] = {STAT_GU_PREV, NEED_LR, STAT_G_VAR, STAT_G_MEAN};
+    static const unsigned none[] = {STAT_GU_PREV, NEED_LR, STAT_G_VAR, STAT_G_MEAN, NEED_NEIGHBOUR};
     static const unsigned ball[] = {STAT_U_VAR, STAT_U_MEAN, STAT_G_VAR, STAT_G_MEAN, NEED_LR};
     static const unsigned adam[] = {STAT_U_VAR, STAT_U_MEAN, NEED_LR, STAT_W_VAR, STAT_W_MEAN};
     bool decayed = run->optimizer == OPTIMIZER_ADAMW && run->weight_decay > 0;
     switch (coherence_filter(run)) {
     case FILTER_NONE:
-        return sample_missing(b->seen, none, 4);
+        return sample_missing(b->seen, none, 5);
     case FILTER_HEAVY_BALL:
     case FILTER_NESTEROV:
         return sample_missing(b->seen, ball, 5);
@@ -163,7 +163,7 @@ static void add_interval(const struct body *b, bool positive, struct lag_ratio *
         r->low = r->value - half;
         r->high = r->value + half;
     }
-    if (!isfinite(r->low) || !isfinite(r->high)) {
+    if (!isfinite(r->low) || !isfinite(r->high) || (factors && !(r->low > 0))) {
         r->no_interval = NO_INTERVAL_UNBOUNDED;
     }
 }
@@ -189,8 +189,7 @@ struct lag_ratio coherence_ratio(const struct body *b, const struct run *run, bo
     return r;
 }
 
-double coherence_stability(double coherence, double mu) {
-    double ratio = (1 - mu) * (1 - mu) / coherence;
+double coherence_stability(double ratio, double mu) {
     return (ratio - (1 - mu * mu)) / mu / (2 * (1 + mu));
 }
 
@@ -221,10 +220,19 @@ void coherence_read(const struct view *v, struct reading *r) {
         reading_none(r, "undefined: no gradient so far");
         return;
     }
-    reading_value(r, from_ratio(ratio.value, filter, mu));
-    if (v->interval && ratio.no_interval) {
-        r->no_interval = ratio.no_interval;
-    } else if (v->interval) {
-        reading_interval(r, from_ratio(ratio.high, filter, mu), from_ratio(ratio.low, filter, mu));
+    double value = from_ratio(ratio.value, filter, mu);
+    if (!isfinite(value)) {
+        reading_none(r, "undefined: the gradients are too small to divide by");
+        return;
+    }
+    reading_value(r, value);
+    r->no_interval = ratio.no_interval;
+    if (v->interval && !ratio.no_interval) {
+        double low = from_ratio(ratio.high, filter, mu), high = from_ratio(ratio.low, filter, mu);
+        if (isfinite(high)) {
+            reading_interval(r, low, high);
+        } else {
+            r->no_interval = NO_INTERVAL_UNBOUNDED;
+        }
     }
 }

@@ -43,7 +43,7 @@ struct lag_ratio coherence_ratio(const struct body *b, const struct run *run, bo
 // steps are.
 void coherence_learn(struct body *b, const struct run *run, bool anew);
 
-// y = (R - (1 - mu^2)) / mu, x = y / (2 (1 + mu)), with R = (1 - mu)^2 / coherence.
-double coherence_stability(double coherence, double mu);
+// x = y / (2 (1 + mu)), y = (R - (1 - mu^2)) / mu; R = (1 - mu)^2 / coherence for Adam too.
+double coherence_stability(double ratio, double mu);
 
 #endif

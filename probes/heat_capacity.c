@@ -40,8 +40,11 @@ static struct sums sum_without(const struct calorimeter_group *groups, size_t n,
 static bool capacity(const struct sums *s, double scale, double *value) {
     double energy = s->energy / s->steps, t = scale * s->kinetic / s->steps;
     double variance = s->quiet / s->steps - energy * energy;
-    *value = variance / (t * t);
-    return t > 0 && isfinite(*value);
+    if (!(t > 0)) {
+        return false;
+    }
+    *value = variance / t / t; // t^2 may be too small for a number
+    return isfinite(*value);
 }
 
 static void by_fluctuation(const struct view *v, const struct calorimeter_group *all, size_t n_all,
@@ -56,7 +59,7 @@ static void by_fluctuation(const struct view *v, const struct calorimeter_group 
     }
     struct sums s = sum_without(groups, n, n);
     if (n < CALORIMETER_GROUPS_MIN) {
-        reading_none(r, REASON_STEPS);
+        read_missing(v, r, NEED_NEIGHBOUR);
     } else if (!capacity(&s, scale, &value)) {
         reading_none(r, REASON_FROZEN);
     } else {

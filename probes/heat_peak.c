@@ -42,9 +42,11 @@ static bool capacity(const struct heat_peak *p, double *value, double *error) {
         double off = covariance[i] - sum / PEAK_WINDOW;
         squares += off * off;
     }
-    double square = kinetic * kinetic;
-    *value = sum / PEAK_WINDOW / square;
-    *error = sqrt(squares / (PEAK_WINDOW - 1) / PEAK_WINDOW) / square;
+    if (!(kinetic > 0)) {
+        return false;
+    }
+    *value = sum / PEAK_WINDOW / kinetic / kinetic; // its square may be too small for a number
+    *error = sqrt(squares / (PEAK_WINDOW - 1) / PEAK_WINDOW) / kinetic / kinetic;
     return isfinite(*value) && isfinite(*error);
 }
 

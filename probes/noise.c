@@ -19,8 +19,7 @@ static bool from_momentum(const double *mean, const void *with, double *value) {
     if (ratio <= 1 - mu * mu) {
         *value = mean[0] * (1 + mu) * (ratio - (1 - mu) * (1 - mu)) / (4 * mu * (1 - mu));
     } else {
-        double x = (ratio - (1 - mu * mu)) / mu / (2 * (1 + mu));
-        *value = mean[0] * (1 + mu) / 2 * (1 - x);
+        *value = mean[0] * (1 + mu) / 2 * (1 - coherence_stability(ratio, mu));
     }
     return *value >= 0;
 }

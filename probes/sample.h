@@ -13,9 +13,12 @@ enum need {
     NEED_BATCH,
     NEED_WORK,          // g.dw, sent or derived
     NEED_SMALLER_BATCH, // batch_small, below batch_size
+    NEED_NEIGHBOUR,     // a step and the one right before it
+    NEED_NOT_NEGATIVE,  // the other way round: a variance below zero was sent
     NEED_COUNT
 };
 
+_Static_assert(NEED_COUNT <= 32, "a bit each");
 #define SEEN(need) (UINT32_C(1) << (unsigned)(need))
 
 // Means over the layer's parameters; NaN where not measured.
@@ -36,8 +39,8 @@ struct sample {
 
 struct sample sample_take(const struct thermo_step *step, size_t layer);
 
-// "needs u_var" and so on: the first of the n needs that was not seen; "needs more steps" when all
-// were.
+// "needs u_var" and so on: the first of the n needs that was not seen. When all were: that a
+// variance was negative, or "needs more steps".
 const char *sample_missing(uint32_t seen, const unsigned *needs, size_t n);
 
 #endif

@@ -3,20 +3,11 @@
 #include "probes/coherence.h"
 #include "probes/instrument.h"
 
-#include <math.h>
-
 static double from_ratio(double ratio, enum filter filter, double mu) {
-    switch (filter) {
-    case FILTER_NONE:
+    if (filter == FILTER_NONE) {
         return ratio;
-    case FILTER_ADAM:
-        return coherence_stability(1 / ratio, mu);
-    case FILTER_HEAVY_BALL:
-    case FILTER_NESTEROV:
-    case FILTER_UNKNOWN:
-    default:
-        return (ratio - (1 - mu * mu)) / mu / (2 * (1 + mu));
     }
+    return coherence_stability(filter == FILTER_ADAM ? (1 - mu) * (1 - mu) * ratio : ratio, mu);
 }
 
 void stability_read(const struct view *v, struct reading *r) {

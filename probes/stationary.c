@@ -5,6 +5,7 @@
 #include <math.h>
 
 #define BALANCE_ERRORS 4.5 // a telescoping sum beyond that does not stay bounded
+#define FREEDOM_MAX 1e6    // as good as infinite
 #define EDGES 8 // variances of a single step's w.dw/eta that the edges of a group may have
 
 // Sums over groups of steps, oldest first.
@@ -38,8 +39,13 @@ struct error {
 
 static struct error add_errors(struct error a, struct error b) {
     double variance = a.variance + b.variance;
-    double parts = a.variance * a.variance / a.freedom + b.variance * b.variance / b.freedom;
-    return (struct error){variance, parts > 0 ? variance * variance / parts : a.freedom};
+    if (!(variance > 0)) {
+        return (struct error){variance, a.freedom};
+    }
+    // By shares: squares of variances may overflow.
+    double share_a = a.variance / variance, share_b = b.variance / variance;
+    double parts = share_a * share_a / a.freedom + share_b * share_b / b.freedom;
+    return (struct error){variance, parts > 0 ? 1 / parts : FREEDOM_MAX};
 }
 
 // Of steps between independent b_0 ... b_n the sum is b_n - b_0, as uncertain as one step. The 95%
@@ -69,7 +75,8 @@ static struct error adding_up(double variance, size_t groups) {
 }
 
 static struct uncertainty uncertainty_of(struct error e, double scale) {
-    double freedom = e.freedom + 1e-6; // rounding must not take a whole degree away
+    // Rounding must not take a whole degree away; of what overflowed the error is not finite.
+    double freedom = fmin(e.freedom + 1e-6, FREEDOM_MAX);
     return (struct uncertainty){sqrt(e.variance) * fabs(scale), (unsigned)freedom};
 }
 

@@ -128,6 +128,7 @@ static uint32_t seen_of_run(const struct run *run, double loss) {
     if (!isnan(run->eta)) {
         seen |= run->eta > 0 ? SEEN(NEED_LR) : SEEN(NEED_LR_ZERO);
     }
+    seen |= run->dt <= 1 ? SEEN(NEED_NEIGHBOUR) : 0;
     return run->batch > 0 ? seen | SEEN(NEED_BATCH) : seen;
 }
 

@@ -444,7 +444,62 @@ START_TEST(gaps) {
     }
     expect_value(t, 0, METRIC_HEAT, 2 * 397, 1e-9); // 99 gaps of four and the newest step
     expect_value(t, 0, METRIC_ENERGY, -2 * 396, 1e-9);
-    expect_reason(t, 0, METRIC_STABILITY, "needs more steps");
+    expect_reason(t, 0, METRIC_STABILITY, "needs two steps next to each other");
+    expect_reason(t, THERMO_GLOBAL, METRIC_HEAT_CAPACITY, "needs two steps next to each other");
+    thermo_destroy(t);
+}
+END_TEST
+
+START_TEST(negative_variances) {
+    struct thermo *t = create_sgd(0.9);
+    struct feed f;
+    for (int k = 0; k < 40; k++) {
+        feed_healthy(&f, k);
+        feed_set(&f, STAT_U_VAR, 0, -1);
+        thermo_observe(t, &f.step);
+    }
+    expect_reason(t, 0, METRIC_VELOCITY, "needs variances that are not negative");
+    expect_reason(t, 0, METRIC_STABILITY, "needs variances that are not negative");
+    expect_reason(t, THERMO_GLOBAL, METRIC_KINETIC, "needs variances that are not negative");
+    ck_assert(feed_read(t, 0, METRIC_CONFIGURATIONAL).reason == NULL);
+    thermo_destroy(t);
+}
+END_TEST
+
+// Numbers of any size, each key of its own: what cannot be told says so, and what is told is a
+// number inside its interval.
+START_TEST(any_magnitude) {
+    static const double sizes[] = {N, 7, 1e12};
+    struct dice d = {(uint64_t)_i + 1};
+    struct thermo_facts facts = _i % 2 ? facts_adam(0.1) : facts_sgd(_i % 4 ? 0.9 : 0, 0.1);
+    struct thermo *t = thermo_create(&facts, 3, sizes);
+    double from[STAT_COUNT], span = _i % 3 * 5;
+    for (int s = 0; s < STAT_COUNT; s++) {
+        from[s] = fmin(80 * dice_normal(&d), 95);
+    }
+    for (int k = 0; k < 300; k++) {
+        struct feed f;
+        feed_clear(&f, k);
+        f.step.loss = pow(10, from[0] + span * dice_normal(&d));
+        f.step.loss_after = f.step.loss * 0.9;
+        f.step.lr = pow(10, from[STAT_U_VAR] / 2);
+        for (enum statistic s = STAT_W_MEAN; s < STAT_COUNT; s++) {
+            for (size_t l = 0; l < 3; l++) {
+                feed_set(&f, s, l, pow(10, from[s] + span * dice_normal(&d)));
+            }
+        }
+        thermo_observe(t, &f.step);
+        for (size_t l = 0; k % 16 == 15 && l <= 3; l++) {
+            struct reading r[METRIC_COUNT];
+            thermo_read(t, l < 3 ? l : THERMO_GLOBAL, r);
+            for (enum metric m = 0; m < METRIC_COUNT; m++) {
+                ck_assert_msg(r[m].reason ? num_is_missing(r[m].value) : isfinite(r[m].value),
+                              "%s of layer %zu is %g", metric_name(m), l, r[m].value);
+                ck_assert_msg(!r[m].has_interval || (isfinite(r[m].low) && r[m].low <= r[m].high),
+                              "%s of layer %zu: %g to %g", metric_name(m), l, r[m].low, r[m].high);
+            }
+        }
+    }
     thermo_destroy(t);
 }
 END_TEST
@@ -473,6 +528,8 @@ int main(void) {
     tcase_add_test(tc, three_bad_steps_diverge);
     tcase_add_test(tc, steps_not_taken);
     tcase_add_test(tc, gaps);
+    tcase_add_test(tc, negative_variances);
+    tcase_add_loop_test(tc, any_magnitude, 0, 60);
     suite_add_tcase(suite, tc);
     return feed_main(suite);
 }

@@ -143,7 +143,7 @@ START_TEST(coherence_of_curvature) {
     expect_value(a, 0, METRIC_STABILITY, y / 3.8, 1e-12);
     expect_value(b, 0, METRIC_COHERENCE, kappa, 1e-9);
     expect_value(b, 0, METRIC_STABILITY, y / 3.8, 1e-12);
-    ck_assert_double_eq_tol(coherence_stability(kappa, mu), y / 3.8, 1e-6);
+    ck_assert_double_eq_tol(coherence_stability((1 - mu) * (1 - mu) / kappa, mu), y / 3.8, 1e-6);
     thermo_destroy(a);
     thermo_destroy(b);
 }
