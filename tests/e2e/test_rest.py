@@ -276,7 +276,7 @@ class Health(Api):
             job.step(step)
         job.wait_ack(49)
         self.shared.reading_at(run, 49)
-        headers, body = self.shared.get("/metrics")
+        headers, body = self.shared.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
         self.assertIn("openmetrics-text", headers["content-type"])
         text = body.decode()
         self.assertTrue(text.endswith("# EOF\n"))
