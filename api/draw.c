@@ -14,9 +14,11 @@
 #include <string.h>
 
 // Looks at the clock every so many steps.
-static bool has_time(struct drawing *d) {
-    return (++d->visited & 63) != 0 ||
-           (api_progress(d->q->api) && clock_monotonic_ns() < d->deadline_ns);
+static bool has_time(void *context) {
+    struct drawing *d = context;
+    d->late = d->late || ((++d->visited & 63) == 0 &&
+                          !(api_progress(d->q->api) && clock_monotonic_ns() < d->deadline_ns));
+    return !d->late;
 }
 
 static enum outcome walk_history(struct drawing *d, struct history *h) {
@@ -24,13 +26,14 @@ static enum outcome walk_history(struct drawing *d, struct history *h) {
     const struct thermo *thermo;
     enum outcome outcome = DRAWN;
     int rc = 0;
+    history_while(h, has_time, d);
     while (outcome == DRAWN && (rc = history_next(h, &step, &thermo)) == 1) {
-        outcome = !select_add_step(&d->selection, step, thermo, history_hello(h)) ? OUT_OF_MEMORY
-                  : !has_time(d)                                                  ? OUT_OF_TIME
-                                                                                  : DRAWN;
+        if (!select_add_step(&d->selection, step, thermo, history_hello(h))) {
+            outcome = OUT_OF_MEMORY;
+        }
         bounds_add(&d->bounds, &d->selection, step->step, thermo);
     }
-    return rc < 0 ? STORE_FAILED : outcome;
+    return rc < 0 ? STORE_FAILED : d->late ? OUT_OF_TIME : outcome;
 }
 
 // -- by range ------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ struct drawing {
     bool from_readings;   // instruments were drawn from readings that were kept at a cadence
     uint64_t deadline_ns;
     uint64_t visited; // steps, or points, seen
+    bool late;        // behind the deadline, or the daemon stops
     struct step_damage damage;
 };
 

@@ -17,6 +17,8 @@ struct history {
     int64_t after_attempt, after_step; // of the waypoint that the walk began behind, or 0
     history_state_fn *on_refresh;
     void *context;
+    bool (*goes_on)(void *context); // NULL: to the end
+    void *asked;
 };
 
 struct waypoint {
@@ -170,6 +172,9 @@ int history_next(struct history *h, const struct step **step, const struct therm
         if (is_behind(h, walk_step(h->walk)->step)) {
             return 0;
         }
+        if (h->goes_on && !h->goes_on(h->asked)) {
+            return 0;
+        }
         if (h->thermo) {
             struct thermo_step view;
             run_thermo_step(walk_step(h->walk), &view);
@@ -192,6 +197,11 @@ void history_on_refresh(struct history *h, history_state_fn *ended, void *contex
 void history_began_behind(const struct history *h, int64_t *attempt, int64_t *step) {
     *attempt = h->after_attempt;
     *step = h->after_step;
+}
+
+void history_while(struct history *h, bool (*goes_on)(void *context), void *context) {
+    h->goes_on = goes_on;
+    h->asked = context;
 }
 
 const struct hello *history_hello(const struct history *h) {

@@ -29,6 +29,8 @@ int history_next(struct history *h, const struct step **step,
 // that state. Only with instruments and from 0; before the first history_next().
 typedef void history_state_fn(void *context, const struct thermo *thermo);
 void history_on_refresh(struct history *h, history_state_fn *ended, void *context);
+// Asked at every step that is read, those before `from` too, which may be millions; false ends the walk.
+void history_while(struct history *h, bool (*goes_on)(void *context), void *context);
 // The hello in force at the visited step: its layers name the columns' entries.
 const struct hello *history_hello(const struct history *h);
 

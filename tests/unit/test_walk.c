@@ -236,6 +236,27 @@ static void live_through_everything(struct trainer *t, struct album *a) {
     steps_into_album(t, a, 15);
 }
 
+// So many steps more.
+static bool count_down(void *left) {
+    return (*(int *)left)-- > 0;
+}
+
+// The steps before the range are asked for too: whoever has had enough is not kept until it begins.
+static void assert_history_ends(int64_t from) {
+    struct run_record record;
+    struct history *h;
+    const struct step *step;
+    const struct thermo *thermo;
+    int left = 3;
+    ck_assert_int_eq(reader_find_run(reader, "r", &record), 1);
+    ck_assert_int_eq(history_open(&h, reader, &record, from, STEP_MAX, true), 0);
+    history_while(h, count_down, &left);
+    ck_assert_int_eq(history_next(h, &step, &thermo), 0);
+    ck_assert_int_eq(left, -1);
+    history_close(h);
+    run_record_free(&record);
+}
+
 static void assert_history(const struct album *a, int64_t from, int64_t to, bool with_instruments) {
     struct run_record record;
     struct history *h;
@@ -276,6 +297,7 @@ START_TEST(test_history_is_what_was_read) {
         assert_history(&a, STEP_MAX, STEP_MAX, with);
         assert_history(&a, 5, 4, with);
     }
+    assert_history_ends(25);
     forget_behind(&a, -1);
     trainer_stop(&t);
 }
