@@ -2,6 +2,8 @@
 import {value as read} from './format.js';
 import {chooseScale, finite, project, quantiles} from './scales.js';
 
+const SOME = 10000; // values that a scale of colours is chosen by
+
 export const EMPTY = 0, VALUE = 1, WILD = 2; // WILD: NaN or infinite
 
 // One layer's series spread over columns of equal width between from and to. Where several points
@@ -43,8 +45,7 @@ function put(values, kinds, c, kind, value, middle) {
 // middle of its layers. Returns {place(value, column) -> 0..1, diverging, low, high, ...}. Nothing at
 // all, which a logarithm has no place for, is the coldest there is.
 export function colouring(rows, wish, relative) {
-  const all = [];
-  rows.forEach(row => row.values.forEach((v, c) => row.kinds[c] === VALUE && all.push(v)));
+  const all = someValues(rows);
   const scale = chooseScale(wish, all);
   const of = project(scale);
   if (relative && rows.length > 1) return relativeColouring(rows, of, scale);
@@ -56,6 +57,21 @@ export function colouring(rows, wish, relative) {
   }
   const width = high - low || 1;
   return {place: v => (finite(of(v)) ? (of(v) - low) / width : 0), diverging: false, low, high, scale};
+}
+
+// The least, the greatest and every k-th value: a scale of a hundred thousand cells is that of some of them.
+function someValues(rows) {
+  const some = [], every = Math.max(1, Math.floor((rows.length * (rows[0]?.values.length || 0)) / SOME));
+  let n = 0, least = Infinity, most = -Infinity;
+  for (const {values, kinds} of rows) {
+    for (let c = 0; c < values.length; c++) {
+      if (kinds[c] !== VALUE) continue;
+      if (n++ % every === 0) some.push(values[c]);
+      if (values[c] < least) least = values[c];
+      if (values[c] > most) most = values[c];
+    }
+  }
+  return n ? [least, most, ...some] : [];
 }
 
 function relativeColouring(rows, of, scale) {

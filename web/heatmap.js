@@ -112,17 +112,20 @@ export class HeatMap {
     const {signal} = this.stop, g = this.geometry();
     if (!g.width || !this.view || !g.n) return;
     const columns = this.columns(g), {first, last} = this.visible(g);
+    let came = false;
     for (let page = Math.floor(first / PAGE); page <= Math.floor(last / PAGE); page++) {
       const key = `${this.generation}|${columns}`;
       if (this.pages.get(page)?.key === key) continue;
       try {
         await this.loadPage(page, columns, key, signal);
+        came = true;
       } catch (error) {
         if (error.name === 'AbortError') return;
         this.note.textContent = error.message;
         return;
       }
     }
+    if (came) this.repaint();
     this.note.textContent = this.pages.size ? this.coverage(g) : '';
   }
 
@@ -139,7 +142,9 @@ export class HeatMap {
     this.kept = keptEvery(answer.series);
     answer.series.forEach(one => rows.set(one.layer, toCells(one, from, to, columns)));
     this.pages.set(page, {key, rows, from, to, columns, first: page * PAGE, layers});
-    this.repaint();
+    // The others keep the colours that they have until all are there: choosing anew paints every page.
+    if (this.pages.size > 1 && this.colours && !this.colours.relative) this.paint();
+    else this.repaint();
   }
 
   rowOf(i) {

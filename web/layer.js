@@ -68,9 +68,15 @@ export class LayerPanel {
     const plots = this.plots(chosen), metrics = plots.flat();
     try {
       const points = Math.max(200, Math.min(600, Math.floor(this.root.clientWidth / 2)));
-      const answer = await ask(this.run, {metrics: metrics.map(m => m.key), layers: [this.layer.name], from, to, points, intervals: BANDS}, signal);
+      const query = {metrics: metrics.map(m => m.key), layers: [this.layer.name], from, to};
+      const answer = await ask(this.run, {...query, points}, signal);
       setText(this.note, '');
       this.draw(plots, answer, from, to, marks);
+      // The intervals take longer; a run that is drawn from kept readings would have to be read from its beginning for them.
+      if (answer.series.some(one => one.every)) return;
+      const bands = await ask(this.run, {...query, points: 2, intervals: BANDS}, signal);
+      const bandOf = key => bands.series.find(one => one.metric === key)?.interval;
+      this.draw(plots, {series: answer.series.map(one => ({...one, interval: bandOf(one.metric)}))}, from, to, marks);
     } catch (error) {
       if (error.name !== 'AbortError') setText(this.note, error.message);
     }

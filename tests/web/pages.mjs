@@ -414,8 +414,9 @@ test('a layer that stands still is the coldest, and its temperature of 0 is draw
   await browser.close(page);
 });
 
-test('what is drawn from readings kept at some steps says so', async () => {
-  const page = await browser.open(daemon, '/#/run/lr-ramp');
+test('what is drawn from readings kept at some steps says so, and no intervals are asked for', async () => {
+  const page = await browser.open(daemon, '/#/run/lr-ramp?layer=2'), asked = page.requests.length;
+  assert.ok(page.requests.some(url => url.includes('intervals=')));
   await page.route(/metric=.*temperature/, async route => {
     const answer = await route.fetch(), json = await answer.json();
     json.series.forEach(one => one.metric !== 'loss' && (one.every = 256));
@@ -426,6 +427,7 @@ test('what is drawn from readings kept at some steps says so', async () => {
   await page.locator('.heat-foot .plot-note', {hasText: 'One reading each 256 steps'}).waitFor();
   await browser.settled(page);
   assert.equal(await text(page, '.chart >> nth=0 >> .plot-note'), '');
+  assert.deepEqual(page.requests.slice(asked).filter(url => url.includes('intervals=')), []);
   await browser.close(page);
 });
 
