@@ -142,6 +142,7 @@ check-web: all ## the dashboard's tests alone, in Chromium
 	@scripts/web.sh test
 	@node tests/web/main.mjs
 unit-tests: $(UNIT_TESTS) $(BIN)/calibrate $(BIN)/loadgen $(BIN)/bench-instruments $(BIN)/bench-rules $(BIN)/faultfs.so $(BIN)/faultmem.so $(BIN)/client-job
+client-tests: $(filter $(BUILD)/tests/test_client%,$(UNIT_TESTS)) $(BIN)/client-job
 torture: all unit-tests ## fault tests in full: power cuts; kill -9; each allocation, write, sync, rename fails in turn (make check tries a share)
 	@FAULTS=all $(BUILD)/tests/test_powercut
 	@FAULTS=all PYTHONDONTWRITEBYTECODE=1 python3 tests/e2e/suite.py -k Allocations -k Each torture tests/e2e test_memory test_trouble
@@ -149,6 +150,9 @@ torture: all unit-tests ## fault tests in full: power cuts; kill -9; each alloca
 check-valgrind: ## the C unit tests and one whole daemon run under valgrind
 	@scripts/deps.sh
 	@tests/run.sh valgrind
+check-threads: ## the C client's tests under ThreadSanitizer
+	@scripts/deps.sh
+	@tests/run.sh threads
 bench: all $(BIN)/loadgen ## speed, memory and disk, beside the peers that are installed: docs/benchmarks.md
 	@python3 bench/bench.py --out docs/benchmarks.md $(ARGS)
 bench-clients: all $(BIN)/bench-client ## what the clients take from a job's step: docs/bench-clients.md
@@ -195,6 +199,6 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps web demo check check-web pictures torture bench-web unit-tests check-valgrind bench bench-clients bench-instruments bench-rules bench-peers python-package calibrate ramps quality recordings fuzz lint format install clean help
+.PHONY: all deps web demo check check-web pictures torture bench-web unit-tests client-tests check-valgrind check-threads bench bench-clients bench-instruments bench-rules bench-peers python-package calibrate ramps quality recordings fuzz lint format install clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

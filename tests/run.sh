@@ -3,6 +3,7 @@
 #
 #   tests/run.sh            unit tests and end-to-end tests, plain and under ASan+UBSan, and the Python client's tests
 #   tests/run.sh valgrind   unit tests and one module of the end-to-end tests under valgrind
+#   tests/run.sh threads    the C client's unit tests and its end-to-end tests under ThreadSanitizer
 #
 # Quiet while all is well: a line a suite, which ends in `N passed, N failed, N skipped`; these are added up.
 
@@ -15,9 +16,10 @@ export ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1"
 export UBSAN_OPTIONS="print_stacktrace=1"
 valgrind=(valgrind --quiet --error-exitcode=99 --leak-check=full)
 
-# build MODE: the programs and the unit tests; what the compiler said is shown when it fails.
+# build MODE [TARGET...]: the programs and the unit tests; what the compiler said is shown when it fails.
 build() {
-    if ! make --no-print-directory -j2 MODE="$1" all unit-tests >"$results/make.$1" 2>&1; then
+    [ $# -gt 1 ] || set -- "$1" all unit-tests
+    if ! make --no-print-directory -j2 MODE="$1" "${@:2}" >"$results/make.$1" 2>&1; then
         cat "$results/make.$1"
         echo "build, $1: 0 passed, 1 failed, 0 skipped"
         return 1
@@ -103,6 +105,13 @@ under_valgrind() {
     PYROMETERD=build PYROMETERD_WRAPPER="${valgrind[*]}" suite "end to end, valgrind" tests/e2e test_resume
 }
 
+# The daemon that the job talks to is a plain one. Without randomised addresses, which this sanitizer may not bear.
+under_tsan() {
+    build release all && build tsan client-tests || return
+    CK_FORK=no CK_TIMEOUT_MULTIPLIER=10 units TSan build/tsan/tests setarch -R
+    PYROMETERD=build CLIENT_JOB="setarch -R build/tsan/client-job" suite "C client, TSan" -k .C. tests/e2e test_clients
+}
+
 # in_background FUNCTION...: runs them side by side, each a process group of its own that an interrupt ends.
 in_background() {
     local part groups=()
@@ -123,8 +132,11 @@ case "${1:-}" in
 valgrind)
     in_background under_valgrind
     ;;
+threads)
+    in_background under_tsan
+    ;;
 *)
-    echo "usage: $0 [valgrind]" >&2
+    echo "usage: $0 [valgrind|threads]" >&2
     exit 2
     ;;
 esac

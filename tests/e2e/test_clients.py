@@ -220,7 +220,7 @@ class Python(Promises, FaultCase):
 
 
 class C(Promises, FaultCase):
-    JOB = [str(BIN / "client-job")]
+    JOB = os.environ.get("CLIENT_JOB", str(BIN / "client-job")).split()
 
     def test_no_disk_for_the_spool(self):
         daemon = self.daemon()
