@@ -126,15 +126,16 @@ class Batch:
             self._weights = [param.detach().view(-1) for param in self._params]
 
     def _compute_chunk(self) -> int:
-        chunk: list[Snapshot] = []
-        while self._waiting and len(chunk) < self._table.shape[1]:
-            chunk.append(self._waiting.popleft())
+        size = min(len(self._waiting), self._table.shape[1])
+        chunk = [self._waiting[at] for at in range(size)]
         if chunk:
-            table = self._table[:, :len(chunk)]
+            table = self._table[:, :size]
             for at, snapshot in enumerate(chunk):
                 kept = self._kept[snapshot.slot]
                 table[:3, at] = kept[:3]
                 table[9, at] = kept[-1]
+            for _ in chunk:  # not before: the job's thread takes what waits no longer for free
+                self._waiting.popleft()
             with np.errstate(all="ignore"):  # what is not finite is told as it is
                 found = self._statistics(table)
             for at, snapshot in enumerate(chunk):

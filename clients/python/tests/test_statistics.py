@@ -175,6 +175,43 @@ class Statistics(WatchTest):
                     if step > 0 or key != "gu_prev":
                         self.assertAlmostEqual(got, layer[key], 12, msg=f"{key} of step {step}")
 
+    def test_copies_stay_until_they_are_read(self):
+        """The job's thread takes steps, while there is room, in the middle of the sender's computing."""
+        from pyrometer import _batch
+        layer = [torch.zeros(4)]
+        taken = []
+
+        class Meanwhile:
+            """The kept copies; before the sender reads one the job goes on."""
+
+            def __init__(self, kept):
+                self.kept = kept
+
+            def __len__(self):
+                return len(self.kept)
+
+            def __getitem__(self, slot):
+                while len(batch._waiting) < len(self.kept) - 1 and len(taken) < 9:
+                    step()
+                return self.kept[slot]
+
+        def step():
+            layer[0].grad = torch.full((4,), float(len(taken)))
+            batch.before(False)
+            layer[0].add_(1.0)
+            taken.append(batch.after())
+
+        with mock.patch.multiple(_batch, ROOM_STEPS=4):
+            batch = _batch.Batch([layer], False)
+        step()
+        step()
+        batch._kept = Meanwhile(batch._kept)
+        while any(one.found is None for one in taken):
+            next(one for one in taken if one.found is None).columns()
+        at = _batch.KEYS.index("g_mean")
+        self.assertGreater(len(taken), 2)
+        self.assertEqual([one.columns()[at][0] for one in taken], list(range(len(taken))))
+
     def test_every_kind_of_layer(self):
         class Model(nn.Module):
             def __init__(self):
