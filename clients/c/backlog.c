@@ -14,6 +14,17 @@ static void take_line(void *client, const char *line, size_t n, bool adopted) {
     }
 }
 
+static void put_back(void *client, const char *line, size_t n, bool adopted) {
+    struct pyrometer *p = client;
+    struct pyr_message *m = pyr_message_line(line, n);
+    (void)adopted;
+    if (m) {
+        pthread_mutex_lock(&p->lock);
+        pyr_queue_push_front(&p->queue, m);
+        pthread_mutex_unlock(&p->lock);
+    }
+}
+
 // With or without the lock: only this thread changes what is read here.
 static void tell_counters(struct pyrometer *p) {
     pthread_mutex_lock(&p->lock);
@@ -39,6 +50,7 @@ void pyr_backlog_adopt(struct pyrometer *p) {
 struct pyr_queue *pyr_backlog_source(struct pyrometer *p) {
     while (p->spool && p->flight.count == 0 && !pyr_spool_is_empty(p->spool)) {
         pyr_spool_read(p->spool, take_line, p);
+        pyr_spool_take_back(p->spool, put_back, p);
         pthread_mutex_lock(&p->lock);
         int64_t durable = p->counters.last_acked_step;
         pthread_mutex_unlock(&p->lock);
@@ -96,6 +108,7 @@ void pyr_backlog_spill(struct pyrometer *p, bool last) {
     pyr_text_free(&line);
     if (p->spool) {
         (void)pyr_spool_flush(p->spool);
+        pyr_spool_take_back(p->spool, put_back, p);
         tell_counters(p);
     }
 }

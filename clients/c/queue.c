@@ -41,6 +41,7 @@ void pyr_queue_push_front(struct pyr_queue *q, struct pyr_message *m) {
     if (!q->unsent || q->unsent == q->head) {
         q->unsent = m;
     }
+    m->index = q->head ? q->head->index - 1 : q->appended; // above 0: it had one of those before
     m->next = q->head;
     q->head = m;
     q->tail = q->tail ? q->tail : m;

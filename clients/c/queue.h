@@ -22,7 +22,7 @@ struct pyr_message *pyr_queue_take(struct pyr_queue *q);
 
 // The oldest, which leaves the queue and is the caller's to free; NULL: none.
 struct pyr_message *pyr_queue_pop(struct pyr_queue *q);
-// Puts it back.
+// Puts it back, or what is left of it: a line. Only as many as were taken out.
 void pyr_queue_push_front(struct pyr_queue *q, struct pyr_message *m);
 // Whether more than half of the bound is taken.
 bool pyr_queue_is_crowded(const struct pyr_queue *q);

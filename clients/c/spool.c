@@ -55,12 +55,11 @@ static bool fail(struct pyr_spool *s, const char *path) {
     snprintf(s->fault, sizeof s->fault,
              "%.120s: %s; steps stay in memory, and the newest are dropped when that is full", path,
              strerror(errno));
-    s->dropped += s->buffered;
     s->lines -= s->buffered;
     if (s->tail && s->writing) {
         s->tail->lines -= s->buffered;
     }
-    s->buffer.length = s->buffered = 0;
+    s->buffered = 0; // what the buffer holds is for pyr_spool_take_back()
     return false;
 }
 
@@ -251,7 +250,7 @@ bool pyr_spool_append(struct pyr_spool *s, const char *line, size_t n) {
     if (s->buffer.length < MEMBER_BYTES || pyr_spool_flush(s)) {
         return true;
     }
-    s->dropped--; // this line stays the caller's
+    s->buffer.length -= n; // this line stays the caller's
     return false;
 }
 
@@ -274,7 +273,9 @@ bool pyr_spool_flush(struct pyr_spool *s) {
     bool whole = !s->buffer.failed &&
                  gzwrite(file, s->buffer.data, (unsigned)s->buffer.length) == (int)s->buffer.length;
     if (gzclose(file) != Z_OK || !whole) {
-        return fail(s, s->tail->path);
+        bool failed = fail(s, s->tail->path);
+        (void)!truncate(s->tail->path, (off_t)s->tail->size); // what is there of it comes back
+        return failed;
     }
     s->buffer.length = s->buffered = 0;
     struct stat now;
@@ -293,6 +294,20 @@ static bool is_kind(const char *line, const char *kind) {
     size_t n = strlen(kind);
     return strncmp(line, head, sizeof head - 1) == 0 &&
            strncmp(line + sizeof head - 1, kind, n) == 0 && line[sizeof head - 1 + n] == '"';
+}
+
+void pyr_spool_take_back(struct pyr_spool *s, pyr_spool_line *take, void *context) {
+    while (s->fault[0] && s->buffer.length > 0) {
+        const char *text = s->buffer.data;
+        size_t end = s->buffer.length, begin = end - 1;
+        while (begin > 0 && text[begin - 1] != '\n') {
+            begin--;
+        }
+        if (!is_kind(text + begin, "hello")) {
+            take(context, text + begin, end - begin, false);
+        }
+        s->buffer.length = begin;
+    }
 }
 
 static void read_lines(const struct segment *g, pyr_spool_line *take, void *context) {

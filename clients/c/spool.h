@@ -28,7 +28,8 @@ void pyr_spool_after_fork(struct pyr_spool *s);
 void pyr_spool_adopt(struct pyr_spool *s);
 void pyr_spool_hello_said(struct pyr_spool *s);
 
-// False: the disk does not take it, and nothing more will be tried; see pyr_spool_fault().
+// False: the disk does not take it, and nothing more will be tried; see pyr_spool_fault(). The line
+// stays the caller's; those appended before that are not on disk are there for pyr_spool_take_back().
 bool pyr_spool_append(struct pyr_spool *s, const char *line, size_t n);
 // What was appended is with the operating system after this. False as above.
 bool pyr_spool_flush(struct pyr_spool *s);
@@ -43,6 +44,8 @@ uint64_t pyr_spool_dropped(const struct pyr_spool *s); // lines that gave way to
 // too. `adopted` is told of each: whether an earlier process wrote it.
 typedef void pyr_spool_line(void *context, const char *line, size_t n, bool adopted);
 void pyr_spool_read(struct pyr_spool *s, pyr_spool_line *take, void *context);
+// Behind a fault: the lines that are not on disk, the newest first; once.
+void pyr_spool_take_back(struct pyr_spool *s, pyr_spool_line *take, void *context);
 // The oldest segment was delivered.
 void pyr_spool_remove(struct pyr_spool *s);
 

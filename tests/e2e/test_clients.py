@@ -1,6 +1,7 @@
 """The clients' promises, against the real daemon: the job's steps all run, no call of the client takes long, and after
 whatever happened every step is in the store once."""
 
+import errno
 import json
 import os
 import shutil
@@ -10,8 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from faults import Control
 from harness import BIN, TESTS, TestCase, eventually, run_program
 from proxy import Proxy
+from test_trouble import Faulty, preloading
 
 STEPS = 300
 # A call copies and queues. What it takes beyond that is the machine's doing: this bound only tells waiting for a
@@ -157,6 +160,38 @@ class Promises:
         done = run_program("pyrometer", "sync", self.spool, "--ingest", self.where(daemon), "--token", "right")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.is_stored(daemon, "refused")
+
+    def test_a_daemon_whose_disk_is_full(self):
+        daemon = Faulty(None)
+        self.daemons = [*self.daemons, daemon]
+        self.addCleanup(daemon.close)
+        daemon.start()
+        daemon.break_(("all", errno.ENOSPC))
+        job = self.start(self.where(daemon), "full", JOB_FINISH_S=30)
+        eventually(lambda: daemon.call("GET", "/readyz")[0] == 503, "a store that cannot be written")
+        daemon.mend()
+        self.finish(job)
+        self.is_stored(daemon, "full")
+
+    def on_a_disk(self, run, prepare, has_failed):
+        """The job, whose spool lies on a disk that fails, until it has: memory is enough for the rest."""
+        daemon = self.daemon()
+        proxy = self.proxy(daemon)
+        proxy.mode = "refuse"
+        prepare(rules := self.home / "rules", control := Control(self.home / "control"))
+        job = self.start(proxy.address, run, steps=1000, JOB_FINISH_S=30, FAULTFS_ROOT=self.spool, FAULTFS_CONTROL=rules,
+                         FAULTFS_COUNTER=self.home / "control", **preloading(BIN / "faultfs.so"))
+        eventually(lambda: has_failed(control), "a write of the spool that fails")
+        proxy.mode = "pass"
+        self.finish(job, steps=1000)
+        self.is_stored(daemon, run, steps=1000)
+
+    def test_a_full_disk_below_the_spool(self):
+        self.on_a_disk("full-disk", lambda rules, _: rules.write_text(f"write {errno.ENOSPC}\n"),
+                       lambda control: control.calls > 0)
+
+    def test_a_disk_that_fails_once_something_is_spooled(self):
+        self.on_a_disk("bad-disk", lambda _, control: control.arm(2), lambda control: control.failed > 0)
 
     def test_forks(self):
         daemon = self.daemon()

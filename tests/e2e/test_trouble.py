@@ -14,18 +14,22 @@ from faults import Control, chosen
 from harness import BIN, SANITIZED, TIMEOUT, Daemon, Job, TestCase, eventually, frame, make_step, program_environment
 
 
+def preloading(library):
+    """The environment in which a program has it in front of its own libraries."""
+    environment = {"LD_PRELOAD": str(library)}
+    if SANITIZED:
+        environment["ASAN_OPTIONS"] = program_environment()["ASAN_OPTIONS"] + ":verify_asan_link_order=0"
+    return environment
+
+
 class Faulty(Daemon):
     """A daemon whose disk and clock the test can break."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.control = self.home / "faults"
-        preloaded = [str(BIN / "faultfs.so")]
-        self.environment = {"LD_PRELOAD": ":".join(preloaded), "FAULTFS_ROOT": str(self.data),
-                            "FAULTFS_CONTROL": str(self.control)}
-        if SANITIZED:
-            options = program_environment()["ASAN_OPTIONS"]
-            self.environment["ASAN_OPTIONS"] = options + ":verify_asan_link_order=0"
+        self.environment = {"FAULTFS_ROOT": str(self.data), "FAULTFS_CONTROL": str(self.control),
+                            **preloading(BIN / "faultfs.so")}
 
     def break_(self, *rules):
         """(call, errno) or (call, errno, part of the file's name)."""

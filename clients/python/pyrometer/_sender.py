@@ -125,9 +125,15 @@ class Sender:
                 break
             if not self._make_line(entry):
                 self.queue.dropped += 1
-            elif not self.spool.append(entry.data, entry.step):
-                self.queue.put_back([entry])
+            else:
+                self.spool.append(entry.data, entry.step)
         self.spool.flush()
+        self.take_back()
+
+    def take_back(self) -> None:
+        """What the disk did not take is in memory again."""
+        self.queue.put_back([Entry(None, len(line.data) + ENTRY_OVERHEAD, line.step, line.data)
+                             for line in self.spool.take_back()])
 
     def _make_line(self, entry: Entry) -> bool:
         try:
@@ -307,6 +313,7 @@ class _Connection:
     def _load_segment(self) -> None:
         """What is on disk comes first; of it, what the daemon does not have yet."""
         found = self._sender.spool.take_segment()
+        self._sender.take_back()
         if found is None:
             return
         segment, lines = found

@@ -78,6 +78,7 @@ class Spool:
         self._writing: Optional[Segment] = None
         self._buffer: list[bytes] = []
         self._buffered = 0
+        self._unwritten: list[Line] = []  # what of the buffer is lines of the caller's
         self._plain = 0  # bytes of the segment that is written, before compression
         self._lock: Any = None
         self.dropped = 0
@@ -101,24 +102,31 @@ class Spool:
 
     # -- writing -----------------------------------------------------------------------------
 
-    def append(self, data: bytes, step: Optional[int]) -> bool:
-        """False when the disk does not take it."""
-        if self.broken:
-            return False
+    def append(self, data: bytes, step: Optional[int]) -> None:
+        """When the disk does not take it, it is among what `take_back` gives."""
         try:
-            segment = self._segment_to_write()
-            self._buffer.append(data)
-            self._buffered += len(data)
-            self._plain += len(data)
-            segment.lines += 1
-            if step is not None:
-                segment.last_step = step
-            if self._buffered >= MEMBER_BYTES:
-                self.flush()
-            return not self.broken
+            segment = None if self.broken else self._segment_to_write()
         except OSError as error:
             self._fail(error)
-            return False
+            segment = None
+        self._unwritten.append(Line(data, step, ""))
+        if segment is None:
+            return
+        self._buffer.append(data)
+        self._buffered += len(data)
+        self._plain += len(data)
+        segment.lines += 1
+        if step is not None:
+            segment.last_step = step
+        if self._buffered >= MEMBER_BYTES:
+            self.flush()
+
+    def take_back(self) -> list[Line]:
+        """The lines that the disk did not take, once."""
+        if not self.broken:
+            return []
+        lines, self._unwritten = self._unwritten, []
+        return lines
 
     def flush(self) -> None:
         """What was appended is with the operating system after this."""
@@ -133,7 +141,7 @@ class Spool:
             self._fail(error)
             return
         self._writing.size += len(member)
-        self._buffer, self._buffered = [], 0
+        self._buffer, self._buffered, self._unwritten = [], 0, []
         self._bound()
 
     def _segment_to_write(self) -> Segment:
@@ -188,6 +196,12 @@ class Spool:
     def _fail(self, error: OSError) -> None:
         self.broken = True
         self._buffer, self._buffered = [], 0
+        if self._writing is not None:
+            self._writing.lines -= len(self._unwritten)
+            try:
+                os.truncate(self._writing.path, self._writing.size)
+            except OSError:
+                pass
         warn_once("spool", f"steps cannot be kept on disk ({error}); they stay in memory, and the "
                            "oldest go when that is full")
 
@@ -226,6 +240,7 @@ class Spool:
     def close(self) -> None:
         """Lets go of it; the directory goes too when nothing is left in it."""
         self.seal()
+        self.dropped += len(self.take_back())
         if self._path is not None and not self._segments and not self.broken:
             import shutil
 

@@ -43,7 +43,7 @@ class Files(ClientTest):
     def test_a_segment_is_a_recording(self):
         spool = self.new()
         for number in range(4, 7):
-            self.assertTrue(spool.append(step(number), number))
+            spool.append(step(number), number)
         spool.seal()
         spool.append(step(7), 7)
         spool.flush()
@@ -90,8 +90,10 @@ class Files(ClientTest):
                 self.assertLogs("pyrometer", "WARNING") as logs:
             spool.flush()
         self.assertTrue(spool.broken)
-        self.assertFalse(spool.append(step(2), 2))
+        spool.append(step(2), 2)
         self.assertEqual(len(logs.output), 1)
+        self.assertEqual([line.step for line in spool.take_back()], [1, 2])
+        self.assertEqual((spool.take_back(), spool.count()), ([], 0))
 
 
 class Delivery(ClientTest):
