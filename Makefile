@@ -117,7 +117,7 @@ $(BUILD)/%.o: %.c
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 deps: ## install what building, testing and running need (apt; as root or by sudo)
-	@scripts/deps.sh
+	@scripts/deps.sh test
 	@scripts/web.sh test
 web: ## fetch from npm what the dashboard is plotted with; the next make builds it in
 	@scripts/web.sh
@@ -127,7 +127,7 @@ demo: ## the main job: a daemon, a real training run, its temperatures and alert
 	@$(MAKE) --no-print-directory all
 	@scripts/demo.sh
 check: ## every test, plain and under ASan+UBSan; ends with 'N passed, N failed'
-	@scripts/deps.sh
+	@scripts/deps.sh test
 	@scripts/web.sh test
 	@tests/run.sh
 bench-web: all ## how soon the dashboard is there, with 100 runs and one of 1,000,000 steps

@@ -85,11 +85,23 @@ counted() {
     fi
 }
 
+# python_with NAME: a Python that has that module; Debian's own has what scripts/deps.sh installs.
+python_with() {
+    local python
+    for python in python3 /usr/bin/python3; do
+        if "$python" -c "import $1" 2>/dev/null; then
+            break
+        fi
+    done
+    echo "$python"
+}
+
 plain() {
     build release || return
     units plain build/obj/tests
     PYROMETERD=build suite "end to end, plain" tests/e2e
-    PYROMETERD=build PYTHONPATH=clients/python suite "Python client" clients/python/tests
+    PYROMETERD=build PYTHONPATH=clients/python counted "Python client" "$(python_with torch)" tests/e2e/suite.py \
+        "Python client" clients/python/tests
     PYROMETERD=build counted "dashboard, Chromium" node tests/web/main.mjs
 }
 
