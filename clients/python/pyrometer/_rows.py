@@ -50,7 +50,7 @@ class Rows:
         self._weights = Line(new(sum(sizes), ROW), sizes)
         self._previous = Line(new(sum(sizes), ROW), sizes) if with_previous else None
         self._sums = new(SUMS, sum(sizes))  # the last two: the least and the greatest weight
-        self._results = [part.unbind() for part in self._sums.split(sizes, 1)]
+        self._results = [part.unbind() for part in torch.split(self._sums, sizes, 1)]
         room = new(3, max(sizes), ROW)  # for an update, a gradient and a product
         self._rooms = [room[:, :rows].unbind() for rows in sizes]
         self._pieces = [pieces for pieces, _ in plan.chunks]
@@ -139,7 +139,7 @@ class Line:
     """All parameters: as rows, end to end, and each chunk's."""
 
     def __init__(self, rows: Tensor, sizes: list[int]) -> None:
-        self.rows, self.flat, self.chunks = rows, rows.view(-1), rows.split(sizes)
+        self.rows, self.flat, self.chunks = rows, rows.view(-1), torch.split(rows, sizes)
 
 
 class Plan:
