@@ -274,11 +274,16 @@ static bool is_busy(struct writer *w) {
     return w->is_busy || w->counted_bytes > BUSY_BYTES;
 }
 
+// Whether there is to be no upkeep for a while, whatever the packer has.
+static bool rests(struct writer *w) {
+    return w->in_trouble || clock_monotonic_ns() < w->retry_ns ||
+           (is_busy(w) && !store_is_behind(w->store));
+}
+
 // A piece of the store's upkeep, when it is due. True when more may be due at once.
 static bool upkeep(struct writer *w) {
     uint64_t now = clock_monotonic_ns();
-    if (w->in_trouble || now < w->retry_ns || (now < w->upkeep_ns && !has_answer(w)) ||
-        (is_busy(w) && !store_is_behind(w->store))) {
+    if (rests(w) || (now < w->upkeep_ns && !has_answer(w))) {
         return false;
     }
     int rc = take_parcel(w);
@@ -330,10 +335,10 @@ static struct op *take_batch(struct writer *w) {
     pthread_mutex_lock(&w->mutex);
     while (!w->head && !w->stopping) {
         pthread_mutex_unlock(&w->mutex);
-        bool more = upkeep(w);
+        bool more = upkeep(w), resting = rests(w);
         pthread_mutex_lock(&w->mutex);
         w->heartbeat++;
-        if (more || w->head || w->stopping || w->has_answer) {
+        if (more || w->head || w->stopping || (w->has_answer && !resting)) {
             continue;
         }
         wait_for_change(w, UINT64_C(1000000000));
