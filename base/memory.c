@@ -8,6 +8,10 @@
 #include <string.h>
 
 #define RESERVE_BYTES ((size_t)1 << 20)
+// A message of more is looked at before it is taken; what is made of it takes so many times its
+// size.
+#define LARGE_BYTES ((size_t)64 << 10)
+#define MESSAGE_SHARE 8
 
 static _Atomic(void *) reserve;
 static _Atomic bool is_short;
@@ -52,6 +56,10 @@ bool memory_is_there(size_t size) {
     void *p = malloc(size);
     free(p);
     return p != NULL;
+}
+
+bool memory_has_room_for(size_t message) {
+    return message <= LARGE_BYTES || memory_is_there(MESSAGE_SHARE * message);
 }
 
 static bool again(size_t size) {

@@ -32,6 +32,8 @@ void *try_grow(void *old, size_t size);
 bool memory_let_go(void);
 // Whether so many bytes more can be had at this moment; asked before much is begun.
 bool memory_is_there(size_t size);
+// Likewise for a message of that size and what is made of it; small ones are not looked at.
+bool memory_has_room_for(size_t message);
 
 // Puts the reserve aside, anew when it was used; cheap when it is there.
 void memory_reserve(void);

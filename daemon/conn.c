@@ -14,9 +14,6 @@
 // A job that does not take its replies is not read from beyond this.
 #define OUT_BYTES_PAUSE (256u * 1024)
 #define OUT_BYTES_MAX (4u << 20) // a pause and the replies to one line more, with room to spare
-// A message of more than this is taken only while so many times its bytes can be had.
-#define LARGE_BYTES (64u * 1024)
-#define MEMORY_SHARE 8
 // How long a job that was sent a fatal error may take to read it and hang up.
 #define LINGER_MS 2000
 
@@ -199,7 +196,7 @@ static void refuse_message(struct conn *c, enum cut cut) {
 static void take_message(struct conn *c, enum cut cut, struct slice message) {
     c->messages++;
     bool whole = cut == CUT_LINE || cut == CUT_FRAME; // else there is no message
-    if (whole && message.len > LARGE_BYTES && !memory_is_there(MEMORY_SHARE * message.len)) {
+    if (whole && !memory_has_room_for(message.len)) {
         cut = CUT_NO_MEMORY;
     }
     if (cut == CUT_LINE) {

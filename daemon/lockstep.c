@@ -130,9 +130,10 @@ static void carry_out(struct rank_group *g, struct rank *r) {
     bool ended = false;
     for (struct rank_item *item; (item = r->queue.first) && item->type != RANK_STEP;) {
         if (item->type == RANK_SCALARS) {
-            rank_queue_read(&r->queue, &app->step);
-            bool stored = live_scalars(g->run, &app->step);
-            CHECK(stored); // its rank would have to send it again: a restart makes them all do so
+            if (!rank_queue_read(&r->queue, &app->step) || !live_scalars(g->run, &app->step)) {
+                g->no_memory = true; // its rank has to send it again
+                return;
+            }
         } else if (item->type == RANK_EVENT) {
             if (is_news(g, &item->event)) {
                 live_event(g->run, &item->event);
@@ -208,18 +209,41 @@ static void announce(struct rank_group *g, int64_t step, bool absent) {
     buf_free(&data);
 }
 
-static void merge_step(struct rank_group *g, int64_t step) {
+// Whether there is memory for what the ranks sent of the step, for the merged one, which may be as
+// large as all of it, and to store that.
+static bool has_memory(struct rank_group *g, int64_t step) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < g->world_size; i++) {
+        const struct rank_item *item = g->ranks[i].queue.first;
+        bytes += item && item->step == step ? item->size : 0;
+    }
+    return memory_has_room_for(2 * bytes);
+}
+
+// Adds up what the ranks sent of the step. False when there is no memory for it.
+static bool add_ranks(struct rank_group *g, int64_t step) {
     struct app *app = g->app;
-    give_outputs(g);
     merge_begin(g->merge, g->hello.n_layers, g->sizes);
     for (size_t i = 0; i < g->world_size; i++) {
         struct rank *r = &g->ranks[i];
         r->is_present = r->queue.first && r->queue.first->step == step;
         if (r->is_present) {
-            rank_queue_read(&r->queue, &app->step);
+            if (!rank_queue_read(&r->queue, &app->step)) {
+                return false;
+            }
             merge_add(g->merge, &app->step, r->n);
             rank_queue_pop(&r->queue, app);
         }
+    }
+    return true;
+}
+
+// False when there is no memory for it.
+static bool merge_step(struct rank_group *g, int64_t step) {
+    struct app *app = g->app;
+    give_outputs(g);
+    if (!has_memory(g, step) || !add_ranks(g, step)) {
+        return false;
     }
     announce(g, step, true);
     announce(g, step, false);
@@ -228,11 +252,12 @@ static void merge_step(struct rank_group *g, int64_t step) {
                     "a step may carry; the rest is left out",
                     (long long)step, g->run->run->record.name);
     }
-    CHECK(!app->step.no_memory);
-    bool stored = live_step(g->run, &app->step);
-    CHECK(stored); // likewise
+    if (app->step.no_memory || !live_step(g->run, &app->step)) {
+        return false;
+    }
     g->moved_ns = clock_monotonic_ns();
     lockstep_forget_events(g);
+    return true;
 }
 
 static void carry_out_all(struct rank_group *g) {
@@ -242,21 +267,24 @@ static void carry_out_all(struct rank_group *g) {
 }
 
 void lockstep_advance(struct rank_group *g) {
-    if (!g->run || g->app->draining) {
+    if (!g->run || g->app->draining || g->no_memory) {
         return;
     }
     int64_t step;
     carry_out_all(g);
-    while (is_complete(g) && (step = lowest_step(g)) >= 0) {
-        merge_step(g, step);
-        carry_out_all(g);
+    while (!g->no_memory && is_complete(g) && (step = lowest_step(g)) >= 0) {
+        g->no_memory = !merge_step(g, step);
+        if (!g->no_memory) {
+            carry_out_all(g);
+        }
     }
 }
 
 static void drop_known(struct rank_group *g, struct rank *r) {
     const struct run *run = g->run->run;
     carry_out(g, r);
-    while (r->queue.first && run_place(run, r->queue.first->step) != RUN_STEP_NEW) {
+    while (!g->no_memory && r->queue.first &&
+           run_place(run, r->queue.first->step) != RUN_STEP_NEW) {
         int64_t step = r->queue.first->step;
         struct wire_error error;
         if (r->conn && run_place(run, step) == RUN_STEP_MISPLACED) {

@@ -34,6 +34,7 @@ struct rank_group {
     double *sizes;        // of the whole layers, once it has
     struct merge *merge;
     uint64_t moved_ns;      // when a step was last merged
+    bool no_memory;         // to go on; the next tick ends the group, and the ranks come again
     size_t lagging;         // a rank that was found to be lacking: looked at first
     struct outputs outputs; // the ranks' added up so far; no counts: none
     char **events_here;     // those since the newest merged step, as text

@@ -67,10 +67,11 @@ void rank_queue_end(struct rank_queue *q, struct app *app, const char *status) {
     append(q, app, item);
 }
 
-void rank_queue_read(const struct rank_queue *q, struct step *out) {
+bool rank_queue_read(const struct rank_queue *q, struct step *out) {
     bool ok = blob_decode(q->first->blob, q->first->size, out);
-    CHECK(ok);
+    CHECK(ok || out->no_memory);
     out->step = q->first->step;
+    return ok;
 }
 
 void rank_queue_pop(struct rank_queue *q, struct app *app) {

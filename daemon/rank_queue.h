@@ -39,7 +39,7 @@ void rank_queue_event(struct rank_queue *q, struct app *app, struct event *event
 void rank_queue_outputs(struct rank_queue *q, struct app *app, struct outputs *outputs);
 void rank_queue_end(struct rank_queue *q, struct app *app, const char *status);
 // The first item's step, into the caller's.
-void rank_queue_read(const struct rank_queue *q, struct step *out);
+bool rank_queue_read(const struct rank_queue *q, struct step *out);
 // Frees the first item.
 void rank_queue_pop(struct rank_queue *q, struct app *app);
 void rank_queue_clear(struct rank_queue *q, struct app *app);

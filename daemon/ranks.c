@@ -467,12 +467,22 @@ static void give_up_waiting(struct rank_group *g) {
     }
 }
 
+// What was taken of the ranks and not stored is lost to them: they send it again.
+static void give_up_for_memory(struct rank_group *g) {
+    struct wire_error why;
+    wire_no_memory(&why);
+    log_error("no memory to merge a step of run=%s; its ranks have to connect again", g->hello.run);
+    dissolve(g, &why, NULL);
+}
+
 void ranks_tick(struct app *app) {
     uint64_t now = clock_monotonic_ns();
     struct rank_group *next;
     for (struct rank_group *g = app->rank_groups; g; g = next) {
         next = g->next;
-        if (!is_connected(g) && lockstep_is_empty(g)) {
+        if (g->no_memory) {
+            give_up_for_memory(g);
+        } else if (!is_connected(g) && lockstep_is_empty(g)) {
             dissolve(g, NULL, NULL);
         } else if (app->paused) {
             g->moved_ns = now; // it is not the ranks that are late

@@ -76,7 +76,7 @@ struct merge {
         struct average average;
     } scalars[LIMIT_SCALARS];
     size_t n_scalars;
-    bool overflowed;
+    bool overflowed, no_memory;
 };
 
 struct merge *merge_create(void) {
@@ -103,7 +103,7 @@ void merge_begin(struct merge *m, size_t n_layers, const double *sizes) {
     m->n_layers = n_layers;
     m->sizes = sizes;
     m->is_empty = true;
-    m->overflowed = false;
+    m->overflowed = m->no_memory = false;
     m->lr = num_missing();
     m->loss = m->loss_after = m->val_loss = m->batch_size = (struct average){0};
 }
@@ -123,9 +123,13 @@ static struct column *column_of(struct merge *m, const struct step_column *like)
         m->overflowed = true;
         return NULL;
     }
+    struct cell *cells = try_calloc(m->n_layers ? m->n_layers : 1, sizeof *cells);
+    if (!cells) {
+        m->no_memory = true;
+        return NULL;
+    }
     struct column *c = &m->columns[m->n_columns++];
-    *c = (struct column){.stat = like->stat,
-                         .cells = must_alloc((m->n_layers ? m->n_layers : 1) * sizeof *c->cells)};
+    *c = (struct column){.stat = like->stat, .cells = cells};
     size_t n = strnlen(like->name, LIMIT_STAT_NAME);
     memcpy(c->name, like->name, n);
     return c;
@@ -281,5 +285,6 @@ bool merge_finish(const struct merge *m, struct step *out) {
             values[l] = cell_value(&c->cells[l], rules[c->stat].rule, m->sizes[l]);
         }
     }
+    out->no_memory |= m->no_memory;
     return all;
 }

@@ -35,7 +35,8 @@ void merge_begin(struct merge *m, size_t n_layers, const double *sizes);
 // ranks decides the rounding.
 void merge_add(struct merge *m, const struct step *step, const double *shard_sizes);
 // The merged step, with the number that the added ones had. At least one was added. False when the
-// ranks together have more statistics or scalars than a step may carry: the first are kept.
+// ranks together have more statistics or scalars than a step may carry: the first are kept; or with
+// out->no_memory.
 bool merge_finish(const struct merge *m, struct step *out);
 
 #endif

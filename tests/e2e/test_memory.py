@@ -228,6 +228,35 @@ class Limit(TestCase):
             job.wait_ack(0)
         self.assertEqual([m["step"] for m in daemon.steps("small")], list(range(small.acked + 1)))
 
+    def test_ranks_whose_step_finds_no_room_come_again(self):
+        """The one's large part waits in memory; what is merged of it is larger than there is room for."""
+        daemon = self.daemon("ingest: { max_message: 32MiB }\n")
+        small = self.job(daemon)
+        small.hello("small")
+        large = frame(make_step(0, self.LAYERS))
+        greetings = [hello("ranks", self.LAYERS, rank=rank, world_size=2, shards=True) for rank in (0, 1)]
+        with Job(daemon) as one, Job(daemon) as other:
+            for job, greeting in zip((one, other), greetings):
+                job.send(greeting)
+                job.expect("welcome")
+            one.raw(large)
+            one.ping()  # it was taken
+            self.limit(daemon, 2 << 20)
+            other.send({"type": "step", "step": 0, "loss": 1.0})
+            for job in (one, other):
+                self.assertEqual([m.get("code") for m in job.drain()], ["overloaded"])
+        small.step(0)
+        small.wait_ack(0)
+        self.limit(daemon)
+        with Job(daemon) as one, Job(daemon) as other:
+            for job, greeting in zip((one, other), greetings):
+                job.send(greeting)
+                job.expect("welcome")
+                job.raw(large)
+            for job in (one, other):
+                job.wait_ack(0)
+        self.assertEqual([m["step"] for m in daemon.steps("ranks")], [0])
+
 
 if __name__ == "__main__":
     unittest.main()
