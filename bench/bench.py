@@ -81,9 +81,11 @@ def ingest_once(load, connections, *flags):
     """The load against a fresh daemon."""
     with Pyrometer() as daemon:
         idle = daemon.memory_mb()
+        cpu = daemon.cpu_s()
         row = measure(daemon, daemon.ingest, load, f"--connections={connections}", *flags)
         reads.settle(daemon)
-        return {**row, "idle_mb": idle, "disk_bytes": daemon.disk_bytes() / load.samples}
+        settled = (daemon.cpu_s() - cpu) / load.samples * 1e9
+        return {**row, "settled_cpu_ns": settled, "idle_mb": idle, "disk_bytes": daemon.disk_bytes() / load.samples}
 
 
 def median_of(rounds, once):

@@ -20,7 +20,8 @@ Every load is {stats} a layer and step, made-up random walks of float32 values. 
 every commit is synced (`synchronous=FULL`). The load generator (`bench/loadgen.c`, one thread, messages made beforehand)
 runs on the same cores. A rate counts from the first byte sent to the last acknowledgement, which the daemon sends when
 the step is on disk and can be read; `counted` is the share of samples that the API then gave back. CPU is the daemon's
-alone, user and system, all threads.
+alone, user and system, all threads: until all samples could be read, and, where a second figure is given, until the daemon had
+nothing left to do. In between it packs what waits; packing gives way to a load like these (docs/architecture.md, "The store").
 """
 
 
@@ -58,10 +59,10 @@ def machine(began, load_before):
 
 def ingest(rows):
     return "## Ingest\n\n50 runs of 50 layers, 200 steps each unless said, over 4 connections.\n\n" + table(
-        ["messages", "M samples/s (lowest to highest)", "CPU, ns a sample", "counted", "bytes a sample on the wire",
+        ["messages", "M samples/s (lowest to highest)", "CPU, ns a sample", "CPU with all packing", "counted", "bytes a sample on the wire",
          "bytes a sample on disk", "peak memory", "idle memory"],
         [[r["title"], f"{mega(r['rate'])} ({mega(r['low'])} to {mega(r['high'])})", f"{r['cpu_ns']:.0f}",
-          f"{r['counted']:.0%}", f"{r['wire_bytes']:.1f}", f"{r['disk_bytes']:.2f}", f"{r['peak_mb']:.0f} MB",
+          f"{r['settled_cpu_ns']:.0f}", f"{r['counted']:.0%}", f"{r['wire_bytes']:.1f}", f"{r['disk_bytes']:.2f}", f"{r['peak_mb']:.0f} MB",
           f"{r['idle_mb']:.1f} MB"] for r in rows])
 
 
@@ -76,10 +77,10 @@ def growth(tables):
     text = "## How cost grows\n\nFrames. One thing grows, the rest stays; what it stays at is in the third column.\n"
     for dimension, rows in tables.items():
         text += f"\n### With {dimension}\n\n" + table(
-            [dimension, "M samples/s", "runs x layers x steps", "CPU, ns a sample", "CPU, us a step", "peak memory",
+            [dimension, "M samples/s", "runs x layers x steps", "CPU, ns a sample", "CPU with all packing", "CPU, us a step", "peak memory",
              "bytes a sample on disk"],
             [[f"{r['n']:,}", mega(r["rate"]), f"{r['load'].runs:,} x {r['load'].layers:,} x {r['load'].steps:,}",
-              f"{r['cpu_ns']:.0f}", f"{r['cpu_ns'] * r['load'].layers * r['load'].stats / 1e3:.1f}",
+              f"{r['cpu_ns']:.0f}", f"{r['settled_cpu_ns']:.0f}", f"{r['cpu_ns'] * r['load'].layers * r['load'].stats / 1e3:.1f}",
               f"{r['peak_mb']:.0f} MB", f"{r['disk_bytes']:.2f}"] for r in rows])
     return text
 
@@ -176,7 +177,8 @@ def ingest_targets(rows):
     return [
         judged("ingest by frames", "12 M samples/s (mark 15)", frames["rate"] >= 12e6, f"{mega(frames['rate'])} M/s", "rate"),
         judged("ingest by lines", "5 M samples/s", lines["rate"] >= 5e6, f"{mega(lines['rate'])} M/s", "rate"),
-        judged("the daemon's CPU a sample, frames", "100 ns", frames["cpu_ns"] <= 100, f"{frames['cpu_ns']:.0f} ns", "cpu"),
+        judged("the daemon's CPU a sample, frames, all packing included", "100 ns", frames["settled_cpu_ns"] <= 100,
+               f"{frames['settled_cpu_ns']:.0f} ns; {frames['cpu_ns']:.0f} ns until all could be read", "cpu"),
         judged("bytes a sample on disk, 1,000 steps a run", "3.3", long["disk_bytes"] <= 3.3, f"{long['disk_bytes']:.2f}",
                "disk"),
         judged("peak memory", "80 MB", max(r["peak_mb"] for r in rows) <= 80, f"{max(r['peak_mb'] for r in rows):.0f} MB",
