@@ -2,6 +2,7 @@
 
 #include "base/float32.h"
 #include "config/limits.h"
+#include "storage/source.h"
 #include "wire/json.h"
 
 #include <string.h>
@@ -68,28 +69,15 @@ bool blob_encode(const struct step *s, struct buf *out) {
     return !out->failed;
 }
 
-struct source {
-    const char *p, *end;
-};
-
-static bool get(struct source *from, void *to, size_t n) {
-    if ((size_t)(from->end - from->p) < n) {
-        return false;
-    }
-    memcpy(to, from->p, n);
-    from->p += n;
-    return true;
-}
-
 // A name of min to max bytes; what is none comes from a damaged store and would damage what is
 // printed.
 static bool get_name(struct source *from, size_t min, size_t max, const char **name, size_t *len) {
     uint8_t n;
     size_t bad;
-    if (!get(from, &n, 1) || (size_t)(from->end - from->p) < n || n < min || n > max) {
+    if (!source_get(from, &n, 1) || (size_t)(from->end - from->p) < n || n < min || n > max) {
         return false;
     }
-    *name = from->p;
+    *name = (const char *)from->p;
     *len = n;
     from->p += n;
     return !memchr(*name, '\0', n) && utf8_valid(*name, n, &bad);
@@ -100,7 +88,7 @@ static bool get_column_heads(struct source *from, size_t n, bool *wide, struct s
         uint8_t id;
         const char *name;
         size_t len;
-        if (!get(from, &id, 1)) {
+        if (!source_get(from, &id, 1)) {
             return false;
         }
         wide[i] = id & FLOAT64;
@@ -120,7 +108,7 @@ static bool get_scalars(struct source *from, size_t n, struct step *out) {
         size_t len;
         double value;
         if (!get_name(from, 1, LIMIT_SCALAR_NAME, &name, &len) ||
-            !get(from, &value, sizeof value) || !step_add_scalar(out, name, len, value)) {
+            !source_get(from, &value, sizeof value) || !step_add_scalar(out, name, len, value)) {
             return false;
         }
     }
@@ -129,7 +117,7 @@ static bool get_scalars(struct source *from, size_t n, struct step *out) {
 
 static bool get_values(struct source *from, size_t n, bool wide, double *values) {
     if (wide) {
-        return get(from, values, n * sizeof *values);
+        return source_get(from, values, n * sizeof *values);
     }
     if ((size_t)(from->end - from->p) / sizeof(float) < n) {
         return false;
@@ -140,12 +128,12 @@ static bool get_values(struct source *from, size_t n, bool wide, double *values)
 }
 
 bool blob_decode(const void *bytes, size_t size, struct step *out) {
-    struct source from = {bytes, (const char *)bytes + size};
+    struct source from = {bytes, (const unsigned char *)bytes + size};
     struct head head;
     bool wide[STAT_COUNT + LIMIT_CUSTOM_STATS];
-    if (!get(&from, &head, sizeof head) || head.version != VERSION || head.layers > LIMIT_LAYERS ||
-        (head.columns && !head.layers) || head.columns > STAT_COUNT - 1 + LIMIT_CUSTOM_STATS ||
-        head.scalars > LIMIT_SCALARS ||
+    if (!source_get(&from, &head, sizeof head) || head.version != VERSION ||
+        head.layers > LIMIT_LAYERS || (head.columns && !head.layers) ||
+        head.columns > STAT_COUNT - 1 + LIMIT_CUSTOM_STATS || head.scalars > LIMIT_SCALARS ||
         // No column is shorter than this: a damaged head must not make us reserve what is not
         // there.
         (size_t)head.columns * head.layers > size / sizeof(float) + 1) {

@@ -4,30 +4,18 @@
 
 #include "base/memory.h"
 #include "storage/segment_head.h"
+#include "storage/source.h"
 #include "wire/json.h"
 
 #include <string.h>
 #include <zlib.h>
 
-struct source {
-    const unsigned char *p, *end;
-};
-
-static bool get(struct source *from, void *to, size_t n) {
-    if ((size_t)(from->end - from->p) < n) {
-        return false;
-    }
-    memcpy(to, from->p, n);
-    from->p += n;
-    return true;
-}
-
 static bool get_runs(struct source *from, size_t n_runs, int64_t *steps, size_t n) {
     size_t at = 0;
     for (size_t i = 0; i < n_runs; i++) {
         struct segment_run run;
-        if (!get(from, &run, sizeof run) || run.count == 0 || run.count > n - at || run.first < 0 ||
-            run.first > STEP_MAX) {
+        if (!source_get(from, &run, sizeof run) || run.count == 0 || run.count > n - at ||
+            run.first < 0 || run.first > STEP_MAX) {
             return false;
         }
         for (size_t k = 0; k < run.count; k++, at++) {
@@ -73,7 +61,7 @@ static bool get_columns(struct source *from, struct segment *s, size_t n_chunks)
     size_t next = 0;
     for (size_t i = 0; i < s->n_columns; i++) {
         struct segment_column_head h;
-        if (!get(from, &h, sizeof h) || (size_t)(from->end - from->p) < h.name_len ||
+        if (!source_get(from, &h, sizeof h) || (size_t)(from->end - from->p) < h.name_len ||
             !is_sound(&h, s->layers) || !name_is_sound(&h, from->p) ||
             !chunks_are_sound(&h, s->n) || h.chunks > n_chunks - next) {
             return false;
@@ -115,7 +103,7 @@ static bool shape_is_sound(const struct segment *s, const uint16_t *shape) {
 static bool get_shapes(struct source *from, struct segment *s, size_t n_runs) {
     for (size_t i = 0; i < s->n_shapes; i++) {
         uint16_t count;
-        if (!get(from, &count, sizeof count) ||
+        if (!source_get(from, &count, sizeof count) ||
             (size_t)(from->end - from->p) < count * sizeof(uint16_t)) {
             return false;
         }
@@ -124,7 +112,7 @@ static bool get_shapes(struct source *from, struct segment *s, size_t n_runs) {
             return false;
         }
         s->shapes[i][0] = count;
-        if (!get(from, s->shapes[i] + 1, count * sizeof(uint16_t)) ||
+        if (!source_get(from, s->shapes[i] + 1, count * sizeof(uint16_t)) ||
             !shape_is_sound(s, s->shapes[i])) {
             return false;
         }
@@ -132,7 +120,8 @@ static bool get_shapes(struct source *from, struct segment *s, size_t n_runs) {
     size_t at = 0;
     for (size_t i = 0; i < n_runs; i++) {
         struct segment_shape_run run;
-        if (!get(from, &run, sizeof run) || run.shape >= s->n_shapes || run.count > s->n - at) {
+        if (!source_get(from, &run, sizeof run) || run.shape >= s->n_shapes ||
+            run.count > s->n - at) {
             return false;
         }
         for (size_t k = 0; k < run.count; k++) {
@@ -146,7 +135,7 @@ static bool get_chunks(struct source *from, struct segment *s, size_t n_chunks) 
     uint32_t block = 0, offset = 0;
     for (size_t i = 0; i < n_chunks; i++) {
         uint32_t entry[2];
-        if (!get(from, entry, sizeof entry)) {
+        if (!source_get(from, entry, sizeof entry)) {
             return false;
         }
         if (entry[0] & SEGMENT_NEW_BLOCK) {
