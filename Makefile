@@ -146,7 +146,7 @@ client-tests: $(filter $(BUILD)/tests/test_client%,$(UNIT_TESTS)) $(BIN)/client-
 torture: all unit-tests ## fault tests in full: power cuts; kill -9; each allocation, write, sync, rename fails in turn (make check tries a share)
 	@FAULTS=all $(BUILD)/tests/test_powercut
 	@FAULTS=all PYTHONDONTWRITEBYTECODE=1 python3 tests/e2e/suite.py -k Allocations -k Each torture tests/e2e test_memory test_trouble
-	@FAULTS=all PYTHONDONTWRITEBYTECODE=1 python3 tests/e2e/suite.py torture tests/e2e test_kill
+	@FAULTS=all PYTHONDONTWRITEBYTECODE=1 python3 tests/e2e/suite.py torture tests/e2e test_kill test_history
 check-valgrind: ## the C unit tests and one whole daemon run under valgrind
 	@scripts/deps.sh
 	@tests/run.sh valgrind

@@ -294,7 +294,7 @@ static int read_journal(struct reading *r, int64_t from, int64_t to) {
     if (from > to) {
         return 0;
     }
-    sqlite3_stmt *q = place_prepare(r->c, journal_sql[r->range->kind], keys, 2);
+    sqlite3_stmt *q = place_borrow(r->c, journal_sql[r->range->kind], keys, 2);
     int rc = q ? SQLITE_ROW : SQLITE_ERROR;
     while (!r->stopped && q && (rc = sqlite3_step(q)) == SQLITE_ROW) {
         int64_t step = schema_key_step(sqlite3_column_int64(q, 0));
@@ -309,7 +309,7 @@ static int read_journal(struct reading *r, int64_t from, int64_t to) {
     if (result && q) {
         connection_fail(r->c);
     }
-    sqlite3_finalize(q);
+    connection_give_back(r->c, q);
     return result;
 }
 
@@ -347,7 +347,7 @@ static int read_level(struct reading *r, unsigned tier, unsigned level, int64_t 
     const int64_t arguments[] = {r->range->attempt, r->range->kind, level, *from, to};
     // Messages of one step may stand in two segments.
     const bool overlaps = tier == 0 && r->range->kind == SEGMENT_MESSAGES;
-    sqlite3_stmt *q = place_prepare(r->c, SPAN_SQL, arguments, 5);
+    sqlite3_stmt *q = place_borrow(r->c, SPAN_SQL, arguments, 5);
     int rc = q ? 0 : -1, row = SQLITE_DONE;
     while (rc == 0 && !r->stopped && (row = sqlite3_step(q)) == SQLITE_ROW) {
         int64_t first = sqlite3_column_int64(q, 0), last = sqlite3_column_int64(q, 1);
@@ -364,7 +364,7 @@ static int read_level(struct reading *r, unsigned tier, unsigned level, int64_t 
     if (rc == 0 && row != SQLITE_ROW && row != SQLITE_DONE) {
         rc = connection_fail(r->c);
     }
-    sqlite3_finalize(q);
+    connection_give_back(r->c, q);
     return rc;
 }
 
@@ -399,14 +399,14 @@ static int find_first(struct connection *c, int64_t attempt, enum segment_kind k
                       unsigned most_level, int64_t *first) {
     const int64_t arguments[] = {
         attempt, kind, schema_key(attempt, 0), schema_key(attempt, STEP_MAX), STEP_MAX, most_level};
-    sqlite3_stmt *q = place_prepare(c, first_sql[kind], arguments, 6);
+    sqlite3_stmt *q = place_borrow(c, first_sql[kind], arguments, 6);
     int rc = q && sqlite3_step(q) == SQLITE_ROW ? 0 : -1;
     if (rc == 0) {
         *first = sqlite3_column_int64(q, 0);
     } else if (q) {
         connection_fail(c);
     }
-    sqlite3_finalize(q);
+    connection_give_back(c, q);
     return rc;
 }
 
@@ -452,7 +452,7 @@ int range_entries(struct reader *reader, int64_t attempt, enum segment_kind kind
                   int64_t *entries) {
     struct connection *c = reader_connection(reader);
     const int64_t arguments[] = {attempt, kind};
-    sqlite3_stmt *q = place_prepare(
+    sqlite3_stmt *q = place_borrow(
         c, "SELECT coalesce(sum(n), 0) FROM segment WHERE attempt=?1 AND kind=?2 AND level=0",
         arguments, 2);
     int rc = q && sqlite3_step(q) == SQLITE_ROW ? 0 : -1;
@@ -461,7 +461,7 @@ int range_entries(struct reader *reader, int64_t attempt, enum segment_kind kind
     } else if (q) {
         connection_fail(c);
     }
-    sqlite3_finalize(q);
+    connection_give_back(c, q);
     return rc;
 }
 
@@ -482,13 +482,13 @@ int range_count(struct reader *reader, int64_t attempt, int64_t from, int64_t to
     if (from > to) {
         return 0;
     }
-    sqlite3_stmt *q = place_prepare(c, COUNT_SQL, arguments, 6);
+    sqlite3_stmt *q = place_borrow(c, COUNT_SQL, arguments, 6);
     int rc = q && sqlite3_step(q) == SQLITE_ROW ? 0 : -1;
     if (rc == 0) {
         *steps = sqlite3_column_int64(q, 0);
     } else if (q) {
         connection_fail(c);
     }
-    sqlite3_finalize(q);
+    connection_give_back(c, q);
     return rc;
 }

@@ -1,6 +1,8 @@
 // Many pieces of a tier become one, and the piece of the next tier that is made of it.
 #include "storage/compact_state.h"
 #include "storage/loaded.h"
+#include "storage/record.h"
+#include "storage/schema.h"
 #include "storage/tier.h"
 
 #include <stdio.h>
@@ -8,6 +10,7 @@
 #include <string.h>
 
 #define MERGE_PIECES PARCEL_GONE
+#define MERGE_PIECES_OVER 4
 #define MERGE_VALUES ((size_t)1 << 20) // bounds the memory and the work of one merge
 
 struct merging {
@@ -60,21 +63,27 @@ static int gather(struct compactor *k, struct merging *m, sqlite3_stmt *q) {
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? 1 : connection_fail(&k->c);
 }
 
+// Of an attempt that is over and packed fewer are merged, since no more will come.
 #define FIND_SQL(which)                                                                            \
-    "SELECT attempt, kind, level FROM segment WHERE " which                                        \
+    "SELECT attempt, kind, level, count(*) AS pieces FROM segment WHERE " which                    \
     "level%2=1 AND EXISTS (SELECT 1 FROM attempt WHERE id=segment.attempt) "                       \
-    "GROUP BY attempt, kind, level HAVING count(*)>?2 LIMIT 1"
+    "GROUP BY attempt, kind, level HAVING pieces>?2 OR (pieces>?3 AND "                            \
+    "EXISTS (SELECT 1 FROM attempt AS a JOIN run AS r ON r.id=a.run WHERE a.id=segment.attempt "   \
+    "AND (r.status<>?4 OR EXISTS (SELECT 1 FROM attempt AS later WHERE later.run=a.run "           \
+    "AND later.id>a.id))) AND NOT EXISTS (SELECT 1 FROM step WHERE key BETWEEN "                   \
+    "segment.attempt<<?5 AND ((segment.attempt+1)<<?5)-1)) LIMIT 1"
 
 // One that has enough pieces, of the attempt that grew last or, once after the start, of all.
-static int find(struct compactor *k, int64_t place[3]) {
-    const int64_t arguments[] = {k->grown_attempt, MERGE_PIECES};
+static int find(struct compactor *k, int64_t place[4]) {
+    const int64_t arguments[] = {k->grown_attempt, MERGE_PIECES, MERGE_PIECES_OVER, RUN_RUNNING,
+                                 SCHEMA_STEP_BITS};
     sqlite3_stmt *q =
-        place_borrow(&k->c, k->all_grew ? FIND_SQL("") : FIND_SQL("attempt=?1 AND "), arguments, 2);
+        place_borrow(&k->c, k->all_grew ? FIND_SQL("") : FIND_SQL("attempt=?1 AND "), arguments, 5);
     if (!q) {
         return -1;
     }
     int rc = sqlite3_step(q);
-    for (int i = 0; rc == SQLITE_ROW && i < 3; i++) {
+    for (int i = 0; rc == SQLITE_ROW && i < 4; i++) {
         place[i] = sqlite3_column_int64(q, i);
     }
     int result = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : connection_fail(&k->c);
@@ -82,11 +91,13 @@ static int find(struct compactor *k, int64_t place[3]) {
     return result;
 }
 
-static int begin(struct compactor *k, const int64_t place[3], struct merging **out) {
+// All pieces but the last, which may yet be packed anew with what follows.
+static int begin(struct compactor *k, int64_t place[4], struct merging **out) {
+    place[3] = place[3] > MERGE_PIECES ? MERGE_PIECES : place[3] - 1;
     sqlite3_stmt *q = place_borrow(&k->c,
                                    "SELECT " PLACE_COLUMNS ", head FROM segment WHERE attempt=?1 "
-                                   "AND kind=?2 AND level=?3 ORDER BY first_step, id",
-                                   place, 3);
+                                   "AND kind=?2 AND level=?3 ORDER BY first_step, id LIMIT ?4",
+                                   place, 4);
     if (!q) {
         return -1;
     }
@@ -104,7 +115,7 @@ static int begin(struct compactor *k, const int64_t place[3], struct merging **o
 }
 
 int merging_gather(struct compactor *k, struct merging **out) {
-    int64_t place[3];
+    int64_t place[4]; // attempt, kind, level, pieces
     if (!k->all_grew && !k->grown_attempt) {
         return 0;
     }

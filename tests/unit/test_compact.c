@@ -133,6 +133,33 @@ START_TEST(test_a_running_run_is_packed_as_it_grows) {
 }
 END_TEST
 
+#define MOST_PIECES                                                                                \
+    "SELECT max(n) FROM (SELECT count(*) AS n FROM segment WHERE level%2=1 GROUP BY level)"
+
+START_TEST(test_tiers_of_an_ended_run_are_few_pieces) {
+    begin_run();
+    put_status(RUN_RUNNING);
+    for (int64_t i = 0; i < 2000; i += 200) {
+        put_made(i, i + 200, 1, 90);
+        maintain();
+    }
+    ck_assert_int_gt(count(MOST_PIECES), 6);
+    put_status(RUN_COMPLETED);
+    maintain();
+    ck_assert_int_eq(count("SELECT count(*) FROM step"), 0);
+    ck_assert_int_le(count(MOST_PIECES), 4);
+    ck_assert_int_eq(count("SELECT count(*) FROM segment WHERE level=2"), 1);
+    put_made(2000, 2100, 1, 90); // it goes on
+    maintain();
+    assert_reads(0, STEP_MAX, 0, 2100, 1, 90);
+    // Each bucket of the first tier stands in one place.
+    ck_assert_int_eq(count("SELECT count(*) FROM segment AS a JOIN segment AS b ON a.id<b.id AND "
+                           "a.first_step<=b.last_step AND b.first_step<=a.last_step "
+                           "WHERE a.level IN (1, 2) AND b.level IN (1, 2)"),
+                     0);
+}
+END_TEST
+
 START_TEST(test_a_run_that_pauses_is_packed) {
     begin_run();
     put_made(0, 10, 1, 2);
@@ -333,6 +360,7 @@ END_TEST
 int main(void) {
     const TTest *const tests[] = {test_an_ended_run_is_packed,
                                   test_a_running_run_is_packed_as_it_grows,
+                                  test_tiers_of_an_ended_run_are_few_pieces,
                                   test_a_run_that_pauses_is_packed,
                                   test_an_attempt_that_was_superseded_is_packed,
                                   test_steps_with_other_layers_make_another_segment,
