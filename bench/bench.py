@@ -162,6 +162,7 @@ def read_speed(rounds, scale):
     load = Load(runs=1, layers=2, steps=1000000 // scale)
     with Pyrometer() as daemon:
         loadgen(daemon.ingest, *load.flags())
+        reads.end_run(daemon, load)
         reads.settle(daemon)
         result = {"load": load, "series": reads.series(daemon, load), "bytes": daemon.disk_bytes() / load.samples}
     say("reads: /temperature, idle and under ingest at half its limit")

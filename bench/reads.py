@@ -1,9 +1,11 @@
 """Questions to a daemon: how long /series takes cold and warm, how many /temperature a second."""
 
 import http.client
+import json
 import os
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import time
@@ -22,6 +24,22 @@ def settle(daemon):
         before = daemon.cpu_s()
         time.sleep(0.1)
         quiet = quiet + 1 if daemon.cpu_s() - before < 0.003 else 0
+
+
+def end_run(daemon, load):
+    """The load generator leaves its runs running; of one that is over the pieces of tiers are merged."""
+    hello = {"type": "hello", "protocol": 1, "run": "run0", "loss": "cross_entropy", "batch_size": 64,
+             "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
+             "layers": [{"name": f"layer{i}", "n": 4096} for i in range(load.layers)]}
+    host, port = daemon.ingest.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=60) as job:
+        job.sendall(b"".join(json.dumps(m).encode() + b"\n" for m in (hello, {"type": "end", "status": "completed"})))
+        job.shutdown(socket.SHUT_WR)
+        while job.recv(1 << 16):
+            pass
+    status = daemon.get_json("/api/v1/runs/run0")["status"]
+    if status != "completed":
+        raise RuntimeError(f"run0 is {status}")
 
 
 def ask(daemon, path):

@@ -322,6 +322,8 @@ static bool pack(struct compactor *k, struct gathering *g, struct parcel *p) {
     p->kind = g->b.kind;
     p->time = g->time;
     p->last_key = schema_key(p->attempt, g->b.last_step);
+    k->grown_attempt =
+        g->b.is_over ? p->attempt : k->grown_attempt; // the rest of it: few are merged
     if (g->tier_only) {
         k->grown_attempt = p->attempt;
         p->n_packed = 1;
