@@ -41,7 +41,7 @@ void loss_rising_look(const struct look *look, struct finding *f) {
     struct rising *s = &look->a->watch.rising;
     const struct rule *r = look->rule;
     double loss = look->in->step->loss;
-    *f = (struct finding){.severity = r->severity, .threshold = r->fire_above};
+    *f = (struct finding){.severity = severity_here(look), .threshold = r->fire_above};
     if (!(loss > 0) || isinf(loss)) {
         f->unknown = true;
         return;
@@ -66,9 +66,6 @@ void loss_rising_look(const struct look *look, struct finding *f) {
     bool sure = f->value > SURE * r->fire_above && s->sum.length <= SURE_STEPS &&
                 s->fast > SURE_RISE * s->least;
     f->fire = look->warmed_up && f->value > r->fire_above && (far || sure);
-    if (look->a->watch.course.by_heart) {
-        f->severity = SEVERITY_INFO;
-    }
     f->clear = f->value < r->clear_below;
 }
 

@@ -158,6 +158,10 @@ static void measure_course(struct course *c, double loss) {
     c->by_heart = fmax(c->now, loss) < BY_HEART * exp(c->first);
 }
 
+enum severity severity_here(const struct look *look) {
+    return look->a->watch.course.by_heart ? SEVERITY_INFO : look->rule->severity;
+}
+
 bool loss_suffers(const struct watch *w) {
     return w->rising.sum.sum >= LOSS_SUFFERS && !w->course.by_heart;
 }

@@ -48,8 +48,8 @@ void shock_look(const struct look *look, struct finding *f) {
                           .value = z,
                           .threshold = r->fire_above};
     f->fire = look->warmed_up && z > r->fire_above;
-    if (look->a->watch.course.by_heart && score(look->scope, CHANNEL_OUTPUT) <= r->fire_above) {
-        f->severity = SEVERITY_INFO;
+    if (!(score(look->scope, CHANNEL_OUTPUT) > r->fire_above)) {
+        f->severity = severity_here(look); // gradients and updates come of the loss
     }
 }
 

@@ -101,7 +101,8 @@ void spike_look(const struct look *look, struct finding *f) {
     struct watch *w = &look->a->watch;
     const struct rule *rule = look->rule;
     const struct thermo_step *step = look->in->step;
-    *f = (struct finding){.clear = true, .severity = rule->severity, .threshold = rule->fire_above};
+    *f = (struct finding){
+        .clear = true, .severity = severity_here(look), .threshold = rule->fire_above};
     bool open = life_is_firing(&w->lives[RULE_LOSS_SPIKE]);
     double z_gradient = gradient_score(look, open);
     if (num_is_missing(step->loss)) {
@@ -124,9 +125,6 @@ void spike_look(const struct look *look, struct finding *f) {
     f->clear = f->value < rule->clear_below;
     learn_tail(w, off, f->value > f->threshold, open || f->fire);
     detrended_add(&w->loss, x, f->value > f->threshold || (open && !f->clear));
-    if (w->course.by_heart) {
-        f->severity = SEVERITY_INFO;
-    }
     w->spike_steps = open ? w->spike_steps + 1 : 0;
     if (w->spike_steps >= RECOVERY_STEPS && !f->clear) {
         f->severity = SEVERITY_CRITICAL;

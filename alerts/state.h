@@ -312,6 +312,8 @@ void unstable_look(const struct look *look, struct finding *f);
 void unstable_describe(struct text *t, const struct life *l, const struct story *story);
 void overheating_look(const struct look *look, struct finding *f);
 void overheating_describe(struct text *t, const struct life *l, const struct story *story);
+// The rule's, but of a loss next to nothing: info.
+enum severity severity_here(const struct look *look);
 // Whether the loss rises, and not only from nothing to next to nothing.
 bool loss_suffers(const struct watch *w);
 // Takes a step into the instruments of every layer; the rules read them.
