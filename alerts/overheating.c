@@ -24,11 +24,9 @@ static bool can_measure(double update2, double weight2, double lr) {
            update2 > RESOLUTION * weight2;
 }
 
-static bool is_open(const struct look *look) {
-    const struct watch *w = &look->a->watch;
-    const struct life *l =
-        look->scope->open > 0 ? life_find(look->a, RULE_OVERHEATING, look->layer, false) : NULL;
-    return (l && l->phase != LIFE_IDLE) || w->lives[RULE_OVERHEATING].phase != LIFE_IDLE;
+static bool is_told(const struct look *look) {
+    const struct life *whole = &look->a->watch.lives[RULE_OVERHEATING];
+    return is_open(look->a, RULE_OVERHEATING, look->layer) || whole->phase != LIFE_IDLE;
 }
 
 void overheating_look(const struct look *look, struct finding *f) {
@@ -58,7 +56,7 @@ void overheating_look(const struct look *look, struct finding *f) {
     if (!loss_suffers(&look->a->watch)) {
         f->severity = SEVERITY_INFO;
     }
-    bool hold = full && (f->fire || (!f->clear && is_open(look)));
+    bool hold = full && (f->fire || (!f->clear && is_told(look)));
     if (hold && ++m->held < HOLD_MAX) {
         return;
     }

@@ -72,7 +72,7 @@ struct scope {
     struct books books;
     struct stillness still;
     struct baseline stability;
-    uint32_t open; // of the layer's lives, those that are not idle
+    uint64_t open; // a bit a rule: one of the layer's lives is of it and not idle
     bool shrinks;  // by more than rounding and noise would have it
     struct movement movement;
 };
@@ -205,6 +205,8 @@ struct sizes {
     double update_rms;
 };
 
+_Static_assert(RULES_MAX <= 64, "a bit each in a scope's `open`");
+
 #define NO_RULE UINT16_MAX
 
 struct alerts {
@@ -219,7 +221,7 @@ struct alerts {
     struct watch watch;
     struct scope *scopes;      // of the layers
     struct scope_lives *lives; // likewise
-    size_t open;               // of all of them, those that are not idle
+    size_t open;               // layers with one that is not idle
     struct own *own;           // [own rule][layer, then the whole run]
     unsigned n_own;            // rows of it
     struct finding *findings;  // scratch, of the layers
@@ -247,6 +249,8 @@ struct teller {
 // The alert of that rule at a layer (n_layers: the whole run); NULL when there is none. With
 // `wanted` a place is made for one, unless a layer has too many.
 struct life *life_find(struct alerts *a, unsigned rule, size_t index, bool wanted);
+// Whether the rule's alert at the layer is not idle.
+bool is_open(const struct alerts *a, unsigned rule, size_t layer);
 // Of the layer's lives one may have begun or ended.
 void lives_changed(struct alerts *a, size_t layer);
 // What a rule found at a layer goes to the life of its alert, and what changes is told.

@@ -32,12 +32,18 @@ struct life *life_find(struct alerts *a, unsigned rule, size_t index, bool wante
 }
 
 void lives_changed(struct alerts *a, size_t layer) {
-    uint32_t open = 0;
+    uint64_t *open = &a->scopes[layer].open;
+    a->open -= *open != 0;
+    *open = 0;
     for (size_t k = 0; k < SCOPE_LIVES; k++) {
-        open += a->lives[layer].of[k].phase != LIFE_IDLE;
+        const struct life *l = &a->lives[layer].of[k];
+        *open |= l->phase != LIFE_IDLE ? UINT64_C(1) << l->rule : 0;
     }
-    a->open = a->open - a->scopes[layer].open + open;
-    a->scopes[layer].open = open;
+    a->open += *open != 0;
+}
+
+bool is_open(const struct alerts *a, unsigned rule, size_t layer) {
+    return (a->scopes[layer].open >> rule & 1) != 0;
 }
 
 static size_t layer_of(const struct alerts *a, size_t index) {
@@ -128,7 +134,7 @@ void tell_event(const struct teller *to, size_t index, struct life *l, enum life
 
 void tell_finding(const struct teller *to, unsigned rule, size_t index, const struct finding *f) {
     struct alerts *a = to->a;
-    bool is_idle = index < a->n_layers && a->scopes[index].open == 0;
+    bool is_idle = index < a->n_layers && !is_open(a, rule, index);
     if (f->unknown || (is_idle && !f->fire)) {
         return;
     }
