@@ -16,7 +16,7 @@
 // The floors: of logarithms, so that a regular run's smaller changes are no jumps; of the weights'
 // size a step.
 static const struct level_settings of_jumps = {
-    .memory = 32, .floor = 0.05, .learn = 64, .hold = 64};
+    .memory = 32, .floor = JUMPS_FLOOR, .learn = 64, .hold = 64};
 static const struct level_settings of_growth = {
     .memory = 32, .floor = 1e-6, .learn = 64, .hold = 200};
 

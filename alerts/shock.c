@@ -9,6 +9,7 @@
 
 #define GRADIENT_WEIGHT 0.5
 #define FRESH 3 // steps
+#define MORE 3. // of the logarithm: twenty times
 
 // A jump is what has just begun: what stays is another level.
 static double score(const struct scope *s, enum channel c) {
@@ -36,6 +37,20 @@ static double all_scores(const struct scope *s) {
     return sqrt(sum);
 }
 
+// By how much a scale's logarithm rose.
+static double rise(const struct scope *s, enum channel c) {
+    return s->jumps[c].z * fmax(s->jumps[c].spread, JUMPS_FLOOR);
+}
+
+// Gradients come of the loss, and updates of gradients: an update that rises by far more than the
+// gradient has another cause, and so have outputs. By far: where a unit comes alive Adam's update
+// rises by itself, from what is usual up to (1 - b1) / sqrt(1 - b2) = 3 learning rates, tenfold.
+static bool comes_of_the_loss(const struct scope *s, double threshold) {
+    return !(score(s, CHANNEL_OUTPUT) > threshold) &&
+           !(score(s, CHANNEL_UPDATE) > threshold &&
+             rise(s, CHANNEL_UPDATE) > rise(s, CHANNEL_GRADIENT) + MORE);
+}
+
 void shock_look(const struct look *look, struct finding *f) {
     const struct rule *r = look->rule;
     if (look->a->watch.batch_steps > 0) {
@@ -48,8 +63,8 @@ void shock_look(const struct look *look, struct finding *f) {
                           .value = z,
                           .threshold = r->fire_above};
     f->fire = look->warmed_up && z > r->fire_above;
-    if (!(score(look->scope, CHANNEL_OUTPUT) > r->fire_above)) {
-        f->severity = severity_here(look); // gradients and updates come of the loss
+    if (comes_of_the_loss(look->scope, r->fire_above)) {
+        f->severity = severity_here(look);
     }
 }
 

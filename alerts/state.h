@@ -43,6 +43,7 @@ struct movement {
 };
 
 // The scales of a layer that may jump, as logarithms: gradient, update per learning rate, outputs.
+#define JUMPS_FLOOR 0.05 // of their scatter
 enum channel { CHANNEL_GRADIENT, CHANNEL_UPDATE, CHANNEL_OUTPUT, CHANNELS };
 
 // The steps in a row in which a layer got no gradient, exactly none.

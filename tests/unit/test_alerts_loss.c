@@ -91,6 +91,25 @@ START_TEST(a_loss_next_to_nothing_informs) {
 }
 END_TEST
 
+static void spoil_update(struct feed *f) {
+    feed_update(f, 1, 500);
+}
+
+// Down there a gradient that jumps, and the update with it, informs; an update by itself warns.
+START_TEST(a_shock_next_to_nothing) {
+    sim_create_only(&sim, RULE_BIT(RULE_SHOCK), 39);
+    for (int i = 0; i < 1000; i++) {
+        sim.loss = fmax(exp(-i / 50.), 1e-5);
+        sim_steps(&sim, 1);
+    }
+    sim.heat[1] = _i ? 1 : 1e5;
+    sim.spoil = _i ? spoil_update : NULL;
+    sim_steps(&sim, 1);
+    const struct alert_change *c = sim_find(&sim, RULE_SHOCK, ALERT_FIRING);
+    ck_assert(c->layer == 1 && c->severity == (_i ? SEVERITY_WARNING : SEVERITY_INFO));
+}
+END_TEST
+
 // The same rise with the learning rate as it was, and where a warm restart brings it.
 START_TEST(a_warm_restart_may_raise_the_loss) {
     sim_create_only(&sim, of_the_loss, 38);
@@ -134,6 +153,7 @@ int main(void) {
     tcase_add_test(t, a_rise_behind_a_fall_is_seen);
     tcase_add_test(t, a_small_rise_is_told_when_it_is_sure);
     tcase_add_test(t, a_loss_next_to_nothing_informs);
+    tcase_add_loop_test(t, a_shock_next_to_nothing, 0, 2);
     tcase_add_loop_test(t, a_warm_restart_may_raise_the_loss, 0, 2);
     tcase_add_test(t, changes_of_phase_are_told);
     Suite *s = suite_create("alerts on the loss");
