@@ -215,7 +215,8 @@ export class Chart {
       axes: [
         {stroke: ink, font, grid, ticks: quiet, size: 28, gap: 4, space: 70, values: (u, at) => at.map(shortCount)},
         {stroke: ink, font, grid, ticks: quiet, size: GUTTER(), gap: 8, space: 26,
-          ...(this.scale.kind === 'linear' ? {} : {splits: (u, i, low, high) => this.splits(low, high)}),
+          splits: (u, i, low, high) => this.splits(low, high), filter: (u, at) => at,
+          incrs: [1e300], // not asked for, but uPlot leaves the axis out where none of its own fits: they end at 1e32
           values: (u, at) => at.map(v => (v === null ? '' : number(v, 3)))},
       ],
       legend: {live: true, markers: {width: 2}},
@@ -230,8 +231,9 @@ export class Chart {
     };
   }
 
-  // The whole decades between, or thinned to what fits; on both sides of nothing for asinh.
+  // Round numbers; of the other scales the whole decades between, or thinned to what fits; on both sides of nothing for asinh.
   splits(low, high) {
+    if (this.scale.kind === 'linear') return ticks(low, high, Math.max(2, Math.floor(this.height() / 30)));
     const found = [];
     const decades = (from, to, sign) => {
       const first = Math.floor(Math.log10(from)), last = Math.ceil(Math.log10(to));

@@ -431,6 +431,19 @@ test('what is drawn from readings kept at some steps says so, and no intervals a
   await browser.close(page);
 });
 
+test('numbers of any size have an axis', async () => {
+  for (const [name, loss] of [['huge', step => 1e38 * (2 + step % 3)], ['tiny', step => 1e-40 * (2 + step % 3)], ['wide', step => 10 ** (step - 20)]]) {
+    const job = await Job.open(daemon, {run: name, layers: [{name: 'a', n: 5}]});
+    job.send(...Array.from({length: 80}, (_, step) => ({type: 'step', step, loss: loss(step), stats: {}})), {type: 'end', status: 'completed'});
+    await daemon.settled(name, 79);
+    job.close();
+    const page = await browser.open(daemon, `/#/run/${name}`);
+    const axis = await page.evaluate(() => document.querySelector('.chart').chart.plot.axes[1]._values);
+    assert.ok(axis && axis.filter(Boolean).length > 1, `${name}: ${axis}`);
+    await browser.close(page);
+  }
+});
+
 test('on a phone nothing is wider than the screen', async () => {
   for (const path of [...Object.values(VIEWS), '/#/run/nan-gradient']) {
     const page = await browser.open(daemon, path, {width: 375, height: 740, touch: true});
