@@ -125,6 +125,7 @@ function write(pages, wide, rows) {
 ${cpus().length} cores of ${cpus()[0].model}, ${new Date().toISOString().slice(0, 10)}; daemon and browser (headless Chromium, drawing in software) on the same. Milliseconds from the
 navigation's start, medians of ${TIMES} visits by a browser that has seen nothing before; \`zoomed\` from the key to the curves of the narrower range; \`busy\` is the longest time for which the page did not answer.
 The store holds ${RUNS} runs of 300 steps, and a long one of ${STEPS.toLocaleString('en')} steps and ${LAYERS} layers.
+The long runs are made-up walks, the same steps again and again; sending them took some twenty minutes beside other work, and 10 GB of disk.
 
 ${table(['page', ...names], pages.map(({name, figures}) => [name, ...names.map(key => figures[key] ?? '')]))}
 
