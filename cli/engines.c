@@ -9,10 +9,7 @@
 
 cJSON *engines_get(const struct cli *cli, const char *run, struct http_answer *answer) {
     struct buf path;
-    buf_init(&path, (size_t)1 << 16);
-    buf_puts(&path, "/api/v1/runs/");
-    http_put_escaped(&path, run);
-    buf_puts(&path, "/engine");
+    http_begin_run(&path, run, "/engine");
     cJSON *engine = tree_get(cli, buf_str(&path), answer);
     buf_free(&path);
     return engine;

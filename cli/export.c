@@ -65,10 +65,7 @@ static int receive(const struct cli *cli, const char *run, gzFile file, const ch
     struct http_answer answer;
     struct buf path;
     http_answer_init(&answer);
-    buf_init(&path, (size_t)1 << 16);
-    buf_puts(&path, "/api/v1/runs/");
-    http_put_escaped(&path, run);
-    buf_puts(&path, "/export");
+    http_begin_run(&path, run, "/export");
     bool complete = http_get_to(cli, buf_str(&path), &answer, write_bytes, &sink) == 0;
     if (sink.progress) {
         fputs("\r\033[K", stderr);

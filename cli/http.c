@@ -33,6 +33,13 @@ void http_put_escaped(struct buf *path, const char *text) {
     curl_free(escaped);
 }
 
+void http_begin_run(struct buf *path, const char *run, const char *what) {
+    buf_init(path, (size_t)1 << 16);
+    buf_puts(path, "/api/v1/runs/");
+    http_put_escaped(path, run);
+    buf_puts(path, what);
+}
+
 void http_put_filter(struct buf *path, const char *name, const char *value) {
     if (value) {
         buf_printf(path, "%s=", name);

@@ -39,6 +39,8 @@ WARN_UNUSED int http_get_to(const struct cli *cli, const char *path, struct http
 
 // Appends text to a path or query, percent-encoded.
 void http_put_escaped(struct buf *path, const char *text);
+// Begins a path: the run's address and what comes behind it ("/series", or nothing).
+void http_begin_run(struct buf *path, const char *run, const char *what);
 // Appends "name=value&", or nothing when the value is NULL.
 void http_put_filter(struct buf *path, const char *name, const char *value);
 

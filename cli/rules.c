@@ -89,10 +89,7 @@ static int read_run(struct backtest *b, const struct cli *cli) {
     struct http_answer answer;
     struct buf path;
     http_answer_init(&answer);
-    buf_init(&path, (size_t)1 << 16);
-    buf_puts(&path, "/api/v1/runs/");
-    http_put_escaped(&path, b->source);
-    buf_puts(&path, "/export");
+    http_begin_run(&path, b->source, "/export");
     int status = CLI_OK;
     if (http_get_to(cli, buf_str(&path), &answer, take_bytes, b) != 0 && !b->failed) {
         status = cli_fail("%s is no file, and as a run: %s", b->source, answer.error);

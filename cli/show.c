@@ -243,9 +243,7 @@ int command_show(const struct cli *cli, int count, char **words) {
     struct http_answer answer;
     struct buf path;
     http_answer_init(&answer);
-    buf_init(&path, (size_t)1 << 16);
-    buf_puts(&path, "/api/v1/runs/");
-    http_put_escaped(&path, words[0]);
+    http_begin_run(&path, words[0], "");
     cJSON *run = tree_get(cli, buf_str(&path), &answer);
     cJSON *alerts = NULL, *engine = NULL;
     int status = CLI_OK;

@@ -119,10 +119,7 @@ void states_show(const struct cli *cli, const char *run) {
     struct http_answer answer;
     struct buf path;
     http_answer_init(&answer);
-    buf_init(&path, (size_t)1 << 16);
-    buf_puts(&path, "/api/v1/runs/");
-    http_put_escaped(&path, run);
-    buf_puts(&path, "/states");
+    http_begin_run(&path, run, "/states");
     cJSON *course = tree_get(cli, buf_str(&path), &answer);
     if (course) {
         print_states(cli, course);

@@ -116,17 +116,10 @@ static bool set_reading(struct watch *watch, cJSON *reading) {
     return true;
 }
 
-static void put_run_path(const struct watch *watch, struct buf *path, const char *what) {
-    buf_init(path, (size_t)1 << 16);
-    buf_puts(path, "/api/v1/runs/");
-    http_put_escaped(path, watch->name);
-    buf_puts(path, what);
-}
-
 // Asks for the run. False when the daemon did not answer or does not know it.
 static bool ask_run(struct watch *watch) {
     struct buf path;
-    put_run_path(watch, &path, "");
+    http_begin_run(&path, watch->name, "");
     cJSON *run = tree_get(watch->cli, buf_str(&path), &watch->answer);
     buf_free(&path);
     watch->asked_ns = clock_monotonic_ns();
@@ -151,7 +144,7 @@ static void refresh_picture(struct watch *watch) {
     if (!watch->view.layers.picture || !watch->view.layers.shown) {
         return;
     }
-    put_run_path(watch, &path, "");
+    http_begin_run(&path, watch->name, "");
     layers_put_query(&watch->view.layers, watch->view.reading, term_size().columns, &path);
     cJSON *history = tree_get(watch->cli, buf_str(&path), &watch->answer);
     buf_free(&path);
@@ -170,7 +163,7 @@ static void refresh(struct watch *watch) {
         return;
     }
     snprintf(query, sizeof query, "/series?metric=loss&points=%d", 2 * term_size().columns);
-    put_run_path(watch, &path, query);
+    http_begin_run(&path, watch->name, query);
     cJSON *loss = tree_get(watch->cli, buf_str(&path), &watch->answer);
     buf_free(&path);
     if (loss) {
@@ -223,7 +216,7 @@ static bool take_stream(void *context, const char *bytes, size_t n) {
 
 static void open_stream(struct watch *watch) {
     struct buf path;
-    put_run_path(watch, &path, "/stream");
+    http_begin_run(&path, watch->name, "/stream");
     sse_reset(&watch->sse);
     watch->stream_tried_ns = clock_monotonic_ns();
     watch->stream = http_stream_create(watch->cli, buf_str(&path), take_stream, watch);
