@@ -6,7 +6,7 @@ import {spawnSync} from 'node:child_process';
 import {mkdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {gunzipSync} from 'node:zlib';
-import {Browser, Daemon, Job, ROOT, eventually} from '../tests/web/harness.mjs';
+import {Browser, Daemon, Job, ROOT} from '../tests/web/harness.mjs';
 
 const runs = process.argv.slice(2).map(word => word.split('='));
 const OUT = join(ROOT, 'docs/images');
@@ -41,35 +41,20 @@ const shots = [
   ['phone', `/#/run/${shown}`, 'dark', 390, 844, {scrollTo: '#heat-title'}],
 ];
 
-// Everything that the view asks for is there and drawn.
-const ready = () => {
-  const charts = [...document.querySelectorAll('.chart')].filter(node => node.offsetParent).map(node => node.chart).filter(Boolean);
-  const rows = [...document.querySelectorAll('tbody tr .spark')].every(canvas => canvas.width === 120);
-  const heat = document.querySelector('.heat'), layer = document.querySelector('.layer');
-  const bands = !document.querySelector('.readings') || (charts[1] && charts[1].columns?.some(c => c.bounds.steps.length));
-  const sheet = !heat || (document.querySelector('.sheet tr') && document.querySelector('.states tbody tr'));
-  return rows && bands && sheet && charts.every(c => c.plot) && (!heat || heat.heat.pages.size) && (!layer || layer.querySelector('.u-over')) &&
-    document.querySelector('h1') && document.fonts.status === 'loaded' && !!document.querySelector('tbody tr, .chart, .alert');
-};
-
-const frames = page => page.evaluate(() => new Promise(next => requestAnimationFrame(() => requestAnimationFrame(next))));
-
 async function shoot(browser, daemon, [name, path, theme, width, height, {panel, pick, scrollTo} = {}]) {
   const page = await browser.open(daemon, path, {theme, width, height});
-  await eventually(() => page.evaluate(ready), `${name} is drawn`);
   if (pick) {
     await page.locator('.heat').focus();
     for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Enter');
-    await eventually(() => page.evaluate(ready), `${name} with its layer`);
   }
   if (panel) {
     await page.mouse.move(2, 2);
-    await frames(page);
+    await browser.settled(page);
     await page.locator(`section.panel:has(${panel})`).screenshot({path: join(OUT, `${name}.png`)});
   } else {
     if (scrollTo) await page.evaluate(at => document.querySelector(at).closest('section').scrollIntoView(), scrollTo);
-    await frames(page);
+    await browser.settled(page);
     await page.screenshot({path: join(OUT, `${name}.png`)});
   }
   await browser.close(page);
