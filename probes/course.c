@@ -11,6 +11,11 @@
 #define ROUNDING 1e-13 // relative differences below it are none
 #define COARSE 8       // a window has at least so many blocks
 
+static const struct {
+    uint32_t steps; // that tell the noise of an end
+    uint32_t state; // in a state of at least so many
+} spans[COURSE_SPANS] = {{8, 24}, {12, 56}, {16, 88}, {24, 144}, {COURSE_RECENT, 256}};
+
 _Static_assert(COURSE_BLOCKS <= TREND_POINTS_MAX && COURSE_RECENT <= TREND_POINTS_MAX, "detrended");
 
 static void clear_block(struct course *c) {
@@ -34,8 +39,8 @@ void course_begin_state(struct course *c) {
     course_begin_segment(c);
 }
 
-// At one end of the ring's steps, the nearer of which count for more, since noise changes on the
-// way.
+// At one end of the ring's n oldest or newest steps, the nearer of which count for more, since
+// noise changes on the way.
 enum end { OLDEST, NEWEST };
 
 // What a double's last digits leave is no noise and has no correlation.
@@ -47,12 +52,13 @@ static double correlation_of(const struct trend *t, const double *rest, double l
     return squares > ROUNDING * ROUNDING * level * level ? trend_correlation(t, rest) : 0;
 }
 
-static struct course_noise noise_of(const struct course *c, enum end end) {
+static struct course_noise noise_of(const struct course *c, enum end end, size_t n) {
     double time[COURSE_RECENT] = {0}, e[COURSE_RECENT] = {0}, s[COURSE_RECENT] = {0};
-    size_t n = c->recent;
+    size_t oldest = c->recent < COURSE_RECENT ? 0 : c->next;
+    size_t from = end == NEWEST ? c->recent - n : 0;
     struct trend trend;
     for (size_t i = 0; i < n; i++) {
-        size_t at = n < COURSE_RECENT ? i : (c->next + i) % COURSE_RECENT;
+        size_t at = (oldest + from + i) % COURSE_RECENT;
         time[i] = (double)i;
         e[i] = c->energy[at];
         s[i] = c->entropy[at];
@@ -76,11 +82,15 @@ static struct course_noise noise_of(const struct course *c, enum end end) {
 }
 
 bool course_noise(const struct course *c, struct course_noise *newest, struct course_noise *first) {
-    if (c->recent < COURSE_RECENT_MIN) {
+    if (c->recent < spans[0].steps || c->steps < spans[0].state) {
         return false;
     }
-    *newest = noise_of(c, NEWEST);
-    *first = c->start.freedom > 0 ? c->start : noise_of(c, OLDEST);
+    size_t i = COURSE_SPANS - 1;
+    while (i > 0 && (c->steps < spans[i].state || !(c->start[i].freedom > 0))) {
+        i--;
+    }
+    *newest = noise_of(c, NEWEST, c->recent < spans[i].steps ? c->recent : spans[i].steps);
+    *first = c->start[i];
     return true;
 }
 
@@ -89,8 +99,11 @@ static void add_recent(struct course *c, double energy, double entropy) {
     c->entropy[c->next] = entropy;
     c->next = (uint8_t)((c->next + 1) % COURSE_RECENT);
     c->recent = (uint8_t)(c->recent + (c->recent < COURSE_RECENT));
-    if (c->recent == COURSE_RECENT && !(c->start.freedom > 0)) {
-        c->start = noise_of(c, OLDEST);
+    c->steps += c->steps < UINT32_MAX;
+    for (size_t i = 0; i < COURSE_SPANS; i++) {
+        if (c->recent == spans[i].steps && !(c->start[i].freedom > 0)) {
+            c->start[i] = noise_of(c, OLDEST, c->recent);
+        }
     }
 }
 

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define COURSE_RECENT 32
-#define COURSE_RECENT_MIN 8 // fewer do not tell the noise
+#define COURSE_SPANS 5 // of 8 to 32 steps that tell the noise, see course_noise()
 #define COURSE_BLOCKS 64
 
 // Variances and covariance of one step's energy and entropy around their smooth course.
@@ -24,9 +24,10 @@ struct course_noise {
 
 struct course {
     double energy[COURSE_RECENT], entropy[COURSE_RECENT]; // a ring
-    struct course_noise start;            // in the state's first COURSE_RECENT steps
-    double sum_energy, sum_entropy;       // of the block being filled
-    uint32_t block;                       // steps of a complete block
+    struct course_noise start[COURSE_SPANS];              // in the state's first 8 to 32 steps
+    uint32_t steps;                                       // that had both since the state began
+    double sum_energy, sum_entropy;                       // of the block being filled
+    uint32_t block;                                       // steps of a complete block
     uint32_t filled, measured;            // steps of the block being filled; that had both
     uint8_t recent, next;                 // steps in the ring; the oldest's place
     uint8_t blocks;                       // complete ones
@@ -38,7 +39,9 @@ void course_begin_segment(struct course *c); // what follows does not continue t
 // window: the steps that the run's window now holds, this one among them. NaN: not measured.
 void course_add(struct course *c, double energy, double entropy, double window);
 
-// Of the newest step and of the state's first. False while there are too few steps.
+// Of the newest step and of the state's first, told apart. On a passage the noise changes with the
+// system, so that only the nearest steps tell that of an end: a third to an eighth of the
+// state's, at most 32. False while there are too few.
 bool course_noise(const struct course *c, struct course_noise *newest, struct course_noise *first);
 
 // The blocks of the window that have both, oldest first; times are in steps. Returns how many.

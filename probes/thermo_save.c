@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define MAGIC UINT64_C(0x4f4d524548540a01) // "\1\nTHERMO"
-#define VERSION 7
+#define VERSION 8
 
 struct header {
     uint64_t magic;

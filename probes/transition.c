@@ -35,8 +35,7 @@ static void take_noise(const struct run *run, struct chord *c) {
     across[1] = first.energy - 2 * slope * first.both + slope * slope * first.entropy;
     double sum = across[0] + across[1];
     double parts = across[0] * across[0] / last.freedom + across[1] * across[1] / first.freedom;
-    bool apart = run->course.start.freedom > 0;
-    c->freedom = apart && parts > 0 ? sum * sum / parts : last.freedom;
+    c->freedom = parts > 0 ? sum * sum / parts : last.freedom;
 }
 
 static void take_loss(const struct run *run, struct chord *c) {

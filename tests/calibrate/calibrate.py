@@ -44,6 +44,11 @@ class System:
     precise: dict = None  # settings of the ten runs of a system that passes from one state to another
     course: list = None  # its energy and entropy at every step
 
+    def part(self):
+        if not self.precise:
+            return "stationary"
+        return "passages" if len(self.course) == PASSAGE_STEPS else "short"
+
 
 @dataclasses.dataclass
 class Row:
@@ -124,10 +129,11 @@ def pulled_system(eta, pull, noise, momentum, batch, tells):
                   exact.pulled(eta, pull, noise, momentum, batch))
 
 
-def ladder_system(label, kind, state, first, last, precise, **settings):
+def ladder_system(label, kind, state, first, last, precise, steps=PASSAGE_STEPS, **settings):
     settings = dict(settings, temperature=first, temperature_to=last)
-    course = exact.ladder(state, first, last, PASSAGE_STEPS)
-    return System(f"{label}, T {first:g} to {last:g}", kind, settings, {"transition": exact.chord(course)}, precise,
+    course = exact.ladder(state, first, last, steps)
+    short = f" in {steps} steps" if steps < PASSAGE_STEPS else ""
+    return System(f"{label}, T {first:g} to {last:g}{short}", kind, settings, {"transition": exact.chord(course)}, precise,
                   course)
 
 
@@ -153,6 +159,9 @@ def systems():
                for middle in (1.8, 2.269185, 4)]
     passing += [ladder_system("Boltzmann ensemble", "ensemble", lambda t: exact.ensemble(t, size), *ends,
                               dict(size=100 * size), size=size, curvature=1) for ends in ((2, 1), (.5, .05))]
+    passing += [ladder_system("Boltzmann ensemble", "ensemble", lambda t: exact.ensemble(t, size), *ends,
+                              dict(size=100 * size), steps, size=size, curvature=1)
+                for ends in ((2, 1), (1.1, .9)) for steps in (32, 64)]
     return stationary + passing
 
 
@@ -220,11 +229,11 @@ def measure_stationary(laboratory, system, name, options):
 
 
 def measure_passage(laboratory, system, name, options):
-    readings = []
+    readings, steps = [], len(system.course)
     for part, repeat, more in (("long", COPIES, system.precise), ("short", options.repetitions, {})):
-        laboratory.simulate(f"{name}-{part}", system.kind, seed=seed_of(options, name, part), steps=PASSAGE_STEPS,
+        laboratory.simulate(f"{name}-{part}", system.kind, seed=seed_of(options, name, part), steps=steps,
                             repeat=repeat, **{**system.settings, **more})
-        readings.append([laboratory.reading(f"{name}-{part}-{i}", PASSAGE_STEPS) for i in range(repeat)])
+        readings.append([laboratory.reading(f"{name}-{part}-{i}", steps) for i in range(repeat)])
     return readings
 
 
@@ -239,7 +248,8 @@ def slope_of_window(system, readings):
 def measure(laboratory, system, name, options):
     began = time.monotonic()
     wheres = (measure_passage if system.precise else measure_stationary)(laboratory, system, name, options)
-    truths = dict(system.truth, **({"differential": slope_of_window(system, wheres)} if system.precise else {}))
+    along = {"differential": slope_of_window(system, wheres)} if system.part() == "passages" else {}
+    truths = dict(system.truth, **along)
     rows = [Row(system.label, thermometer, truth, *([take(where, thermometer) for where in part] for part in wheres),
                 source(wheres[0][0], thermometer))
             for thermometer, truth in truths.items()]
@@ -295,7 +305,7 @@ def summary(rows, part, how, options):
             f"{missed} of {len(rows)} rows miss a goal.", "", *report.table(HEAD, [r.cells() for r in rows])]
 
 
-def publish(stationary, passing, flow, options):
+def publish(stationary, passing, short, flow, options):
     if stationary:
         how = (f"{options.steps} steps for the errors of {COPIES} layers of {LONG_SIZE} coordinates, {options.short} steps and "
                f"{options.repetitions} layers of {SHORT_SIZE} for bias and coverage")
@@ -305,6 +315,9 @@ def publish(stationary, passing, flow, options):
         how = f"{PASSAGE_STEPS} steps, {COPIES} runs for the errors and {options.repetitions} for bias and coverage"
         report.replace_part("passages", [*summary(passing, "passages", how, options), "", *flow])
         draw(passing, "passages.svg", "dE/dS of systems that pass between two temperatures, ten runs each", .1)
+    if short:
+        how = f"{COPIES} runs for the errors and {options.repetitions} for bias and coverage"
+        report.replace_part("short", summary(short, "short", how, options))
 
 
 def parse():
@@ -314,7 +327,7 @@ def parse():
     parser.add_argument("--repetitions", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--only", help="systems whose name has this in it; writes nothing")
-    parser.add_argument("--part", choices=["stationary", "passages"], help="only these systems and their part of the page")
+    parser.add_argument("--part", choices=["stationary", "passages", "short"], help="only these systems and their part of the page")
     parser.add_argument("--dry", action="store_true", help="print, write nothing")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a goal is missed")
     return parser.parse_args()
@@ -324,19 +337,19 @@ def main():
     options = parse()
     options.dry = options.dry or bool(options.only)
     chosen = [(f"system{i}", s) for i, s in enumerate(systems()) if (not options.only or options.only in s.label)
-              and options.part in (None, "passages" if s.precise else "stationary")]
+              and options.part in (None, s.part())]
     laboratory = Laboratory()
     try:
         with concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
             done = list(pool.map(lambda c: measure(laboratory, c[1], c[0], options), chosen))
-        flow, flow_missed = ([], 0) if options.part == "stationary" else measure_flow(laboratory, options.dry)
+        flow, flow_missed = measure_flow(laboratory, options.dry) if options.part in (None, "passages") else ([], 0)
     finally:
         laboratory.close()
-    stationary = [row for (_, system), rows in zip(chosen, done) if not system.precise for row in rows]
-    passing = [row for (_, system), rows in zip(chosen, done) if system.precise for row in rows]
+    stationary, passing, short = ([row for (_, system), rows in zip(chosen, done) if system.part() == part for row in rows]
+                                  for part in ("stationary", "passages", "short"))
     if not options.dry:
-        publish(stationary, passing, flow, options)
-    missed = flow_missed + sum(bool(row.misses()) for row in stationary + passing)
+        publish(stationary, passing, short, flow, options)
+    missed = flow_missed + sum(bool(row.misses()) for row in stationary + passing + short)
     print(f"{missed} rows miss a goal")
     return 1 if options.strict and missed else 0
 
