@@ -6,12 +6,22 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+// The form of a request to a proxy, http://HOST/PATH, is taken as well.
+static const char *without_host(const char *address) {
+    if (strncasecmp(address, "http://", 7) != 0 && strncasecmp(address, "https://", 8) != 0) {
+        return address;
+    }
+    const char *path = strchr(strstr(address, "//") + 2, '/');
+    return path ? path : "/";
+}
 
 struct request *request_create(struct api *api, const char *address) {
     struct request *q = NEW(struct request);
     q->api = api;
     buf_init(&q->upload, LIMIT_HTTP_FORM_BYTES);
-    q->address = must_copy(address);
+    q->address = must_copy(without_host(address));
     const char *query = strchr(q->address, '?');
     q->query_text = query ? query + 1 : NULL;
     return q;

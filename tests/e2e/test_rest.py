@@ -223,6 +223,15 @@ class Problems(Api):
                 self.assertIn(status, (400, 404))
                 self.assertTrue(headers["content-type"].startswith("application/problem+json"))
 
+    def test_the_form_of_requests_to_a_proxy(self):
+        run = self.stored_run(1)
+        host = "%s:%d" % self.shared.http
+        for path in (f"http://{host}/api/v1/runs/{run}?", f"HTTP://{host}/api/v1/runs/{run}", f"https://{host}/api/v1/runs/{run}"):
+            self.assertEqual(json.loads(self.shared.call("GET", path)[2])["run"], run)
+        for path in ("http://", f"http://{host}"):
+            self.assertEqual(self.shared.call("GET", path)[1]["content-type"], "text/html; charset=utf-8")
+        self.assertEqual(self.shared.call("GET", f"http://{host}/nothing")[0], 404)
+
     def test_pipelined_requests(self):
         with socket.create_connection(self.shared.http, timeout=TIMEOUT) as connection:
             request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
