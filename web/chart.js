@@ -48,10 +48,10 @@ function widenHoles(values) {
   return values;
 }
 
-// Of a run that is too long to be read anew at every step readings are kept at some: what to say of it.
+// A range that is too long to be read anew at every step is drawn from readings kept at some: what to say of it.
 export function keptEvery(series) {
   const every = Math.max(0, ...series.map(one => one.every || 0));
-  return every ? `One reading each ${every} steps of so long a run.` : '';
+  return every ? `One reading each ${every} steps: zoom in for all.` : '';
 }
 
 // The columns of all series under their common steps; undefined where another series has a point.

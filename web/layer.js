@@ -72,7 +72,7 @@ export class LayerPanel {
       const answer = await ask(this.run, {...query, points}, signal);
       setText(this.note, '');
       this.draw(plots, answer, from, to, marks);
-      // The intervals take longer; a run that is drawn from kept readings would have to be read from its beginning for them.
+      // The intervals take longer; what is drawn from kept readings is too long for them.
       if (answer.series.some(one => one.every)) return;
       const bands = await ask(this.run, {...query, points: 2, intervals: BANDS}, signal);
       const bandOf = key => bands.series.find(one => one.metric === key)?.interval;

@@ -305,7 +305,7 @@ export class RunView {
   // The intervals take longer than the values: the curves do not wait for them.
   async loadBands(from, to, signal) {
     const metrics = [...this.charted.warm, this.other].filter(m => m.thermometer || instruments.includes(m)).map(m => m.key);
-    // A run that is drawn from kept readings would have to be read from its beginning for them.
+    // What is drawn from kept readings is too long for them.
     if (!metrics.length || metrics.some(key => this.charted.found(key).every)) return this.bands.clear();
     try {
       const answer = await ask(this.name, {metrics, from, to, points: 2, intervals: BANDS}, signal);
