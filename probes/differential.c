@@ -174,8 +174,8 @@ static void read_layer(const struct view *v, struct reading *r) {
     size_t n = ledger_pairs(&v->body->ledger, COLUMN_ENTROPY, COLUMN_ENERGY, s, e);
     if (n < POINTS_MIN) {
         read_missing_energy_or_entropy(v, r);
-    } else if (!is_resolved(s, n, v->n) ||
-               !slope_least_squares(s, e, n, &slope, &intercept) || !isfinite(slope)) {
+    } else if (!is_resolved(s, n, v->n) || !slope_least_squares(s, e, n, &slope, &intercept) ||
+               !isfinite(slope)) {
         reading_none(r, REASON_UNRESOLVED);
     } else {
         reading_value(r, slope);

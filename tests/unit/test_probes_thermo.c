@@ -138,9 +138,8 @@ START_TEST(noise_that_both_share) {
 }
 END_TEST
 
-// Boltzmann ensembles whose temperature goes from 2 to 1: energy and entropy share most of their
-// noise, and what they do not share is many times greater at the ends than a few steps on. Their
-// chord is the logarithmic mean. However short the passage, its interval holds as often as it says.
+// Boltzmann ensembles on the way from T = 2 to 1: the noise that energy and entropy do not share is
+// greatest at the ends. However short the passage, the chord's interval holds.
 START_TEST(chords_of_short_passages) {
     static const int lengths[] = {32, 64, 100, 160};
     enum { RUNS = 1000, SIZE = 1000 };
