@@ -32,7 +32,7 @@ enum predictor {
 };
 
 struct codec {
-    ZSTD_CCtx *pack;
+    ZSTD_CCtx *pack; // this and the next: made when first needed
     ZSTD_DCtx *unpack;
     size_t cap;            // values
     uint64_t *words;       // of float32 chunks two in one
@@ -51,13 +51,7 @@ static void fill_information(void) {
 struct codec *codec_create(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, fill_information);
-    struct codec *c = NEW(struct codec);
-    do {
-        c->pack = c->pack ? c->pack : ZSTD_createCCtx();
-        c->unpack = c->unpack ? c->unpack : ZSTD_createDCtx();
-    } while (!(c->pack && c->unpack) && memory_let_go());
-    CHECK(c->pack && c->unpack);
-    return c;
+    return NEW(struct codec);
 }
 
 void codec_destroy(struct codec *c) {
@@ -354,6 +348,13 @@ static bool put_rows(struct codec *c, const struct shape *s, const struct choice
     return true;
 }
 
+static size_t pack(struct codec *c, char *to, size_t cap, const unsigned char *bytes, size_t size) {
+    do {
+        c->pack = c->pack ? c->pack : ZSTD_createCCtx();
+    } while (!c->pack && memory_let_go());
+    return c->pack ? ZSTD_compressCCtx(c->pack, to, cap, bytes, size, LEVEL) : 0;
+}
+
 static bool put_planes(struct codec *c, const struct shape *s, unsigned raw, struct buf *out) {
     unsigned char *at[sizeof(double)];
     size_t n = s->rows * s->n, n_raw = place_planes(c->planes, n, s->width, raw, at);
@@ -365,9 +366,8 @@ static bool put_planes(struct codec *c, const struct shape *s, unsigned raw, str
     }
     size_t bound = ZSTD_compressBound(packed);
     char *to = buf_reserve(out, bound);
-    size_t size =
-        to ? ZSTD_compressCCtx(c->pack, to, bound, c->planes + n * n_raw, packed, LEVEL) : 0;
-    if (!to || ZSTD_isError(size)) {
+    size_t size = to ? pack(c, to, bound, c->planes + n * n_raw, packed) : 0;
+    if (size == 0 || ZSTD_isError(size)) {
         return false;
     }
     out->len += size;
@@ -461,7 +461,13 @@ static bool unpack(struct codec *c, const unsigned char *bytes, size_t size, siz
         return false;
     }
     memcpy(c->planes, bytes, raw_bytes);
-    return packed_bytes == 0 ||
+    if (packed_bytes == 0) {
+        return true;
+    }
+    do {
+        c->unpack = c->unpack ? c->unpack : ZSTD_createDCtx();
+    } while (!c->unpack && memory_let_go());
+    return c->unpack &&
            ZSTD_decompressDCtx(c->unpack, c->planes + raw_bytes, packed_bytes, bytes + raw_bytes,
                                size - raw_bytes) == packed_bytes;
 }
