@@ -224,5 +224,7 @@ int schema_migrate(sqlite3 *db, struct buf *error) {
             return -1;
         }
     }
+    // The cache is full of what was just made, which may rest from now on.
+    sqlite3_db_release_memory(db);
     return 0;
 }

@@ -21,9 +21,11 @@ static void *resize(void *old, int size) {
 }
 
 // SQLite's allocations are tried again from the reserve, like our own. It does not count them:
-// nobody asks, and each would lock a mutex that all threads share.
+// nobody asks, and each would lock a mutex that all threads share. Nor does a connection take memory
+// for 20 pages at its first one: most of ours rest.
 static void share_memory(void) {
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
     if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &plain) == SQLITE_OK) {
         sqlite3_mem_methods ours = plain;
         ours.xMalloc = take;
