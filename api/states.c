@@ -30,12 +30,22 @@ struct state {
 };
 
 struct course {
+    struct api *api;
+    uint64_t deadline_ns, visited;
     struct state *states;
     size_t n;
     const struct thermo *thermo; // at the newest step
-    bool truncated;
+    bool truncated, late;
     struct beginning beginning;
 };
+
+// Looks at the clock, and whether the daemon stops, every so many steps.
+static bool has_time(void *context) {
+    struct course *c = context;
+    c->late = c->late || ((++c->visited & 63) == 0 &&
+                          !(api_progress(c->api) && clock_monotonic_ns() < c->deadline_ns));
+    return !c->late;
+}
 
 static double heat_of(const struct thermo *t) {
     double sum = 0;
@@ -86,8 +96,9 @@ static struct state *begin_state(struct course *c, const struct step *step,
 static int follow(struct course *c, struct history *h) {
     const struct step *step;
     const struct thermo *t;
-    uint64_t deadline = clock_monotonic_ns() + STATES_TIME_NS;
     int rc;
+    c->deadline_ns = clock_monotonic_ns() + STATES_TIME_NS;
+    history_while(h, has_time, c);
     history_on_refresh(h, close_state, c);
     while ((rc = history_next(h, &step, &t)) == 1) {
         struct state *s = c->n ? &c->states[c->n - 1] : NULL;
@@ -103,14 +114,11 @@ static int follow(struct course *c, struct history *h) {
         s->to = step->step;
         s->energy_end = step->loss;
         c->thermo = t;
-        if (clock_monotonic_ns() > deadline) {
-            return 1;
-        }
     }
     if (rc >= 0 && c->thermo) {
         close_state(c, c->thermo);
     }
-    return rc < 0 ? -1 : 0;
+    return rc < 0 ? -1 : c->late ? 1 : 0;
 }
 
 static void emit_change(struct emit *e, const char *key, double start, double end) {
@@ -175,7 +183,7 @@ static void print_course(const struct course *c, const char *run, struct buf *ou
 
 static enum MHD_Result answer_course(struct request *q, const struct found *run) {
     struct reader *reader = q->reader;
-    struct course c = {0};
+    struct course c = {.api = q->api};
     struct history *h = NULL;
     int rc = -1;
     if (reader_begin(reader) == 0) {
