@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ._layers import Layer
-from ._moments import KEYS, NEEDS_GRADIENT, SUMS, grouped, statistics
+from ._moments import EXTREMES, KEYS, NEEDS_GRADIENT, SUMS, grouped, statistics
 from ._quiet import shielded
+from ._rows import Rows
 from ._run import Measured, Run
 from ._text import number
 from ._watch import hook_optimizer, is_plain_sgd, lr_of
@@ -60,7 +61,17 @@ class ModelWatcher:
         for layer, *facts in zip(described, now["w_mean"], now["w_var"], now["w_min"],
                                  now["w_max"]):
             layer["init"] = _initial(*facts)
+        if self._level != "full":
+            self._forgo_extremes([low == high for low, high in zip(now["w_min"], now["w_max"])])
         return described
+
+    def _forgo_extremes(self, is_constant: Sequence[bool]) -> None:
+        """No thermometer reads them, and large layers pay a sixth more. But only they tell equal
+        weights, whose variance is exactly none: where there are such layers they are measured."""
+        self._columns.keep_extremes = False
+        for members, group in zip(self._columns.groups, self._groups):
+            if isinstance(group, Rows):
+                group.with_extremes = any(is_constant[layer] for layer in members)
 
     def attach(self, run: Run) -> None:
         self._run = run
@@ -197,19 +208,21 @@ class Columns:
 
     def __init__(self, counts: Sequence[int], groups: Sequence[Sequence[int]]) -> None:
         self.counts = counts
-        self._groups = groups
+        self.groups = groups
+        self.keep_extremes = True
 
     def fill(self, kept: Sequence[Optional[Snapshot]],
              values: Iterator[Sequence[float]]) -> dict[str, list[Any]]:
         """`kept`: one a group; None where the group's sums are the next of `values`."""
         by_layer: list[Sequence[float]] = [()] * len(self.counts)
-        for members, snapshot in zip(self._groups, kept):
+        for members, snapshot in zip(self.groups, kept):
             rows: Iterable[Sequence[float]] = (
                 zip(*snapshot.columns()) if snapshot is not None else
                 self._rows(members, next(values)))
             for layer, row in zip(members, rows):
                 by_layer[layer] = row
-        return {key: list(column) for key, column in zip(KEYS, zip(*by_layer))}
+        keys = KEYS if self.keep_extremes else KEYS[:-len(EXTREMES)]
+        return {key: list(column) for key, column in zip(keys, zip(*by_layer))}
 
     def _rows(self, members: Sequence[int], sums: Sequence[float]) -> list[list[float]]:
         return [statistics(sums[SUMS * at:SUMS * (at + 1)], self.counts[layer])

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # A layer's sums, in this order: of weights, updates and gradients; of the gradient times the update
 # before, the weights and the update; of squares; and the least and the greatest weight.
 SUMS = 11
-KEYS = ("w_mean", "u_mean", "g_mean", "w_var", "u_var", "g_var", "gu_prev", "gw", "gu",
-        "w_min", "w_max")
+EXTREMES = ("w_min", "w_max")
+KEYS = ("w_mean", "u_mean", "g_mean", "w_var", "u_var", "g_var", "gu_prev", "gw", "gu", *EXTREMES)
 NEEDS_GRADIENT = ("g_mean", "g_var", "gw", "gu", "gu_prev")
 EXACT_LAYER = 1 << 13  # float64 costs a layer of so few parameters nothing
 EXACT_TOTAL = 1 << 16

@@ -56,9 +56,11 @@ class Rows:
         self._pieces = [pieces for pieces, _ in plan.chunks]
         self._owners = plan.owners.to(device)
         self._empty = new(SUMS, len(layers), dtype=torch.float64)
+        self._unknown = torch.full_like(self._empty[9:], float("nan"))
         self._ends, self._filling = plan.ends.to(device), plan.filling.to(device)
         # Where the parameters' memory is, as long as it stays there.
         self._can_stay = device.type in ("cpu", "cuda")
+        self.with_extremes = True  # without them theirs are NaN
         self._pointers: list[int] = []
         self._found: list[list[Tensor]] = []
         with warnings.catch_warnings():
@@ -94,19 +96,24 @@ class Rows:
                 factors.append((3, self._previous.chunks[at]))
             for place, factor in factors:
                 torch.sum(torch.mul(factor, gradient, out=product), 1, out=sums[place])
-            torch.amin(weights, 1, out=sums[9])
-            torch.amax(weights, 1, out=sums[10])
+            if self.with_extremes:
+                torch.amin(weights, 1, out=sums[9])
+                torch.amax(weights, 1, out=sums[10])
         return self._total()
 
     def _total(self) -> Tensor:
+        sums = self._sums[:9].double()
+        sums[6:9].square_()
+        extremes = self._total_extremes() if self.with_extremes else (self._unknown,)
+        return torch.cat((self._by_layer(sums, slice(9), "sum"), *extremes)).t()
+
+    def _total_extremes(self) -> tuple[Tensor, Tensor]:
         ends = self._weights.rows[self._ends]
         ends = torch.where(self._filling, ends[:, :1], ends)  # zeros are no weights
         self._sums[9, self._ends], self._sums[10, self._ends] = ends.amin(1), ends.amax(1)
         sums = self._sums.double()
-        sums[6:9].square_()
-        return torch.cat((self._by_layer(sums, slice(9), "sum"),
-                          self._by_layer(sums, slice(9, 10), "amin"),
-                          self._by_layer(sums, slice(10, 11), "amax"))).t()
+        return (self._by_layer(sums, slice(9, 10), "amin"),
+                self._by_layer(sums, slice(10, 11), "amax"))
 
     def _by_layer(self, sums: Tensor, which: slice, reduce: str) -> Tensor:
         """The sum, least or greatest of each layer's rows."""

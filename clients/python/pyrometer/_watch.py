@@ -37,8 +37,8 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
 
     run: its name (else PYROMETER_RUN, else one made up). project: else PYROMETER_PROJECT.
     every: send every so many steps (else PYROMETER_EVERY, else 1). layers: a regex searched in
-    the layers' names (else PYROMETER_LAYERS). level: "economy", or "full", which adds the layers'
-    outputs (else PYROMETER_LEVEL). queue_bytes: most that may wait.
+    the layers' names (else PYROMETER_LAYERS). level: "economy", or "full", which adds the weights'
+    extremes and the layers' outputs (else PYROMETER_LEVEL). queue_bytes: most that may wait.
     loss: cross_entropy, mse, mae or other. mode: "online", "offline" (nothing is sent; recordings
     in `dir`, else PYROMETER_DIR, else ./pyrometer-runs) or "disabled" (else PYROMETER_MODE).
     server: host:port or unix:/path (else PYROMETER_SERVER). token: else PYROMETER_TOKEN.

@@ -24,7 +24,8 @@ class Statistics(WatchTest):
         self.assertEqual(hello["layers"][1]["activation"], "tanh")
         initial, first = hello["layers"][0]["init"], messages[0]["stats"]
         self.assertEqual((initial["mean"], initial["std"], initial["low"]),
-                         (first["w_mean"][0], first["w_var"][0] ** 0.5, first["w_min"][0]))
+                         (first["w_mean"][0], first["w_var"][0] ** 0.5,
+                          min(float(param.min()) for param in mlp()[0].parameters())))
 
     def test_adam(self):
         hello, _ = self.check(lambda p: torch.optim.Adam(p, lr=0.01))
@@ -244,6 +245,38 @@ class Statistics(WatchTest):
         run = self.watch(daemon, model, torch.optim.SGD(model.parameters(), lr=0.1))
         run.finish()
         self.assertEqual(daemon.hellos[0]["layers"][0]["init"]["distribution"], "constant")
+
+    def test_equal_weights_of_a_large_layer_have_no_variance(self):
+        from pyrometer import _moments
+        for total in (0, 1 << 16):  # whether it is measured by rows
+            model = mlp()
+            for param in model[0].parameters():
+                nn.init.constant_(param, 0.1).requires_grad_(False)
+            daemon = self.daemon()
+            with mock.patch.multiple(_moments, EXACT_LAYER=0, EXACT_TOTAL=total):
+                run = self.watch(daemon, model, torch.optim.SGD(model.parameters(), lr=0.1))
+            loss = self.backward(model)
+            run._watcher._optimizer.step()
+            run.step(loss)
+            step, = self.messages(daemon, run)
+            self.assertEqual(step["stats"]["w_var"][0], 0)
+            self.assertGreater(step["stats"]["w_var"][1], 0)
+
+    def test_extremes_at_level_full(self):
+        from pyrometer import _moments
+        for total in (0, 1 << 16):
+            for level in ("economy", "full"):
+                daemon, model = self.daemon(), mlp()
+                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                with mock.patch.multiple(_moments, EXACT_LAYER=0, EXACT_TOTAL=total):
+                    run = self.watch(daemon, model, optimizer, level=level)
+                weights = flat(model[2].parameters())
+                loss = self.backward(model)
+                optimizer.step()
+                run.step(loss)
+                stats = self.messages(daemon, run)[0]["stats"]
+                self.assertEqual([stats[key][1] for key in ("w_min", "w_max") if key in stats],
+                                 [] if level == "economy" else [weights.min(), weights.max()])
 
     def test_small_variance_beside_a_large_mean(self):
         from pyrometer import _moments
