@@ -13,8 +13,8 @@ library (and torch, for watch).
 """
 from __future__ import annotations
 
-from ._run import Run, finish, init, log
+from ._run import Run, finish, init, log, log_layers
 from ._watch import watch
 
 __version__ = "0.1.0"
-__all__ = ["Run", "finish", "init", "log", "watch", "__version__"]
+__all__ = ["Run", "finish", "init", "log", "log_layers", "watch", "__version__"]

@@ -24,6 +24,8 @@ Resume = Union[str, Mapping[str, int]]
 Stats = Mapping[str, Sequence[Any]]
 Measured = Callable[[], tuple[Stats, Any]]  # the statistics and the loss, when the sender asks
 
+_NONE: Stats = {}
+
 QUEUE_BYTES = 64 << 20
 VALUE_BYTES = 24  # a number in a line, roughly, before it is written
 STATUSES = ("completed", "failed", "stopped")
@@ -50,11 +52,11 @@ class Watcher(Protocol):
 class Run:
     """Made by watch() or init(). A disabled run accepts every call and does nothing."""
 
-    def __init__(self, name: str, sender: Optional[Sender], layer_count: int = 0, every: int = 1,
-                 first_step: int = 0) -> None:
+    def __init__(self, name: str, sender: Optional[Sender], layers: Sequence[str] = (),
+                 every: int = 1, first_step: int = 0) -> None:
         self.name = name
         self._sender = sender
-        self._layer_count = layer_count
+        self._layers = layers  # their names
         self.every = max(1, int(every))
         self.next_step = int(first_step)  # the number the next step() will have
         self._watcher: Optional[Watcher] = None
@@ -104,23 +106,48 @@ class Run:
         self._send_step(here, measured, count, _facts(lr, batch_size, val_loss, scalars))
 
     @shielded()
-    def log_layers(self, step: int, loss: Any, stats: Stats, *, val_loss: Any = None,
-                   lr: Any = None, batch_size: Optional[int] = None,
+    def log_layers(self, step: int, loss_or_names: Any = None, stats: Stats = _NONE, *,
+                   loss: Any = None, val_loss: Any = None, lr: Any = None,
+                   batch_size: Optional[int] = None,
                    scalars: Optional[Mapping[str, Any]] = None) -> None:
-        """A step whose statistics the job computed: an entry a layer, None for 'not measured'."""
+        """A step whose statistics the job computed: an entry a layer, None for 'not measured'.
+
+        `log_layers(step, loss, stats)`: of every layer, in the run's order.
+        `log_layers(step, names, stats, loss=...)`: of the layers in this list of names; the others
+        are not measured.
+        """
         if self._sender is None:
             return
+        names = self._layers
+        if isinstance(loss_or_names, Sequence) and not isinstance(loss_or_names, str):
+            names = loss_or_names
+        elif loss_or_names is not None:
+            loss = loss_or_names
         columns = {key: [number(value) for value in column] for key, column in stats.items()}
         for key, column in columns.items():
-            if len(column) != self._layer_count:
-                raise ValueError(f"{key} has {len(column)} entries, the run has "
-                                 f"{self._layer_count} layers; the step is not sent")
+            if len(column) != len(names):
+                raise ValueError(f"{key} has {len(column)} entries for {len(names)} layers; "
+                                 "the step is not sent")
+        if names is not self._layers:
+            columns = self._in_order(names, columns)
         here = self._number_step(step)
         if here is None or not self.is_logged(here):
             return
         count = sum(map(len, columns.values()))
         self._send_step(here, _known(columns, number(loss)), count,
                         _facts(lr, batch_size, val_loss, scalars))
+
+    def _in_order(self, names: Sequence[str],
+                  columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """An entry for each of the run's layers."""
+        rows = {name: at for at, name in enumerate(names)}
+        wrong = sorted(map(str, rows.keys() - set(self._layers)))
+        if wrong or len(rows) < len(names):
+            what = f"the run has no layer {wrong[0]!r}" if wrong else "a layer is named twice"
+            raise ValueError(f"{what}; the step is not sent")
+        places = [rows.get(name) for name in self._layers]
+        return {key: [None if at is None else column[at] for at in places]
+                for key, column in columns.items()}
 
     @shielded()
     def event(self, name: str, **data: Any) -> None:
@@ -276,17 +303,20 @@ def init(run: Optional[str] = None, layers: Sequence[Any] = (), *, project: Opti
         root = _offline_root(dir) if offline else _spool_root(spool, spool_bytes)
         sender = Sender(None if offline else _valid_server(server), hello, queue_bytes, start,
                         frames, root, spool_bytes)
-        _newest = Run(name, sender, len(listed), pace, start)
+        _newest = Run(name, sender, [str(layer.get("name")) for layer in listed], pace, start)
         return _newest
     except Exception as error:  # noqa: BLE001 - the job comes first
         _newest = disabled("init", error)
         return _newest
 
 
-def log(step: int, loss: Any, stats: Stats, **facts: Any) -> None:
-    """`log_layers` of the newest run; nothing when there is none."""
+def log_layers(step: int, loss_or_names: Any = None, stats: Stats = _NONE, **facts: Any) -> None:
+    """`Run.log_layers` of the newest run; nothing when there is none."""
     if _newest is not None:
-        _newest.log_layers(step, loss, stats, **facts)
+        _newest.log_layers(step, loss_or_names, stats, **facts)
+
+
+log = log_layers
 
 
 def finish(status: str = "completed", timeout: float = 5.0) -> None:

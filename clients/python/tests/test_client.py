@@ -84,6 +84,26 @@ class Protocol(ClientTest):
         self.assertEqual((counters["queued"], counters["queued_bytes"]), (0, 0))
         self.assertEqual((counters["sent"], counters["acked"], counters["dropped"]), (2, 2, 0))
 
+    def test_statistics_of_the_layers_that_are_named(self):
+        daemon = self.daemon()
+        run = self.start(daemon.address)
+        run.log_layers(0, ["fc2", "fc1"], {"w_var": [0.2, 0.1], "mine": (2, None)}, loss=1.5)
+        pyrometer.log_layers(1, ("fc2",), {"w_var": [0.2]}, lr=0.5)
+        run.log_layers(2, 1.5, {"w_var": [0.1, 0.2]})
+        run.log_layers(step=3, loss=2.5, stats={"w_var": [0.1, 0.2]})
+        with self.assertLogs("pyrometer", "WARNING") as logs:
+            for names in (["fc3"], ["fc2", "fc2"], ["fc1", "fc2", "fc3"], [7], [["fc1"]], "fc1"):
+                run.log_layers(4, names, {"w_var": [0.1] * len(names)})
+            run.log_layers(4, ["fc1"], {"w_var": [0.1, 0.2]})
+        self.assertIn("no layer 'fc3'", logs.output[0])
+        run.finish()
+        *steps, _ = daemon.until("end")
+        self.assertEqual([(step["step"], step["loss"], step.get("lr"), step["stats"]) for step in steps], [
+            (0, 1.5, None, {"w_var": [0.1, 0.2], "mine": [None, 2]}),
+            (1, None, 0.5, {"w_var": [None, 0.2]}),
+            (2, 1.5, None, {"w_var": [0.1, 0.2]}),
+            (3, 2.5, None, {"w_var": [0.1, 0.2]})])
+
     def test_doubles_arrive_bit_for_bit_and_non_finite_as_words(self):
         daemon = self.daemon()
         run = self.start(daemon.address)
@@ -343,7 +363,7 @@ class Trouble(ClientTest):
             run.log_layers(9, 1.0, {"w_var": [1.0]})
             run.log_layers(9, 1.0, None)
             run.finish("good", timeout=0)
-        self.assertIn("w_var has 1 entries, the run has 2 layers", "\n".join(logs.output))
+        self.assertIn("w_var has 1 entries for 2 layers", "\n".join(logs.output))
 
     def test_a_message_longer_than_a_line_is_dropped_alone(self):
         daemon = self.daemon()
