@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ._moments import KEYS, count, flat_gradients
 
-CHUNK = 1 << 15  # elements that are computed at once: ten rows of them fit a cache
+CHUNK = 1 << 14  # elements that are computed at once: ten rows of them fit a cache
 ROOM_BYTES = 8 << 20  # for copies that wait
 ROOM_COPIES = 1 << 12  # of single parameters
 ROOM_STEPS = 64
@@ -74,6 +74,7 @@ class Batch:
         # 0 weights  1 update  2 gradient  3-5 their squares
         # 6, 7 gradient times rows 0, 1  8 times row 9  9 update before
         self._table = np.zeros((10, max(1, CHUNK // size), size))
+        self.with_extremes = True  # without them theirs are NaN
 
     def before(self, follows: bool, is_sent: bool = True) -> None:
         """Keeps the weights. If it `follows` the last call, those kept give the update before."""
@@ -151,12 +152,15 @@ class Batch:
             np.subtract(table[0], table[9], out=table[9])
             np.multiply(table[9], table[2], out=table[8])
         sums = np.add.reduceat(table[:9 if self._with_previous else 8], self._starts, axis=2)
-        low = np.minimum.reduceat(table[0], self._starts, axis=1)
-        high = np.maximum.reduceat(table[0], self._starts, axis=1)
         means, variances = sums[:3] / self._counts, sums[3:6] / self._counts
         variances -= means * means
         variances[variances < 0] = 0.0
-        variances[0][low == high] = 0.0  # equal weights: exactly none, not a rounding error
+        if self.with_extremes:
+            low = np.minimum.reduceat(table[0], self._starts, axis=1)
+            high = np.maximum.reduceat(table[0], self._starts, axis=1)
+            variances[0][low == high] = 0.0  # equal weights: exactly none, not a rounding error
+        else:
+            low = high = np.full(means.shape[1:], np.nan)
         # Without the update before its product is not told: any row stands for it.
         found = np.concatenate((means, variances, sums[-1:], sums[6:8], [low, high]))
         assert len(found) == len(KEYS)

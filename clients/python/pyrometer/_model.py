@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ._layers import Layer
-from ._moments import EXTREMES, KEYS, NEEDS_GRADIENT, SUMS, grouped, statistics
+from ._moments import EXTREMES, KEYS, NEEDS_GRADIENT, SUMS, Exact, grouped, statistics
 from ._quiet import shielded
-from ._rows import Rows
 from ._run import Measured, Run
 from ._text import number
 from ._watch import hook_optimizer, is_plain_sgd, lr_of
@@ -70,7 +69,7 @@ class ModelWatcher:
         weights, whose variance is exactly none: where there are such layers they are measured."""
         self._columns.keep_extremes = False
         for members, group in zip(self._columns.groups, self._groups):
-            if isinstance(group, Rows):
+            if not isinstance(group, Exact):
                 group.with_extremes = any(is_constant[layer] for layer in members)
 
     def attach(self, run: Run) -> None:
