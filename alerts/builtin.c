@@ -81,7 +81,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .describe = learning_rate_describe,
             .was = "had a learning rate far above what it had shown to bear",
             .initial = {.severity = SEVERITY_WARNING,
-                        .fire_above = 6,
+                        .fire_above = 5,
                         .clear_below = 2.5,
                         .for_steps = 1,
                         .keep_firing_steps = 20,

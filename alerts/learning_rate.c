@@ -1,16 +1,17 @@
 // A learning rate far above what the run has shown to bear: see pace_excess(). A schedule may step
-// up; one that creeps up and up, behind a warm-up that was over, is allowed a third as much.
+// up; one that creeps up and up, behind a warm-up that was over, is allowed less of that.
 #include "alerts/state.h"
 
 #include <math.h>
 
 #define CREEPING_STEPS 50
+#define CREEPING_SHARE 0.4 // of the threshold
 
 void learning_rate_look(const struct look *look, struct finding *f) {
     const struct rule *r = look->rule;
     const struct pace *p = &look->a->watch.pace;
     double excess = pace_excess(p);
-    double allowed = p->rising >= CREEPING_STEPS ? r->fire_above / 3 : r->fire_above;
+    double allowed = r->fire_above * (p->rising >= CREEPING_STEPS ? CREEPING_SHARE : 1);
     *f = (struct finding){.fire = look->warmed_up && excess > allowed,
                           .clear = excess < fmin(r->clear_below, allowed),
                           .severity = r->severity,
