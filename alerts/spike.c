@@ -14,7 +14,8 @@
 #define RECOVERY_STEPS 100    // after which a spike is a change of level
 #define GRADIENT_FLOOR 1e-300 // keeps the logarithm finite
 #define LOSS_FLOOR 1e-7       // what a float32 loss near zero is made of: less is no smaller
-#define BEYOND_LARGEST 1.5    // times the largest so far is news whatever the tail
+#define BEYOND_LARGEST 1.5    // times as far as the largest so far is news whatever the tail
+#define BEYOND_FEW 2.5        // the same while the tail is unknown: (1e5 / 200)^0.15
 #define TAIL_SHARE 1e-5       // of the run's own losses may lie beyond the threshold
 
 double detrended_score(const struct detrended *d, double x) {
@@ -61,10 +62,14 @@ static double loss_scale(struct watch *w, double loss) {
 }
 
 // A run that has learnt nearly everything by heart still meets what it has not: now and then a loss
-// a hundred times the usual. Only what lies beyond the run's own tail is news.
+// a hundred times the usual. Only what lies beyond the run's own tail is news. Distances are from
+// the middle: the trend lags behind a loss that falls steeply.
 static bool is_beyond_tail(const struct watch *w, double off) {
-    double bound = BEYOND_LARGEST * spot_largest(&w->tail);
-    if (spot_is_known(&w->tail)) {
+    bool known = spot_is_known(&w->tail);
+    double middle = (double)w->loss.window.median;
+    double largest = spot_largest(&w->tail) - middle;
+    double bound = middle + (known ? BEYOND_LARGEST : BEYOND_FEW) * largest;
+    if (known) {
         bound = fmin(bound, spot_threshold(&w->tail, TAIL_SHARE));
     }
     return off > bound;
