@@ -95,7 +95,8 @@ static void judge_exploding(const struct teller *to, bool finite) {
     tell_finding(to, RULE_EXPLODING_TENSOR, a->n_layers, &f);
 }
 
-// Another batch size is another scale of everything that moves: the windows start anew.
+// Another batch size is another scale of everything that moves: the windows start anew. How far
+// one step lies from the next is known still; it is more where a batch averages over less.
 static void follow_batch(struct alerts *a, double batch_size) {
     struct watch *w = &a->watch;
     if (!(batch_size > 0) || isinf(batch_size)) {
@@ -107,10 +108,11 @@ static void follow_batch(struct alerts *a, double batch_size) {
     }
     w->batch_steps = fabs(x - w->batch) > BATCH_CHANGE ? w->batch_steps + 1 : 0;
     if (w->batch_steps >= BATCH_STEPS) {
+        double widen = exp(fmax(w->batch - x, 0) / 2);
         w->batch = x;
         w->batch_steps = 0;
         for (size_t i = 0; i < a->n_layers; i++) {
-            measure_begin(&a->scopes[i]);
+            measure_move(&a->scopes[i], widen);
         }
         memset(&w->gain, 0, sizeof w->gain);
     }

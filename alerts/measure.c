@@ -182,6 +182,13 @@ void measure_layers(struct alerts *a, const struct thermo_step *step) {
     }
 }
 
+void measure_move(struct scope *s, double widen) {
+    for (enum channel c = CHANNEL_GRADIENT; c < CHANNELS; c++) {
+        level_move(&s->jumps[c], widen);
+    }
+    memset(&s->movement, 0, sizeof s->movement);
+}
+
 void measure_begin(struct scope *s) {
     memset(s->jumps, 0, sizeof s->jumps);
     memset(&s->movement, 0, sizeof s->movement);

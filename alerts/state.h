@@ -323,8 +323,10 @@ enum severity severity_here(const struct look *look);
 bool loss_suffers(const struct watch *w);
 // Takes a step into the instruments of every layer; the rules read them.
 void measure_layers(struct alerts *a, const struct thermo_step *step);
-// Of another batch size, or behind a rewind: what has a scale begins anew.
+// Behind a rewind what has a scale begins anew.
 void measure_begin(struct scope *s);
+// At another batch size scales have other levels, and the scatter is so many times as wide.
+void measure_move(struct scope *s, double widen);
 void unaccounted_look(const struct look *look, struct finding *f);
 void unaccounted_describe(struct text *t, const struct life *l, const struct story *story);
 void freezing_look(const struct look *look, struct finding *f);

@@ -29,6 +29,22 @@ START_TEST(a_tail_of_its_own_is_no_spike) {
 }
 END_TEST
 
+// A loss that falls steeply lies below its trend: one that comes back to it is no news where others
+// came nearly as far.
+START_TEST(a_loss_that_falls_meets_its_trend) {
+    sim_create_only(&sim, RULE_BIT(RULE_LOSS_SPIKE), 327);
+    for (int k = 0; k < 300; k++) {
+        double off = k == 280 ? 2.4 : k % 40 == 20 ? 1.6 : 0;
+        sim.loss = exp(off - 0.02 * k);
+        sim_steps(&sim, 1);
+    }
+    ck_assert_msg(sim.n == 0, "%s", sim.changes[0].summary);
+    sim.loss = exp(7 - 0.02 * 300); // further than any
+    sim_steps(&sim, 1);
+    sim_find(&sim, RULE_LOSS_SPIKE, ALERT_FIRING);
+}
+END_TEST
+
 static void spoil_zero(struct feed *f) {
     f->step.loss = f->step.step % 5 == 2 ? 0 : 1e-5 * exp(20 * (f->step.loss - 1));
 }
@@ -149,6 +165,7 @@ int main(void) {
     TCase *t = tcase_create("loss");
     tcase_add_checked_fixture(t, NULL, tear_down);
     tcase_add_loop_test(t, a_tail_of_its_own_is_no_spike, 0, 3);
+    tcase_add_test(t, a_loss_that_falls_meets_its_trend);
     tcase_add_test(t, losses_of_zero_are_small_losses);
     tcase_add_test(t, a_rise_behind_a_fall_is_seen);
     tcase_add_test(t, a_small_rise_is_told_when_it_is_sure);

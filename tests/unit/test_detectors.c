@@ -233,6 +233,33 @@ START_TEST(level_follows_what_falls) {
 }
 END_TEST
 
+// Where a level is known to have moved a new one is learnt from a few values, and scored by the
+// spread that was known before.
+START_TEST(level_keeps_its_spread_when_it_moves) {
+    static const struct level_settings s = {.memory = 32, .floor = 1e-9, .learn = 64, .hold = 64};
+    struct dice dice = {38};
+    struct level l = {0};
+    for (int i = 0; i < 300; i++) {
+        level_observe(&l, &s, 3 + 0.1 * dice_normal(&dice));
+    }
+    double spread = l.spread;
+    level_move(&l, 1);
+    for (int i = 0; i < 100; i++) {
+        ck_assert_double_le(fabs(level_observe(&l, &s, 7 + 0.1 * dice_normal(&dice))), 6);
+        ck_assert_double_eq_tol(l.spread, spread, 0.5 * spread);
+        ck_assert(i < LEVEL_FRESH - 1 || fabs(l.mean - 7) < 0.1);
+        ck_assert(i != LEVEL_FRESH - 1 || level_is_known(&l, &s));
+    }
+    level_move(&l, 2);
+    ck_assert_double_ge(l.spread, spread);
+    ck_assert_double_eq(level_observe(&l, &s, -5), 0);
+    for (int i = 1; i < LEVEL_FRESH; i++) {
+        level_observe(&l, &s, -5);
+    }
+    ck_assert_double_ge(level_observe(&l, &s, -2), 12);
+}
+END_TEST
+
 int main(void) {
     TCase *t = tcase_create("detectors");
     tcase_add_loop_test(t, cusum_runs_as_long_as_it_should, 0,
@@ -248,6 +275,7 @@ int main(void) {
     tcase_add_test(t, differences_need_neighbours);
     tcase_add_test(t, level_alarms_seldom);
     tcase_add_test(t, level_follows_what_falls);
+    tcase_add_test(t, level_keeps_its_spread_when_it_moves);
     Suite *s = suite_create("detectors");
     suite_add_tcase(s, t);
     return feed_main(s);
