@@ -21,9 +21,7 @@ struct level_settings {
 struct level {
     double mean, spread; // spread: mean distance, scaled to a standard deviation
     double z;            // of the newest value; 0 while nothing is known
-    uint32_t count;      // values that the spread was learnt from
-    uint16_t fresh;      // those that the mean was learnt from
-    uint16_t held;
+    uint32_t count, held;
 };
 
 #define LEVEL_WINSOR 4
@@ -31,24 +29,20 @@ struct level {
 #define LEVEL_TO_SPREAD 1.2533 // mean distance to standard deviation of a normal distribution
 #define LEVEL_SPREAD_MEMORY 4  // times the mean's
 #define LEVEL_FRESH 16         // values from which a mean is known where the spread is
+#define LEVEL_MOVED UINT32_MAX // as `held`: the next value is the first at another level
 
 static inline double level_rate(uint32_t count, double memory) {
     return count < memory ? 1. / count : 1 / memory;
 }
 
-static inline bool level_is_known(const struct level *l, const struct level_settings *s) {
-    return l->count >= s->learn && l->fresh >= LEVEL_FRESH;
-}
-
 static inline void level_take(struct level *l, const struct level_settings *s, double x) {
     double off = x - l->mean;
-    if (level_is_known(l, s)) {
+    if (l->count >= s->learn) {
         double reach = LEVEL_WINSOR * (l->spread > s->floor ? l->spread : s->floor);
         off = off > reach ? reach : off < -reach ? -reach : off;
     }
     l->count += l->count < UINT32_MAX;
-    l->fresh = (uint16_t)(l->fresh + (l->fresh < UINT16_MAX));
-    l->mean += level_rate(l->fresh, s->memory) * off;
+    l->mean += level_rate(l->count, s->memory) * off;
     l->spread += level_rate(l->count, LEVEL_SPREAD_MEMORY * s->memory) *
                  (LEVEL_TO_SPREAD * fabs(off) - l->spread);
 }
@@ -57,8 +51,19 @@ static inline void level_take(struct level *l, const struct level_settings *s, d
 // wide.
 static inline void level_move(struct level *l, double widen) {
     l->z = 0;
-    l->fresh = l->held = 0;
+    l->held = LEVEL_MOVED;
     l->spread *= widen;
+}
+
+static inline void level_begin(struct level *l, const struct level_settings *s, double x) {
+    if (l->held != LEVEL_MOVED || l->count == 0) {
+        *l = (struct level){.mean = x, .count = 1};
+        return;
+    }
+    uint32_t known = s->learn > LEVEL_FRESH ? s->learn - LEVEL_FRESH + 1 : 1;
+    l->mean = x;
+    l->count = l->count < known ? l->count : known;
+    l->held = 0;
 }
 
 // Scores x and takes it in. What is not finite is passed over. Inline: four a layer and step.
@@ -66,17 +71,12 @@ static inline double level_observe(struct level *l, const struct level_settings 
     if (!isfinite(x)) {
         return l->z = 0;
     }
-    if (l->held >= s->hold) {
-        *l = (struct level){0};
-    }
-    if (l->fresh == 0) {
-        l->mean = x;
-        l->fresh = 1;
-        l->count += l->count == 0;
+    if (l->count == 0 || l->held >= s->hold) {
+        level_begin(l, s, x);
         return 0;
     }
     double spread = l->spread > s->floor ? l->spread : s->floor;
-    l->z = level_is_known(l, s) ? (x - l->mean) / spread : 0;
+    l->z = l->count >= s->learn ? (x - l->mean) / spread : 0;
     if ((s->rises ? l->z : fabs(l->z)) > LEVEL_SUSPECT) {
         l->held++;
         return l->z;
