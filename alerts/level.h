@@ -55,7 +55,9 @@ static inline void level_move(struct level *l, double widen) {
     l->spread *= widen;
 }
 
-static inline void level_begin(struct level *l, const struct level_settings *s, double x) {
+// Seldom, and out of the way of the steps at which it does not happen.
+static __attribute__((noinline, cold, unused)) void
+level_begin(struct level *l, const struct level_settings *s, double x) {
     if (l->held != LEVEL_MOVED || l->count == 0) {
         *l = (struct level){.mean = x, .count = 1};
         return;

@@ -87,20 +87,6 @@ START_TEST(batch_sizes_are_left_alone) {
 }
 END_TEST
 
-// Thirty steps behind a change of the batch size a jump is seen again.
-START_TEST(a_shock_behind_a_batch_change) {
-    sim_create(&sim, NULL, 301);
-    sim_steps(&sim, 300);
-    sim.batch = 256;
-    sim.gradient = 0.25;
-    sim_steps(&sim, 30);
-    ck_assert_msg(sim.n == 0, "%s", sim.changes[0].summary);
-    sim.gradient = 2.5e5;
-    sim_steps(&sim, 1);
-    ck_assert_int_eq(sim_find(&sim, RULE_SHOCK, ALERT_FIRING)->step, 330);
-}
-END_TEST
-
 static void spoil_loss(struct feed *f) {
     f->step.loss = (double)NAN;
 }
@@ -468,16 +454,6 @@ START_TEST(a_learning_rate_that_creeps) {
 }
 END_TEST
 
-// One jump of the schedule: to five and a half times what was borne.
-START_TEST(a_learning_rate_that_jumps) {
-    sim_create_only(&sim, RULE_BIT(RULE_LEARNING_RATE), 329);
-    sim_steps(&sim, 300);
-    sim.lr *= _i ? 5.5 : 4.5;
-    sim_steps(&sim, 1);
-    ck_assert_uint_eq(sim_count(&sim, RULE_LEARNING_RATE, ALERT_FIRING), (size_t)_i);
-}
-END_TEST
-
 START_TEST(one_layer_overheats) {
     sim_create_only(&sim, FIRST_RULES | RULE_BIT(RULE_LOSS_RISING), 15);
     sim_steps(&sim, 500);
@@ -586,7 +562,6 @@ static Suite *suite(void) {
     tcase_add_loop_test(t, schedules_are_left_alone, 0, 5);
     tcase_add_test(t, a_warm_up_is_waited_for);
     tcase_add_test(t, batch_sizes_are_left_alone);
-    tcase_add_test(t, a_shock_behind_a_batch_change);
     tcase_add_test(t, a_loss_that_is_nan);
     tcase_add_loop_test(t, what_is_not_finite_is_traced, 0, ORIGINS);
     tcase_add_test(t, not_measured_is_not_nonfinite);
@@ -606,7 +581,6 @@ static Suite *suite(void) {
     tcase_add_test(t, a_high_level_may_be_healthy);
     tcase_add_loop_test(t, a_rise_counts_by_the_learning_rate, 0, 2);
     tcase_add_loop_test(t, a_learning_rate_that_creeps, 0, 2);
-    tcase_add_loop_test(t, a_learning_rate_that_jumps, 0, 2);
     tcase_add_loop_test(t, one_layer_overheats, 0, 2);
     tcase_add_test(t, everything_overheats_at_once);
     tcase_add_loop_test(t, layers_that_fire_together_are_one_group, 0, 2);

@@ -1,5 +1,6 @@
 // The rules that follow the loss, on made-up runs whose losses have something of their own: a tail,
-// zeros, a steep fall, a level far from zero; and changes of phase.
+// zeros, a steep fall, a level far from zero; changes of phase; and jumps of what the schedule
+// sets.
 #include "test_alerts_sim.h"
 
 #include <math.h>
@@ -141,6 +142,30 @@ START_TEST(a_warm_restart_may_raise_the_loss) {
 }
 END_TEST
 
+// Thirty steps behind a change of the batch size a jump is seen again.
+START_TEST(a_shock_behind_a_batch_change) {
+    sim_create(&sim, NULL, 301);
+    sim_steps(&sim, 300);
+    sim.batch = 256;
+    sim.gradient = 0.25;
+    sim_steps(&sim, 30);
+    ck_assert_msg(sim.n == 0, "%s", sim.changes[0].summary);
+    sim.gradient = 2.5e5;
+    sim_steps(&sim, 1);
+    ck_assert_int_eq(sim_find(&sim, RULE_SHOCK, ALERT_FIRING)->step, 330);
+}
+END_TEST
+
+// One jump of the schedule: to five and a half times what was borne.
+START_TEST(a_learning_rate_that_jumps) {
+    sim_create_only(&sim, RULE_BIT(RULE_LEARNING_RATE), 329);
+    sim_steps(&sim, 300);
+    sim.lr *= _i ? 5.5 : 4.5;
+    sim_steps(&sim, 1);
+    ck_assert_uint_eq(sim_count(&sim, RULE_LEARNING_RATE, ALERT_FIRING), (size_t)_i);
+}
+END_TEST
+
 START_TEST(changes_of_phase_are_told) {
     sim_create_only(&sim, RULE_BIT(RULE_PHASE_TRANSITION), 36);
     struct phase_change sure = {PHASE_LOSS, 470, 500, 0.97, 2, 1}, vague = sure;
@@ -166,6 +191,8 @@ int main(void) {
     tcase_add_checked_fixture(t, NULL, tear_down);
     tcase_add_loop_test(t, a_tail_of_its_own_is_no_spike, 0, 3);
     tcase_add_test(t, a_loss_that_falls_meets_its_trend);
+    tcase_add_test(t, a_shock_behind_a_batch_change);
+    tcase_add_loop_test(t, a_learning_rate_that_jumps, 0, 2);
     tcase_add_test(t, losses_of_zero_are_small_losses);
     tcase_add_test(t, a_rise_behind_a_fall_is_seen);
     tcase_add_test(t, a_small_rise_is_told_when_it_is_sure);
