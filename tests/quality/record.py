@@ -73,7 +73,8 @@ class Run:
         # One that is stopped gradually must be one that can be stopped at all.
         able = [n for n, m in self.layers if isinstance(m, (nn.Linear, nn.Conv2d, nn.LSTM, nn.Embedding))]
         if fault in ("dead_relu", "slow_death"):
-            able = [n for n in able if isinstance(dict(self.layers)[n], (nn.Linear, nn.Conv2d))][:-1] or able
+            biased = [n for n in able if isinstance(dict(self.layers)[n], (nn.Linear, nn.Conv2d))]
+            able = biased[:-1] or biased
         self.layer = dice.choice(able) if fault in OF_A_LAYER else None
         self.magnitude = self.draw_magnitude(dice)
         # Another batch size from a third or two thirds of the way on.
