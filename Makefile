@@ -107,6 +107,11 @@ $(BUILD)/base/powers.h: scripts/powers.py
 	$(Q)python3 scripts/powers.py $@
 $(BUILD)/base/shortest.o: $(BUILD)/base/powers.h
 $(BUILD)/base/shortest.o: ALL_CFLAGS += -I$(BUILD)
+$(BUILD)/alerts/oncall_texts.h: scripts/oncall.py docs/alerting.md
+	$(call say,TABLE,$@)
+	$(Q)python3 scripts/oncall.py docs/alerting.md $@
+$(BUILD)/alerts/oncall.o: $(BUILD)/alerts/oncall_texts.h
+$(BUILD)/alerts/oncall.o: ALL_CFLAGS += -I$(BUILD)
 $(BUILD)/api/openapi.o: api/schemas.json
 $(BUILD)/api/assets.o: $(BUILD)/api/assets.c
 	$(call say,CC,$@)

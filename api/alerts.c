@@ -27,6 +27,22 @@ const struct parameter alerts_parameters[] = {
 
 static const char *const closings[ALERT_CLOSINGS] = {"recovered", "run_ended", "superseded"};
 
+void alert_emit_words(struct emit *e, const char *lines) {
+    char *copy = must_copy(lines), *rest = copy;
+    for (char *line; rest && *(line = strsep(&rest, "\n"));) {
+        char *value = line + strcspn(line, "=");
+        *value = '\0';
+        emit_text(e, line, value + 1);
+    }
+    free(copy);
+}
+
+static void emit_words(struct emit *e, const char *key, const char *lines) {
+    emit_object(e, key);
+    alert_emit_words(e, lines);
+    emit_end(e);
+}
+
 static void emit_members(struct emit *e, const struct alert_record *a) {
     bool is_resolved = a->state == ALERT_RESOLVED;
     emit_integer(e, "id", a->id);
@@ -46,8 +62,11 @@ static void emit_members(struct emit *e, const struct alert_record *a) {
     emit_time(e, "acknowledged", a->acknowledged);
     emit_bool(e, "silenced", a->silenced);
     emit_bool(e, "inhibited", a->inhibited);
+    emit_bool(e, "no_data", a->no_data);
     emit_text(e, "closed_by",
               is_resolved && a->closed_by < ALERT_CLOSINGS ? closings[a->closed_by] : NULL);
+    emit_words(e, "labels", a->labels);
+    emit_words(e, "annotations", a->annotations);
 }
 
 static void emit_alert(struct emit *e, const struct alert_record *a) {

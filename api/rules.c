@@ -1,4 +1,5 @@
 // GET /api/v1/rules
+#include "alerts/oncall.h"
 #include "api/emit.h"
 #include "api/handlers.h"
 #include "base/num.h"
@@ -20,10 +21,19 @@ static void emit_words(struct emit *e, const char *key,
     emit_end(e);
 }
 
+// What docs/alerting.md tells someone on call; null for rules of the configuration's own.
+static void emit_oncall(struct emit *e, const char *rule) {
+    const struct oncall *o = oncall_find(rule);
+    emit_text(e, "means", o ? o->means : NULL);
+    emit_text(e, "causes", o ? o->causes : NULL);
+    emit_text(e, "todo", o ? o->todo : NULL);
+}
+
 static void emit_rule(struct emit *e, const struct rule *rule, uint64_t fired) {
     emit_object(e, NULL);
     emit_text(e, "rule", rule->name);
     emit_text(e, "help", rule->id < RULE_COUNT ? rule_help(rule->id) : NULL);
+    emit_oncall(e, rule->name);
     emit_text(e, "metric", rule->metric);
     emit_bool(e, "enabled", rule->enabled);
     emit_text(e, "severity", severity_name(rule->severity));

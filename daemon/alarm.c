@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define MESSAGE_BYTES_MAX 32768
+#define MESSAGE_BYTES_MAX (ALERT_BYTES_MAX + 64)
 // A job that does not take its replies is not told of further alerts; the API has them all.
 #define UNREAD_BYTES_MAX 262144
 

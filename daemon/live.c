@@ -142,6 +142,18 @@ static const char *layer_name(const struct run *r, size_t layer) {
     return layer == THERMO_GLOBAL ? NULL : r->hello.layers[layer].name;
 }
 
+// A line "key=value" each; NULL for none. The caller's, free().
+static char *words_text(const struct rule_word words[RULE_WORDS_MAX]) {
+    struct buf text;
+    buf_init(&text, (size_t)RULE_WORDS_MAX * (LIMIT_CONFIG_TEXT + RULE_NAME_MAX + 2));
+    for (size_t i = 0; i < RULE_WORDS_MAX && words[i].key; i++) {
+        buf_printf(&text, "%s=%s\n", words[i].key, words[i].value);
+    }
+    char *copy = text.len ? must_copy(buf_str(&text)) : NULL;
+    buf_free(&text);
+    return copy;
+}
+
 static void push_alert(void *context, const struct alert_change *change) {
     struct live_run *l = context;
     const struct run *r = l->run;
@@ -169,6 +181,8 @@ static void push_alert(void *context, const struct alert_change *change) {
         .group_layer = op_text(layer_name(r, change->group_layer)),
         .group_since = change->group_since,
         .summary = op_text(change->summary),
+        .labels = change->settings ? words_text(change->settings->labels) : NULL,
+        .annotations = change->settings ? words_text(change->settings->annotations) : NULL,
         .closed_by = resolved ? (int)l->closing : ALERT_RECOVERED,
     };
     if (!change->cancelled) {

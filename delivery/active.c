@@ -6,8 +6,30 @@
 #include "delivery/receiver.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+// Whether receivers that know an alert by its labels take both for one.
+static bool is_same(const struct alert_record *a, const struct alert_record *b) {
+    return a->run == b->run && a->severity == b->severity && strcmp(a->rule, b->rule) == 0 &&
+           strcmp(a->layer ? a->layer : "", b->layer ? b->layer : "") == 0 &&
+           strcmp(a->labels ? a->labels : "", b->labels ? b->labels : "") == 0;
+}
+
+// An end would be taken for that of the alert which has begun since.
+static void forget_end(struct actives *list, const struct alert_record *a) {
+    for (struct active **at = &list->first; *at; at = &(*at)->next) {
+        struct active *x = *at;
+        if (x->alert.state == ALERT_RESOLVED && is_same(&x->alert, a)) {
+            *at = x->next;
+            alert_record_free(&x->alert);
+            free(x);
+            return;
+        }
+    }
+}
 
 static struct active *add(struct actives *list, const struct alert_record *a) {
+    forget_end(list, a);
     struct active *x = NEW(struct active);
     x->alert = alert_copy(a);
     x->until_s = a->state == ALERT_RESOLVED ? clock_wall_s() + ACTIVE_RESOLVED_S : 0;
@@ -38,6 +60,8 @@ static void end(struct active *x, double now) {
 static void resolve(struct active *x, const struct alert_record *a) {
     end(x, a->resolved);
     x->alert.closed_by = a->closed_by;
+    free(x->alert.summary);
+    x->alert.summary = must_copy(a->summary); // what was, and until when
 }
 
 const struct alert_record *actives_note(struct actives *list, const struct alert_record *a) {

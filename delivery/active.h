@@ -18,7 +18,8 @@ struct actives {
 
 // Takes in a change. Returns the alert as it is now, with what only earlier changes knew: valid
 // until the next call. An alert that became more severe ends under its old severity, because the
-// severity is part of what Alertmanager knows it by.
+// severity is part of what Alertmanager knows it by. The end of an alert is forgotten when one of
+// the same labels begins.
 const struct alert_record *actives_note(struct actives *list, const struct alert_record *a);
 // The newest entry of that alert; NULL when there is none.
 const struct active *actives_find(const struct actives *list, int64_t id);

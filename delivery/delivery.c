@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BODY_BYTES_MAX ((size_t)1 << 20)
+#define BODY_BYTES_MAX ((size_t)8 << 20)
 #define BACKOFF_MAX_S 300.0
 #define RETRY_AFTER_MAX_S 3600.0
 #define TEST_ENDS_S 60 // Alertmanager lets a test resolve by itself
@@ -43,7 +43,8 @@ static double monotonic_s(void) {
 // -- who hears of what ---------------------------------------------------------------------------
 
 static bool is_held(const struct delivery *d, const struct alert_record *a) {
-    return a->state == ALERT_FIRING &&
+    bool is_test = a->id < 0;
+    return a->state == ALERT_FIRING && !is_test &&
            (actives_inhibit(&d->actives, a) || silence_set_matches(&d->silences, a));
 }
 
@@ -181,6 +182,9 @@ static void finish(struct receiver *r, enum outcome outcome, double retry_after_
         drop_sent(r);
     }
     if (r->gone) {
+        while (r->first) {
+            drop(r, &r->first); // its last try was this one
+        }
         remove_receiver(d, r);
     } else if (outcome != FAILED) {
         pump(r);
@@ -268,7 +272,13 @@ static void send_one(struct receiver *r, struct notice *n) {
     buf_free(&body);
 }
 
-// Drops a held notice, and the end of its alert with it, once the alert has resolved.
+// An alert that has become more severe may have been told before.
+static bool is_first_told(const struct alert_record *a) {
+    return !(a->changed > a->fired);
+}
+
+// Drops a held notice once its alert has resolved, and the end with it unless what was before the
+// hold has been told.
 static void settle_held(struct receiver *r) {
     for (struct notice **at = &r->first; *at;) {
         struct notice *n = *at;
@@ -277,7 +287,9 @@ static void settle_held(struct receiver *r) {
             end = &(*end)->next;
         }
         if (*end && n->id && is_held(r->delivery, &n->alert)) {
-            drop(r, end);
+            if (is_first_told(&n->alert)) {
+                drop(r, end);
+            }
             drop(r, at);
         } else {
             at = &n->next;
@@ -298,7 +310,20 @@ static void pump_one(struct receiver *r) {
 static void put_entry(const struct receiver *r, const struct alert_record *a, double ends,
                       struct buf *body) {
     buf_puts(body, body->len > 1 ? "," : "");
-    payload_alertmanager(a, r->delivery->external_url, ends, body);
+    payload_alertmanager(a, r->delivery->external_url, clock_wall_s(), ends, body);
+}
+
+// Whether its notice still waits here. One that was taken before the hold began is told on: to
+// Alertmanager silence would mean that it has resolved.
+static bool is_held_back(const struct receiver *r, const struct alert_record *a) {
+    if (!is_held(r->delivery, a)) {
+        return false;
+    }
+    const struct notice *n = r->first;
+    while (n && (n->alert.id != a->id || n->alert.severity != a->severity)) {
+        n = n->next;
+    }
+    return n != NULL;
 }
 
 // Everything that fires and whatever resolved lately, so that what Alertmanager missed or forgot
@@ -308,7 +333,7 @@ static void put_actives(struct receiver *r, struct buf *body) {
     double now = clock_wall_s();
     for (const struct active *x = d->actives.first; x; x = x->next) {
         bool fires = x->alert.state == ALERT_FIRING;
-        if (wants(r, &x->alert) && !(fires && is_held(d, &x->alert))) {
+        if (wants(r, &x->alert) && !(fires && is_held_back(r, &x->alert))) {
             put_entry(r, &x->alert, fires ? now + 3 * r->resend_s : x->alert.resolved, body);
         }
     }
@@ -476,26 +501,31 @@ struct delivery *delivery_create(uv_loop_t *loop, struct board *board, delivery_
     return d;
 }
 
-// The old list's notices and figures go to the receivers that stay.
-static void inherit(struct receiver *r, struct receiver *old) {
-    for (struct notice *n = old->first; n; n = n->next) {
-        if (!n->sending) {
-            receiver_add_notice(r, n->id, &n->alert);
-        }
+// Takes the receiver of that name out of the list in force; NULL when there is none.
+static struct receiver *take_receiver(struct delivery *d, const char *name) {
+    struct receiver *r = find(d, name, strlen(name)), **at = &d->receivers;
+    while (r && *at != r) {
+        at = &(*at)->next;
     }
-    for (struct notice **at = &old->first; *at;) {
-        if ((*at)->sending) {
-            at = &(*at)->next;
-        } else {
-            receiver_drop_notice(old, at);
-        }
+    if (r) {
+        *at = r->next;
     }
-    r->n_delivered = old->n_delivered;
-    r->n_failed = old->n_failed;
-    r->n_refused = old->n_refused;
-    r->delivered_s = old->delivered_s;
-    r->failed_s = old->failed_s;
-    memcpy(r->error, old->error, sizeof r->error);
+    return r;
+}
+
+// Receivers that stay take their places in the new list, with what waits and what is under way.
+static struct receiver *keep_receivers(struct delivery *d, struct receiver *list) {
+    for (struct receiver **at = &list; *at; at = &(*at)->next) {
+        struct receiver *new = *at, *old = take_receiver(d, new->name);
+        if (old) {
+            receiver_change(old, new);
+            old->next = new->next;
+            *at = old;
+            receiver_destroy(new);
+        }
+        (*at)->delivery = d;
+    }
+    return list;
 }
 
 // What an earlier configuration named and this one does not.
@@ -522,17 +552,12 @@ static void retire(struct delivery *d, struct receiver *old) {
 
 int delivery_configure(struct delivery *d, const struct config *config, const char *http_address,
                        struct buf *messages) {
-    struct receiver *new, *old = d->receivers;
+    struct receiver *new;
     if (receivers_create(config, &new, messages)) {
         return -1;
     }
-    for (struct receiver *r = new; r; r = r->next) {
-        r->delivery = d;
-        struct receiver *same = find(d, r->name, strlen(r->name));
-        if (same) {
-            inherit(r, same);
-        }
-    }
+    new = keep_receivers(d, new);
+    struct receiver *old = d->receivers;
     struct buf url;
     buf_init(&url, LIMIT_CONFIG_TEXT + 16);
     buf_printf(&url, "%s%s", config->alerts.external_url ? "" : "http://",

@@ -1,6 +1,7 @@
 #include "delivery/payload.h"
 
 #include "alerts/alerts.h"
+#include "alerts/oncall.h"
 #include "api/alerts.h"
 #include "api/emit.h"
 #include "base/check.h"
@@ -9,13 +10,18 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #define URL_BYTES 1024
+#define TEXT_BYTES 16384
+#define YEAR_9999_S 253402300799.0 // its last second
 
+// A job may send any time; RFC 3339 has the years up to 9999.
 static void emit_rfc3339(struct emit *e, const char *key, double seconds) {
+    seconds = fmin(fmax(seconds, 0), YEAR_9999_S);
     time_t whole = (time_t)seconds;
     struct tm utc;
     char text[40];
@@ -44,39 +50,98 @@ static void emit_labels(struct emit *e, const char *key, const struct alert_reco
         emit_text(e, "layer", a->layer);
     }
     emit_text(e, "severity", severity_name((enum severity)a->severity));
+    alert_emit_words(e, a->labels);
     emit_end(e);
 }
 
-static void emit_number_text(struct emit *e, const char *key, double x) {
+static bool has_word(const char *lines, const char *key) {
+    size_t n = strlen(key);
+    for (const char *at = lines; at && *at; at = strchr(at, '\n') + 1) {
+        if (strncmp(at, key, n) == 0 && at[n] == '=') {
+            return true;
+        }
+    }
+    return false;
+}
+
+// What the rule's own annotations do not say otherwise.
+static void annotate(struct emit *e, const struct alert_record *a, const char *key,
+                     const char *text) {
+    if (!has_word(a->annotations, key)) {
+        emit_text(e, key, text);
+    }
+}
+
+static void annotate_number(struct emit *e, const struct alert_record *a, const char *key,
+                            double x) {
     char text[NUM_TEXT_MAX];
     size_t n = num_format(text, x);
     text[n] = '\0';
     size_t quoted = text[0] == '"';
     text[n - quoted] = '\0';
-    emit_text(e, key, text + quoted);
+    annotate(e, a, key, text + quoted);
 }
 
-static void emit_annotations(struct emit *e, const char *key, const struct alert_record *a) {
+// "unaccounted, layer fc1 (alert 12)"; false when the alert is the first of its cause itself.
+static bool put_cause(const struct alert_record *a, struct buf *out) {
+    if (!a->group || a->group == a->id || !a->group_rule) {
+        return false;
+    }
+    buf_printf(out, "%s, %s%s (alert %" PRId64 ")", a->group_rule, a->group_layer ? "layer " : "",
+               a->group_layer ? a->group_layer : "whole run", a->group);
+    return true;
+}
+
+static void put_advice(const char *rule, struct buf *out) {
+    const struct oncall *o = oncall_find(rule);
+    if (o) {
+        buf_printf(out, "%s Usual causes: %s What to do: %s", o->means, o->causes, o->todo);
+    }
+}
+
+static void put_runbook_url(const struct alert_record *a, const char *external_url,
+                            struct buf *out) {
+    buf_printf(out, "%s/#/rules/%s", external_url, a->rule);
+}
+
+static void emit_annotations(struct emit *e, const char *key, const struct alert_record *a,
+                             const char *external_url) {
     char step[24];
+    struct buf text;
     snprintf(step, sizeof step, "%" PRId64, a->step);
+    buf_init(&text, TEXT_BYTES);
     emit_object(e, key);
-    emit_text(e, "summary", a->summary);
-    emit_text(e, "step", step);
-    emit_number_text(e, "value", a->value);
-    emit_number_text(e, "threshold", a->threshold);
+    annotate(e, a, "summary", a->summary);
+    if (put_cause(a, &text)) {
+        annotate(e, a, "cause", buf_str(&text));
+    }
+    text.len = 0;
+    put_advice(a->rule, &text);
+    if (text.len) {
+        annotate(e, a, "description", buf_str(&text));
+        text.len = 0;
+        put_runbook_url(a, external_url, &text);
+        annotate(e, a, "runbook_url", buf_str(&text));
+    }
+    annotate(e, a, "step", step);
+    annotate_number(e, a, "value", a->value);
+    annotate_number(e, a, "threshold", a->threshold);
+    alert_emit_words(e, a->annotations);
     emit_end(e);
+    buf_free(&text);
 }
 
 static void emit_generator(struct emit *e, const struct alert_record *a, const char *external_url) {
     char url[URL_BYTES];
-    snprintf(url, sizeof url, "%s/#/runs/%s", external_url, a->run_name);
+    snprintf(url, sizeof url, "%s/#/run/%s", external_url, a->run_name);
     emit_text(e, "generatorURL", url);
 }
 
 // FNV-1a of the labels.
 static void emit_fingerprint(struct emit *e, const struct alert_record *a) {
     const char *const labels[] = {a->rule, a->run_name, a->layer ? a->layer : "",
-                                  severity_name((enum severity)a->severity)};
+                                  severity_name((enum severity)a->severity),
+                                  a->labels ? a->labels : ""};
     uint64_t hash = UINT64_C(14695981039346656037);
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
         for (const char *p = labels[i];; p++) {
@@ -95,7 +160,7 @@ static void emit_alert(struct emit *e, const struct alert_record *a, const char 
     emit_object(e, NULL);
     emit_text(e, "status", is_firing(a) ? "firing" : "resolved");
     emit_labels(e, "labels", a);
-    emit_annotations(e, "annotations", a);
+    emit_annotations(e, "annotations", a, external_url);
     emit_rfc3339(e, "startsAt", began(a));
     if (is_firing(a)) {
         emit_text(e, "endsAt", "0001-01-01T00:00:00Z");
@@ -123,13 +188,13 @@ void payload_webhook(const struct alert_record *a, const char *external_url, str
     emit_text(&e, "run", a->run_name);
     emit_end(&e);
     emit_labels(&e, "commonLabels", a);
-    emit_annotations(&e, "commonAnnotations", a);
+    emit_annotations(&e, "commonAnnotations", a, external_url);
     emit_text(&e, "externalURL", external_url);
     emit_array(&e, "alerts");
     emit_alert(&e, a, external_url);
     emit_end(&e);
     struct buf own;
-    buf_init(&own, 1 << 16);
+    buf_init(&own, ALERT_BYTES_MAX);
     alert_json(a, &own);
     emit_raw(&e, "pyrometer", buf_str(&own), own.len);
     emit_end(&e);
@@ -137,13 +202,16 @@ void payload_webhook(const struct alert_record *a, const char *external_url, str
     buf_free(&group);
 }
 
-void payload_alertmanager(const struct alert_record *a, const char *external_url, double ends,
-                          struct buf *out) {
+// Alertmanager refuses what begins after it ends, and takes what ends later for firing. An alert's
+// times are by the job's clock, which may be wrong.
+void payload_alertmanager(const struct alert_record *a, const char *external_url, double now,
+                          double ends, struct buf *out) {
     struct emit e = emit_to(out);
+    ends = is_firing(a) ? ends : fmin(ends, now);
     emit_object(&e, NULL);
     emit_labels(&e, "labels", a);
-    emit_annotations(&e, "annotations", a);
-    emit_rfc3339(&e, "startsAt", began(a));
+    emit_annotations(&e, "annotations", a, external_url);
+    emit_rfc3339(&e, "startsAt", fmin(began(a), fmin(now, ends)));
     emit_rfc3339(&e, "endsAt", ends);
     emit_generator(&e, a, external_url);
     emit_end(&e);
@@ -153,6 +221,15 @@ void payload_alertmanager(const struct alert_record *a, const char *external_url
 static void put_header_text(struct buf *out, const char *text) {
     for (const char *p = text; *p; p++) {
         buf_putc(out, *p >= 0x20 && *p < 0x7F ? *p : '?');
+    }
+}
+
+// Of an alert that is over nothing is to be done.
+static void put_mail_advice(const struct alert_record *a, struct buf *out) {
+    const struct oncall *o = is_firing(a) ? oncall_find(a->rule) : NULL;
+    if (o) {
+        buf_printf(out, "What it means: %s\n\nUsual causes: %s\n\nWhat to do: %s\n\n", o->means,
+                   o->causes, o->todo);
     }
 }
 
@@ -176,10 +253,22 @@ void payload_mail(const struct alert_record *a, const char *external_url, const 
     put_header_text(out, a->layer ? a->layer : "");
     buf_printf(out,
                "\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
-               "Auto-Submitted: auto-generated\n\n%s\n\nrun        %s\nlayer      %s\n"
-               "step       %" PRId64 "\nvalue      %s\nthreshold  %s\n\n%s/#/runs/%s\n",
-               a->summary, a->run_name, a->layer ? a->layer : "(whole run)", a->step, value,
-               threshold, external_url, a->run_name);
+               "Auto-Submitted: auto-generated\n\n%s\n\n",
+               a->summary);
+    put_mail_advice(a, out);
+    buf_printf(out,
+               "run        %s\nlayer      %s\nstep       %" PRId64
+               "\nvalue      %s\nthreshold  %s\n",
+               a->run_name, a->layer ? a->layer : "(whole run)", a->step, value, threshold);
+    buf_puts(out, "cause      ");
+    if (!put_cause(a, out)) {
+        buf_puts(out, "this alert is the first of its cause");
+    }
+    buf_printf(out, "\n\n%s/#/run/%s\n", external_url, a->run_name);
+    if (oncall_find(a->rule)) {
+        put_runbook_url(a, external_url, out);
+        buf_putc(out, '\n');
+    }
 }
 
 void payload_idempotency_key(const struct alert_record *a, char key[64]) {

@@ -25,7 +25,11 @@ struct alert_record alert_copy(const struct alert_record *a) {
     c.rule = copy(a->rule);
     c.layer = copy(a->layer);
     c.summary = copy(a->summary);
-    c.group_rule = c.group_layer = c.receivers = NULL;
+    c.labels = copy(a->labels);
+    c.annotations = copy(a->annotations);
+    c.group_rule = copy(a->group_rule);
+    c.group_layer = copy(a->group_layer);
+    c.receivers = NULL;
     return c;
 }
 
@@ -92,6 +96,23 @@ void receiver_destroy(struct receiver *r) {
     free(r);
 }
 
+static void swap(char **a, char **b) {
+    char *kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+void receiver_change(struct receiver *r, struct receiver *with) {
+    swap(&r->url, &with->url);
+    swap(&r->token, &with->token);
+    swap(&r->secret, &with->secret);
+    swap(&r->sender, &with->sender);
+    swap(&r->program, &with->program);
+    r->severity_from = with->severity_from;
+    r->resend_s = with->resend_s;
+    r->retry_at_s = 0;
+}
+
 static int severity_from(unsigned own, const struct config *config) {
     unsigned configured = own == CONFIG_SEVERITY_UNSET ? config->alerts.severity_from : own;
     return (int)(configured - CONFIG_SEVERITY_INFO);
@@ -145,6 +166,25 @@ static void add_programs(const struct config *c, struct receiver ***last) {
     }
 }
 
+// Addresses that differ in what a name leaves out are told apart by a number.
+static void number_names(struct receiver *first) {
+    for (struct receiver *r = first; r; r = r->next) {
+        unsigned n = 1;
+        for (struct receiver *before = first; before != r; before = before->next) {
+            n += strncmp(before->name, r->name, strlen(r->name)) == 0 &&
+                 strchr(" ", before->name[strlen(r->name)]) != NULL;
+        }
+        if (n > 1) {
+            struct buf name;
+            buf_init(&name, LIMIT_CONFIG_TEXT + 80);
+            buf_printf(&name, "%s #%u", r->name, n);
+            free(r->name);
+            r->name = copy(buf_str(&name));
+            buf_free(&name);
+        }
+    }
+}
+
 int receivers_create(const struct config *config, struct receiver **first, struct buf *messages) {
     struct receiver **last = first;
     int rc = 0;
@@ -154,6 +194,7 @@ int receivers_create(const struct config *config, struct receiver **first, struc
     }
     if (rc == 0) {
         add_programs(config, &last);
+        number_names(*first);
         return 0;
     }
     while (*first) {

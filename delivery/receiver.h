@@ -27,7 +27,7 @@ struct receiver {
     struct receiver *next;
     struct delivery *delivery;
     enum receiver_kind kind;
-    char *name;        // of the outbox's rows: kind and address, without what is secret
+    char *name;        // of the outbox's rows: kind and address, without what is secret; no two alike
     char *url;         // or the program, or the mail's address
     char *token;       // Authorization: Bearer; NULL: none
     char *secret;      // signs webhooks; NULL: they are not signed
@@ -55,6 +55,8 @@ struct receiver {
 int receivers_create(const struct config *config, struct receiver **first,
                      struct buf *messages) WARN_UNUSED;
 void receiver_destroy(struct receiver *r);
+// Exchanges what the configuration says of two receivers of one name. The next try is at once.
+void receiver_change(struct receiver *r, struct receiver *with);
 
 void receiver_add_notice(struct receiver *r, int64_t id, const struct alert_record *a);
 // Takes a notice out of the list and frees it; *at points to it.

@@ -5,12 +5,15 @@
 
 #include <string.h>
 
-// While it is resolved a row keeps the value, threshold and step with which it fired, and the time
+// A row keeps the labels with which it began, by which receivers know it, whatever its rule says
+// later. While it is resolved it keeps the value, threshold and step with which it fired, and the time
 // at which it first fired whatever its severity becomes later.
 static const char put_sql[] =
     "INSERT INTO alert (run, attempt, rule, layer, since, severity, state, step, started, fired, "
-    "resolved, changed, value, threshold, alert_group, summary, acknowledged, closed_by) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 0, ?15, 0, ?16) "
+    "resolved, changed, value, threshold, alert_group, summary, acknowledged, closed_by, labels, "
+    "annotations) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 0, ?15, 0, ?16, ?17, "
+    "?18) "
     "ON CONFLICT (run, attempt, rule, layer, since) DO UPDATE SET severity=?6, state=?7, "
     "changed=?12, closed_by=?16, "
     "resolved=?11, fired=CASE WHEN fired=0 THEN ?10 ELSE fired END, "
@@ -68,6 +71,8 @@ static int put(struct connection *c, struct alert_record *a) {
     bind_double_bits(q, 14, &a->threshold);
     bind_text(q, 15, a->summary);
     sqlite3_bind_int(q, 16, a->closed_by);
+    bind_text(q, 17, a->labels ? a->labels : "");
+    bind_text(q, 18, a->annotations ? a->annotations : "");
     if (sqlite3_step(q) != SQLITE_ROW) {
         connection_fail(c);
         connection_give_back(c, q);

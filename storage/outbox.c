@@ -69,8 +69,9 @@ static int64_t ended(struct connection *c, sqlite3_stmt *q, int rc, int64_t n) {
 int64_t reader_notices(struct reader *r, notice_row_fn *row, void *context) {
     struct connection *c = reader_connection(r);
     sqlite3_stmt *q = prepare(
-        c, "SELECT " ALERT_COLUMNS ", n.id, n.receiver, n.severity, n.state FROM notice AS n JOIN "
-           "alert AS a ON a.id=n.alert JOIN run AS r ON r.id=a.run ORDER BY n.id");
+        c, "SELECT " ALERT_COLUMNS ", n.id, n.receiver, n.severity, n.state, c.time, c.summary FROM notice AS n JOIN "
+           "alert AS a ON a.id=n.alert JOIN run AS r ON r.id=a.run JOIN alert_change AS c ON "
+           "c.alert=n.alert AND c.state=n.state AND c.severity=n.severity ORDER BY n.id");
     int64_t n = 0;
     int rc = SQLITE_DONE;
     while (q && (rc = sqlite3_step(q)) == SQLITE_ROW) {
@@ -79,6 +80,9 @@ int64_t reader_notices(struct reader *r, notice_row_fn *row, void *context) {
         alert_fill(q, &notice.alert);
         notice.alert.severity = sqlite3_column_int(q, ALERT_COLUMN_COUNT + 2);
         notice.alert.state = sqlite3_column_int(q, ALERT_COLUMN_COUNT + 3);
+        notice.alert.changed = sqlite3_column_double(q, ALERT_COLUMN_COUNT + 4);
+        free(notice.alert.summary);
+        notice.alert.summary = column_copy(q, ALERT_COLUMN_COUNT + 5);
         row(context, &notice);
         alert_record_free(&notice.alert);
         free(notice.receiver);

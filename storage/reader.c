@@ -229,6 +229,13 @@ int64_t reader_events(struct reader *r, int64_t run, const struct event_filter *
     return finish(r, q, rc) ? -1 : n;
 }
 
+static void drop_empty(char **text) {
+    if (*text && !**text) {
+        free(*text);
+        *text = NULL;
+    }
+}
+
 void alert_fill(sqlite3_stmt *q, struct alert_record *out) {
     *out = (struct alert_record){.id = sqlite3_column_int64(q, 0),
                                  .run = sqlite3_column_int64(q, 1),
@@ -251,11 +258,14 @@ void alert_fill(sqlite3_stmt *q, struct alert_record *out) {
                                  .summary = column_copy(q, 18),
                                  .acknowledged = sqlite3_column_double(q, 19),
                                  .closed_by = sqlite3_column_int(q, 20),
-                                 .inhibited = sqlite3_column_int(q, 21)};
-    if (out->layer && !*out->layer) {
-        free(out->layer);
-        out->layer = NULL;
-    }
+                                 .labels = column_copy(q, 21),
+                                 .annotations = column_copy(q, 22),
+                                 .no_data = sqlite3_column_int(q, 23),
+                                 .group_rule = column_copy(q, 24),
+                                 .group_layer = column_copy(q, 25),
+                                 .inhibited = sqlite3_column_int(q, 26)};
+    drop_empty(&out->layer);
+    drop_empty(&out->group_layer);
 }
 
 int64_t reader_alerts(struct reader *r, const struct alert_filter *filter, int64_t limit,

@@ -54,6 +54,8 @@ void alert_record_free(struct alert_record *a) {
     free(a->group_rule);
     free(a->group_layer);
     free(a->summary);
+    free(a->labels);
+    free(a->annotations);
     free(a->receivers);
     *a = (struct alert_record){0};
 }

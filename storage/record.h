@@ -70,13 +70,15 @@ struct alert_record {
     double started, fired, resolved, changed; // seconds since the epoch; 0: not yet
     double value, threshold;
     int64_t group;                  // the id of the first alert of its cause, or its own
-    char *group_rule, *group_layer; // on the way in: names that first alert, with group_since
+    char *group_rule, *group_layer; // name that first alert; on the way in with group_since
     int64_t group_since;
     char *summary;
-    double acknowledged; // 0: nobody has it
+    char *labels, *annotations; // of its rule when it began, a line "key=value" each; NULL: none
+    double acknowledged;        // 0: nobody has it
     int closed_by;       // enum alert_closing, once it is resolved
     bool inhibited;      // on the way out: the first alert of its cause fires and is more severe
     bool silenced;       // set by who shows it
+    bool no_data;        // on the way out: the run is silent, so that nobody knows whether it holds
     char *receivers;     // on the way in: who must be told of this change, a name a line; NULL:
                          // nobody
     int64_t notice;      // set by store_put_alert: the first of their notices; 0: nothing is new

@@ -157,9 +157,13 @@ static const char waypoints[] = "CREATE TABLE waypoint ("
                                 "  UNIQUE (run, attempt, step)"
                                 ") STRICT;";
 
+static const char alert_words[] = "ALTER TABLE alert ADD COLUMN labels TEXT NOT NULL DEFAULT '';"
+                                  "ALTER TABLE alert ADD COLUMN annotations TEXT NOT NULL "
+                                  "DEFAULT '';";
+
 // To add a migration, append it here.
-static const char *const migrations[] = {version_1,  alert_delivery, outputs,  segments,
-                                         segments_2, readings,       waypoints};
+static const char *const migrations[] = {version_1,  alert_delivery, outputs,   segments,
+                                         segments_2, readings,       waypoints, alert_words};
 #define N_MIGRATIONS ((int)(sizeof migrations / sizeof *migrations))
 
 int schema_version_newest(void) {

@@ -7,7 +7,7 @@ from harness import DATA, Job, SharedDaemonCase, TestCase, eventually, line, mak
 
 KEYS = {"id", "rule", "severity", "state", "run", "layer", "step", "since", "group", "started", "resolved", "value",
         "threshold",
-        "summary", "acknowledged", "silenced", "inhibited", "closed_by"}
+        "summary", "acknowledged", "silenced", "inhibited", "closed_by", "no_data", "labels", "annotations"}
 
 
 def fired(daemon, run, rule):

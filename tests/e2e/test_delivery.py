@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import http.server
+import itertools
 import json
 import shutil
 import socket
@@ -10,9 +11,11 @@ import stat
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 import urllib.request
 from pathlib import Path
+from random import Random
 
 from harness import Job, TestCase, eventually, line, make_step, run_program
 
@@ -230,7 +233,129 @@ class Webhooks(DeliveryCase):
         self.assertEqual([run for _, run, _ in first.changes()], ["one"])
 
 
+    def test_a_reload_while_a_try_is_under_way_that_fails(self):
+        receiver = self.receiver(lambda n: "hang" if n == 1 else 200)
+        daemon = self.daemon(webhook(receiver))
+        fail(daemon, "reloaded")
+        eventually(lambda: receiver.posts, "the first try")
+        daemon.configure(webhook(receiver, severity_from="info"))
+        daemon.process.send_signal(1)
+        eventually(lambda: "configuration reloaded" in daemon.log(), "the reload")
+        receiver.released.set()
+        eventually(lambda: self.waiting(daemon) == 0 and len(receiver.posts) == 2, "the second try")
+        self.assertEqual(len({headers["Idempotency-Key"] for _, headers, _ in receiver.posts}), 1)
+
+    def test_receivers_whose_addresses_differ_in_what_is_not_shown(self):
+        receiver = self.receiver()
+        daemon = self.daemon("alerts: { webhooks: [ { url: \"%s?key=a\", format: generic }, { url: \"%s?key=b\", format: "
+                             "generic } ] }\n" % (receiver.url, receiver.url))
+        names = [r["receiver"] for r in daemon.get_json("/api/v1/receivers")["receivers"]]
+        self.assertEqual(names, [f"webhook {receiver.url}", f"webhook {receiver.url} #2"])
+        fail(daemon, "twice")
+        eventually(lambda: self.waiting(daemon) == 0 and len(receiver.posts) == 2, "both posts")
+        self.assertEqual(sorted(path for path, _, _ in receiver.posts), ["/hook?key=a", "/hook?key=b"])
+
+    def test_labels_and_annotations_of_rules(self):
+        receiver = self.receiver()
+        rule = "rules: [ { rule: loss_nonfinite, labels: { team: %s }, annotations: { note: \"say = \\\"so\\\"\", summary: mine } } ]"
+        hook = "webhooks: [ { url: \"%s\", format: generic } ]" % receiver.url
+        daemon = self.daemon("alerts: { %s, %s }\n" % (rule % "vision", hook))
+        fail(daemon, "labelled")
+        eventually(lambda: receiver.posts, "the alert")
+        daemon.configure("alerts: { %s, %s }\n" % (rule % "speech", hook))
+        daemon.restart()
+        fail(daemon, "labelled", resolve=True)
+        eventually(lambda: len(receiver.posts) == 2, "its end")
+        ends = [json.loads(body) for _, _, body in receiver.posts]
+        for told in ends:  # what an alert is known by stays
+            self.assertEqual(told["alerts"][0]["labels"]["team"], "vision")
+            self.assertEqual(told["alerts"][0]["annotations"]["note"], 'say = "so"')
+            self.assertEqual(told["alerts"][0]["annotations"]["summary"], "mine")
+        self.assertEqual(ends[0]["alerts"][0]["fingerprint"], ends[1]["alerts"][0]["fingerprint"])
+        [alert] = daemon.alerts(run="labelled")
+        self.assertEqual((alert["labels"], alert["annotations"]["note"]), ({"team": "vision"}, 'say = "so"'))
+
+    def test_what_someone_on_call_is_told(self):
+        receiver = self.receiver()
+        daemon = self.daemon(webhook(receiver))
+        fail(daemon, "woken", resolve=True)
+        eventually(lambda: len(receiver.posts) == 2, "both states")
+        firing, resolved = (json.loads(body)["alerts"][0] for _, _, body in receiver.posts)
+        self.assertRegex(firing["annotations"]["summary"], "^the loss became NaN or infinite at step 20")
+        self.assertRegex(resolved["annotations"]["summary"], "was NaN or infinite from step 20 on; this ended by step 29")
+        [rule] = [r for r in daemon.get_json("/api/v1/rules")["rules"] if r["rule"] == "loss_nonfinite"]
+        for part in ("means", "causes", "todo"):
+            self.assertIn(rule[part], firing["annotations"]["description"])
+        address = "http://%s:%d" % daemon.http
+        self.assertEqual(firing["annotations"]["runbook_url"], address + "/#/rules/loss_nonfinite")
+        self.assertEqual(firing["generatorURL"], address + "/#/run/woken")
+
+    def test_the_first_of_a_cause_is_named(self):
+        receiver = self.receiver()
+        rules = ", ".join("{ rule: %s, metric: scalar.x, fire_above: %d }" % own for own in (("first", 1), ("second", 2)))
+        daemon = self.daemon("alerts: { rules: [ %s ], webhooks: [ { url: \"%s\", format: generic } ] }\n" % (rules, receiver.url))
+        with Job(daemon) as job:
+            job.hello("caused")
+            for step in range(4):
+                job.step(step, scalars={"x": step})
+            job.wait_ack(3)
+        eventually(lambda: len(receiver.posts) == 2, "both alerts")
+        told = [json.loads(body) for _, _, body in receiver.posts]
+        self.assertNotIn("cause", told[0]["alerts"][0]["annotations"])
+        self.assertEqual(told[1]["alerts"][0]["annotations"]["cause"], f"first, whole run (alert {told[0]['pyrometer']['id']})")
+        self.assertEqual(told[0]["groupKey"], told[1]["groupKey"])
+
+    def test_times_that_no_calendar_has(self):
+        receiver = self.receiver()
+        daemon = self.daemon(webhook(receiver))
+        with Job(daemon) as job:
+            job.hello("timeless")
+            for step, time in enumerate((1, 1e300)):
+                job.step(step, loss="NaN", time=time)
+            job.wait_ack(1)
+            job.send({"type": "end", "status": "failed"})
+            job.half_close()
+            job.drain()
+        eventually(lambda: len(receiver.posts) == 2, "both states")
+        [alert] = json.loads(receiver.posts[1][2])["alerts"]
+        self.assertEqual((alert["startsAt"], alert["endsAt"]), ("1970-01-01T00:00:01.000Z", "9999-12-31T23:59:59.000Z"))
+
+
 class Silences(DeliveryCase):
+    def test_a_test_is_not_silenced(self):
+        receiver = self.receiver()
+        daemon = self.daemon(webhook(receiver))
+        self.silence(daemon, {"matchers": [{"name": "run", "value": ".*", "is_regex": True}], "duration": "1h"})
+        daemon.call("POST", "/api/v1/alerts/test")
+        eventually(lambda: receiver.posts and self.waiting(daemon) == 0, "the test")
+
+    def test_an_alert_told_before_it_grew_worse_under_a_silence_is_ended(self):
+        receiver = self.receiver()
+        daemon = self.daemon(webhook(receiver))
+        random = Random(1)
+        losses = [random.gauss(2, 0.05) for _ in range(300)] + [50] * 120
+        with Job(daemon) as job:
+            job.hello("worse", layers=1)
+
+            def send(first, last):
+                for step in range(first, last):
+                    job.send({"type": "step", "step": step, "loss": losses[step], "lr": 0.1})
+                job.wait_ack(last - 1)
+
+            send(0, 310)
+            eventually(lambda: receiver.posts, "the warning")
+            self.silence(daemon, {"matchers": [{"name": "run", "value": "worse"}], "duration": "1h"})
+            send(310, 420)
+            eventually(lambda: [a for a in daemon.alerts(run="worse") if a["severity"] == "critical"], "the critical alert")
+            daemon.restart()
+        with Job(daemon) as job:
+            job.hello("worse", layers=1)
+            job.send({"type": "end", "status": "failed"})
+            job.half_close()
+            job.drain()
+        eventually(lambda: self.waiting(daemon) == 0, "an empty outbox")
+        self.assertIn(("loss_spike", "worse", "resolved"), receiver.changes())
+
     def test_a_silenced_alert_is_held_and_dropped_with_its_end(self):
         receiver = self.receiver()
         daemon = self.daemon(webhook(receiver))
@@ -406,13 +531,73 @@ class Alertmanager(DeliveryCase):
         eventually(is_ready, "Alertmanager")
         return url
 
+    def known(self, url, **labels):
+        with urllib.request.urlopen(url + "/api/v2/alerts?inhibited=true&silenced=true", timeout=30) as answer:
+            alerts = json.load(answer)
+        return [a for a in alerts if all(a["labels"].get(k) == v for k, v in labels.items())]
+
+    def manage(self, url):
+        """A daemon with a rule of its own, and what sends the next 300 steps with a scalar at this value."""
+        daemon = self.daemon("alerts: { rules: [ { rule: own, metric: scalar.x, fire_above: 1 } ], webhooks: [ { url: "
+                             "\"%s\", format: alertmanager, resend: 1s } ] }\n" % url)
+        job = self.job(daemon)
+        job.hello("again")
+        steps = iter(range(10000))
+
+        def send(x):
+            for step in itertools.islice(steps, 300):
+                job.send({"type": "step", "step": step, "loss": 1, "scalars": {"x": x}})
+            job.wait_ack(step)
+        return daemon, send
+
+    def test_an_alert_that_fires_again_soon(self):
+        url = self.start_alertmanager()
+        daemon, send = self.manage(url)
+        send(2)
+        eventually(lambda: self.known(url, run="again"), "the alert")
+        send(0)
+        eventually(lambda: not self.known(url, run="again"), "its end")
+        send(2)
+        [alert] = eventually(lambda: self.known(url, run="again"), "the alert that fires again")
+
+        def sent():
+            return daemon.get_json("/api/v1/receivers")["receivers"][0]["delivered"]
+        before = sent()
+        eventually(lambda: sent() >= before + 2, "what is sent again")
+        self.assertEqual([a["startsAt"] for a in self.known(url, run="again")], [alert["startsAt"]])
+
+    def test_a_silence_is_no_end(self):
+        url = self.start_alertmanager()
+        daemon, send = self.manage(url)
+        send(2)
+        [alert] = eventually(lambda: self.known(url, run="again"), "the alert")
+        self.silence(daemon, {"matchers": [{"name": "run", "value": "again"}], "duration": "1h"})
+        eventually(lambda: self.known(url, run="again")[0]["endsAt"] > alert["endsAt"], "it is told on")
+        send(0)
+        eventually(lambda: not self.known(url, run="again"), "its end")
+        send(2)
+        eventually(lambda: [a for a in daemon.alerts(run="again", state="firing") if a["silenced"] and a["rule"] == "own"],
+                   "a silenced alert")
+        self.assertEqual(self.waiting(daemon), 1)
+        self.assertEqual(self.known(url, run="again"), [])
+
+    def test_a_job_whose_clock_is_ahead(self):
+        url = self.start_alertmanager()
+        daemon = self.daemon("alerts: { webhooks: [ { url: \"%s\", format: alertmanager, resend: 1s } ] }\n" % url)
+        with Job(daemon) as job:
+            job.hello("ahead")
+            job.step(0, loss="NaN", time=time.time() + 7200)
+            eventually(lambda: self.known(url, run="ahead"), "the alert")
+            job.send({"type": "end", "status": "failed"})
+            job.half_close()
+            job.drain()
+        eventually(lambda: not self.known(url, run="ahead"), "its end")
+
     def test_firing_and_resolved_with_a_crash_in_between(self):
         url = self.start_alertmanager()
 
         def known(**labels):
-            with urllib.request.urlopen(url + "/api/v2/alerts?inhibited=true&silenced=true", timeout=30) as answer:
-                alerts = json.load(answer)
-            return [a for a in alerts if all(a["labels"].get(k) == v for k, v in labels.items())]
+            return self.known(url, **labels)
 
         daemon = self.daemon("alerts: { webhooks: [ { url: \"%s\", format: alertmanager, resend: 1s } ] }\n" % url)
         fail(daemon, "managed")

@@ -234,7 +234,10 @@ static bool take_alert(void *context, const struct alert_record *a) {
     *out = *a;
     ck_assert_str_eq(a->run_name, "r");
     ck_assert_str_eq(a->project, "p");
-    ck_assert_ptr_null(a->group_rule);
+    ck_assert_str_eq(a->group_rule, "overheating");
+    out->labels = a->labels ? strdup(a->labels) : NULL;
+    out->annotations = a->annotations ? strdup(a->annotations) : NULL;
+    out->group_rule = out->group_layer = NULL;
     out->rule = strdup(a->rule);
     out->layer = a->layer ? strdup(a->layer) : NULL;
     out->summary = strdup(a->summary);
@@ -265,6 +268,8 @@ static struct alert_record alert_of(const char *layer, int64_t since, enum alert
                                  .group_rule = text("overheating"),
                                  .group_layer = text(layer),
                                  .group_since = since,
+                                 .labels = text("team=vision\n"),
+                                 .annotations = text("a=b\n"),
                                  .summary = text("it began")};
 }
 
@@ -292,7 +297,9 @@ START_TEST(test_the_life_of_an_alert) {
     ck_assert_int_eq(out.group, id);
     ck_assert_double_eq(out.fired, 0);
     ck_assert_str_eq(out.summary, "it began");
+    ck_assert_str_eq(out.labels, "team=vision\n");
     alert_record_free(&out);
+    a.labels = a.annotations = NULL; // its rule changes: the alert stays the one that it is known as
     fire(&a, 20);
     ck_assert_int_eq(put_alert(&a), id);
     a.severity = SEVERITY_CRITICAL;

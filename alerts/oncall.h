@@ -1,0 +1,14 @@
+// What someone on call is told of a rule: the texts of docs/alerting.md, "On call", which is where
+// they are written.
+#ifndef ALERTS_ONCALL_H
+#define ALERTS_ONCALL_H
+
+// Plain text, a paragraph each.
+struct oncall {
+    const char *means, *causes, *todo;
+};
+
+// NULL for a rule of the configuration's own.
+const struct oncall *oncall_find(const char *rule);
+
+#endif
