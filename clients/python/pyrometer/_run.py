@@ -159,6 +159,15 @@ class Run:
         self._sender.put(lambda: message, size, None)
 
     @shielded()
+    def scalars(self, values: Mapping[str, Any], step: Optional[int] = None) -> None:
+        """Numbers of the whole run by name, of a step that is done: the last, if none is given."""
+        if self._sender is None or not values:
+            return
+        here = max(0, self.next_step - 1) if step is None else int(step)
+        message = {"type": "scalars", "step": here, "scalars": _numbers(values)}
+        self._sender.put(lambda: message, 100 + 2 * VALUE_BYTES * len(values), None)
+
+    @shielded()
     def outputs(self, bins: Sequence[float], counts: Sequence[float]) -> None:
         """A histogram of what the model puts out now: the bins' edges, or a value a bin; counts."""
         if self._sender is None:
@@ -260,8 +269,12 @@ def _facts(lr: Any, batch_size: Optional[int], val_loss: Any,
     if batch_size is not None:
         facts["batch_size"] = int(batch_size)
     if scalars:
-        facts["scalars"] = {str(key): number(value) for key, value in scalars.items()}
+        facts["scalars"] = _numbers(scalars)
     return facts
+
+
+def _numbers(scalars: Mapping[str, Any]) -> dict[str, Optional[float]]:
+    return {str(key): number(value) for key, value in scalars.items()}
 
 
 def init(run: Optional[str] = None, layers: Sequence[Any] = (), *, project: Optional[str] = None,

@@ -5,6 +5,7 @@ Written from the documentation of Lightning 2, transformers 4, Keras 3 and JAX 0
 """
 from __future__ import annotations
 
+import abc
 import sys
 import types
 from collections import namedtuple
@@ -90,14 +91,34 @@ def train_transformers(callback, model, optimizer, batches, accumulate=1, first_
     return losses
 
 
-# Lightning: Callback, Logger, and the loop of automatic optimization.
+# Lightning: Callback, Logger, and the loops of automatic and of manual optimization.
 
-Callback = type("Callback", (), hooks(
-    "setup", "teardown", "on_fit_start", "on_fit_end", "on_sanity_check_start", "on_sanity_check_end", "on_train_start",
-    "on_train_end", "on_train_batch_start", "on_train_batch_end", "on_train_epoch_start", "on_train_epoch_end",
-    "on_validation_start", "on_validation_end", "on_exception", "on_save_checkpoint", "on_load_checkpoint"))
-Logger = type("Logger", (), hooks("log_metrics", "log_hyperparams", "log_graph", "save", "finalize",
-                                  "after_save_checkpoint"))
+Callback = type("Callback", (), {**hooks(
+    "setup", "teardown", "on_fit_start", "on_fit_end", "on_sanity_check_start", "on_sanity_check_end", "on_train_batch_start",
+    "on_train_batch_end", "on_train_epoch_start", "on_train_epoch_end", "on_validation_epoch_start", "on_validation_epoch_end",
+    "on_validation_batch_start", "on_validation_batch_end", "on_train_start", "on_train_end", "on_validation_start",
+    "on_validation_end", "on_exception", "on_save_checkpoint", "on_load_checkpoint", "on_before_backward", "on_after_backward",
+    "on_before_optimizer_step", "on_before_zero_grad", "load_state_dict"),
+    "state_key": property(lambda self: type(self).__qualname__), "state_dict": lambda self: {}})
+
+
+class Logger(abc.ABC):
+    @property
+    @abc.abstractmethod
+    def name(self): ...
+
+    @property
+    @abc.abstractmethod
+    def version(self): ...
+
+    @abc.abstractmethod
+    def log_metrics(self, metrics, step=None): ...
+
+    @abc.abstractmethod
+    def log_hyperparams(self, params, *args, **kwargs): ...
+
+    for _name, _nothing in hooks("log_graph", "save", "finalize", "after_save_checkpoint").items():
+        locals()[_name] = _nothing
 
 
 def lightning():
@@ -106,44 +127,67 @@ def lightning():
     return [module("lightning", pytorch=pytorch, __path__=[]), pytorch, loggers]
 
 
-def train_lightning(callback, model, optimizer, batches, accumulate=1, first_step=0, loggers=(), fail_at=None):
-    """Trainer.fit: backward runs in the closure that the optimizer's step is given."""
-    trainer = SimpleNamespace(global_step=first_step, current_epoch=0, optimizers=[optimizer], loggers=list(loggers),
-                              callback_metrics={}, sanity_checking=True, interrupted=False)
+def train_lightning(callback, model, optimizer, batches, accumulate=1, first_step=0, loggers=(), fail_at=None,
+                    validate_at=(1,), checkpoint=None, others=()):
+    """Trainer.fit over one epoch; returns what training_step gave, before it is divided. Metrics are logged behind the batch's
+    hooks, under the number of batches that stepped before this one. `others` are optimizers of manual optimization, which step
+    once a batch as well; `checkpoint` a dict of callbacks' states, read at the start and written where it is saved."""
+    optimizers = [optimizer, *others]
+    trainer = SimpleNamespace(global_step=first_step * len(optimizers), current_epoch=0, optimizers=optimizers,
+                              loggers=list(loggers), callback_metrics={}, sanity_checking=True, interrupted=False,
+                              accumulate_grad_batches=accumulate)
+    losses, stepped = [], first_step
+    if checkpoint:
+        callback.on_load_checkpoint(trainer, model, checkpoint)
+        callback.load_state_dict(checkpoint[callback.state_key])
     for logger in loggers:
         logger.log_hyperparams({"width": 8, "act": SimpleNamespace})
     trainer.callback_metrics["val_loss"] = 99.0
     callback.on_validation_end(trainer, model)
     trainer.sanity_checking, trainer.callback_metrics = False, {}
-    losses = []
+
+    def log(metrics):
+        for logger in loggers:
+            logger.log_metrics(metrics, step=stepped)
+
+    def backward(batch, begins):
+        if begins:
+            optimizer.zero_grad()
+        loss = model(**batch)["loss"]
+        losses.append(float(loss.detach()))
+        loss = loss / accumulate
+        loss.backward()
+        return loss
+
     try:
         callback.on_train_start(trainer, model)
         callback.on_train_epoch_start(trainer, model)
         for number, batch in enumerate(batches):
             if number == fail_at:
                 raise RuntimeError("out of memory")
-            held = {}
+            gathers, held = (number + 1) % accumulate and number + 1 < len(batches), {}
 
-            def closure(batch=batch, held=held):
-                if number % accumulate == 0:
-                    optimizer.zero_grad()
-                loss = model(**batch)["loss"] / accumulate
-                losses.append(float(loss.detach()) * accumulate)
-                loss.backward()
-                held["loss"] = loss
-                return loss
+            def closure(number=number, batch=batch, held=held):
+                held["loss"] = backward(batch, number % accumulate == 0)
+                return held["loss"]
 
-            if (number + 1) % accumulate:
+            callback.on_train_batch_start(trainer, model, batch, number)
+            if gathers:
                 closure()
             else:
-                optimizer.step(closure)
-                trainer.global_step += 1
-                for logger in loggers:
-                    logger.log_metrics({"accuracy": 0.25}, step=trainer.global_step - 1)
+                for one in optimizers:
+                    one.step(closure)
+                    trainer.global_step += 1
             callback.on_train_batch_end(trainer, model, {"loss": held["loss"].detach()}, batch, number)
-            if number == 1:
+            log({"accuracy": number + 0.25})
+            if number in validate_at:
                 trainer.callback_metrics["val_loss"] = 7.5
                 callback.on_validation_end(trainer, model)
+                log({"val_accuracy": 0.5})
+            stepped += not gathers
+            if number in validate_at:  # at the epoch's end or by ModelCheckpoint, whose hooks come behind the others'
+                if checkpoint is not None:
+                    checkpoint[callback.state_key] = callback.state_dict()
                 callback.on_save_checkpoint(trainer, model, {})
         callback.on_train_end(trainer, model)
     except RuntimeError as error:

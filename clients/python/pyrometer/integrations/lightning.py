@@ -6,8 +6,8 @@
                       logger=PyrometerLogger())
 
 The callback measures and sends; options are those of pyrometer.watch. The logger is optional: what
-is logged to it goes beside the next step as scalars, hyperparameters as an event. Without the
-callback there is no run, and what is logged is dropped.
+is logged to it becomes scalars of the step that Lightning names, hyperparameters an event. Without
+the callback there is no run, and what is logged is dropped.
 """
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ from .._watch import watch
 
 
 class PyrometerCallback(Callback):  # type: ignore[misc]
-    """`optimizer`: which of the trainer's is watched; `monitor`: what the validation loss is called."""
+    """`optimizer`: which of the trainer's is watched; `monitor`: what the validation loss is called.
+
+    A step is a batch, or several that are accumulated, after which an optimizer stepped. Their
+    number is kept in the trainer's checkpoints.
+    """
 
     def __init__(self, *, optimizer: int = 0, monitor: str = "val_loss", **options: Any) -> None:
         super().__init__()
@@ -38,15 +42,30 @@ class PyrometerCallback(Callback):  # type: ignore[misc]
         self._monitor = monitor
         self._options = options
         self._val_loss: Optional[float] = None
-        self._loss: Any = None
-        self._steps = 0
+        self._losses: list[Any] = []  # of the step's batches, as Lightning divided them
+        self._taken = 0  # steps that all optimizers together have taken
+        self._next_step: Optional[int] = None  # the run's, also of one that went before
+
+    @property
+    def state_key(self) -> str:
+        """A trainer with several of these keeps them apart by it."""
+        return f"{type(self).__qualname__}{{'optimizer': {self._optimizer}}}"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self._next_step is None else {"next_step": self._next_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._next_step = state_dict.get("next_step")
 
     @shielded()
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         options = dict(self._options)
-        if trainer.global_step and "resume" not in options:
-            options["resume"] = {"rewind": trainer.global_step - 1}
-        self._steps = trainer.global_step
+        self._taken, first = trainer.global_step, self._next_step
+        if first is None:  # a checkpoint without this callback
+            first = trainer.global_step // max(1, len(trainer.optimizers))
+        if first and trainer.global_step:  # not a trainer that begins anew
+            options.setdefault("resume", {"rewind": first - 1})
+            options.setdefault("first_step", first)
         if len(trainer.optimizers) > 1:
             warn_once("lightning optimizers", f"of {len(trainer.optimizers)} optimizers number "
                                               f"{self._optimizer} is watched")
@@ -58,17 +77,18 @@ class PyrometerCallback(Callback):  # type: ignore[misc]
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
-        if loss is not None:  # Lightning has divided it by accumulate_grad_batches
-            loss = loss.detach()
-            self._loss = loss if self._loss is None else self._loss + loss
-        if self.run is None or trainer.global_step == self._steps:
+        if loss is not None:
+            self._losses.append(loss.detach())
+        if self.run is None or trainer.global_step == self._taken:
             return  # gradients are still being gathered
-        taken, self._steps = self._steps, trainer.global_step
-        scalars: dict[str, float] = {}
-        for logger in self._loggers(trainer):
-            scalars.update(logger.take())
-        self.run.step(self._loss, val_loss=self._val_loss, scalars=scalars or None, step=taken)
-        self._loss = self._val_loss = None
+        self._taken = trainer.global_step
+        # Lightning divides by accumulate_grad_batches, also where an epoch ends with fewer.
+        losses, self._losses = self._losses, []
+        mean = sum(losses) * (trainer.accumulate_grad_batches / len(losses)) if losses else None
+        self.run.step(mean, val_loss=self._val_loss)
+        self._val_loss = None
+        if self.run.enabled:
+            self._next_step = self.run.next_step
 
     @shielded()
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
@@ -94,6 +114,8 @@ class PyrometerCallback(Callback):  # type: ignore[misc]
     @shielded()
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         if self.run is not None:
+            if self._val_loss is not None:  # no step comes that could take it
+                self.run.scalars({"val_loss": self._val_loss})
             self.run.finish("stopped" if getattr(trainer, "interrupted", False) else "completed")
 
     @staticmethod
@@ -107,7 +129,6 @@ class PyrometerLogger(Logger):  # type: ignore[misc]
         self._name = name
         self._run: Optional[Run] = None
         self._hyperparameters: dict[str, Any] = {}
-        self._scalars: dict[str, float] = {}
 
     @property
     def name(self) -> str:
@@ -119,7 +140,8 @@ class PyrometerLogger(Logger):  # type: ignore[misc]
 
     @shielded()
     def log_metrics(self, metrics: Mapping[str, Any], step: Optional[int] = None) -> None:
-        self._scalars.update({key: float(value) for key, value in metrics.items()})
+        if self._run is not None:
+            self._run.scalars(metrics, step)
 
     @shielded()
     def log_hyperparams(self, params: Union[dict[str, Any], argparse.Namespace, None],
@@ -134,8 +156,3 @@ class PyrometerLogger(Logger):  # type: ignore[misc]
         self._run = run
         if self._hyperparameters:
             run.event("hyperparameters", **self._hyperparameters)
-
-    def take(self) -> dict[str, float]:
-        """What was logged since the last step."""
-        scalars, self._scalars = self._scalars, {}
-        return scalars
