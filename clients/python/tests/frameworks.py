@@ -47,22 +47,26 @@ def hooks(*names):
 
 TrainerCallback = type("TrainerCallback", (), hooks(
     "on_init_end", "on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end", "on_step_begin", "on_substep_end",
-    "on_step_end", "on_evaluate", "on_predict", "on_save", "on_log", "on_prediction_step"))
+    "on_pre_optimizer_step", "on_optimizer_step", "on_step_end", "on_evaluate", "on_predict", "on_save", "on_log",
+    "on_prediction_step"))
 
 
 def transformers():
     return [module("transformers", TrainerCallback=TrainerCallback)]
 
 
-def train_transformers(callback, model, optimizer, batches, accumulate=1, first_step=0, rank_zero=True):
-    """Trainer.train: `batches` are micro-batches; returns the losses that the model put out."""
-    args = SimpleNamespace(train_batch_size=4, gradient_accumulation_steps=accumulate, world_size=1, run_name="out",
-                           output_dir="out")
+def train_transformers(callback, model, optimizer, batches, accumulate=1, first_step=0, rank_zero=True, shares=False,
+                       world_size=1, evaluate_at=2):
+    """Trainer.train: `batches` are micro-batches; returns their mean losses. With `shares` the model is told how many items the
+    whole step has on all devices, and puts out its share of the step's loss."""
+    args = SimpleNamespace(train_batch_size=4, gradient_accumulation_steps=accumulate, world_size=world_size, run_name="out",
+                           output_dir="out", average_tokens_across_devices=shares)
     state = SimpleNamespace(global_step=first_step, epoch=0.0, is_world_process_zero=rank_zero, log_history=[])
     control, losses = SimpleNamespace(), []
 
     def call(event, **more):
-        getattr(callback, event)(args, state, control, model=model, optimizer=optimizer, lr_scheduler=None, **more)
+        getattr(callback, event)(args, state, control, model=model, processing_class=None, optimizer=optimizer,
+                                 lr_scheduler=None, train_dataloader=None, eval_dataloader=None, **more)
 
     call("on_train_begin")
     call("on_epoch_begin")
@@ -70,25 +74,34 @@ def train_transformers(callback, model, optimizer, batches, accumulate=1, first_
         if number % accumulate == 0:
             call("on_step_begin")
         model.train()
-        loss = model(**batch)["loss"]
-        losses.append(float(loss.detach()))
-        (loss / accumulate).backward()
-        if (number + 1) % accumulate:
+        told = {"num_items_in_batch": accumulate * world_size} if shares else {}
+        loss = _loss(model(**batch, **told))
+        losses.append(float(loss.detach()) * (accumulate * world_size if shares else 1))
+        (loss * world_size if shares else loss / accumulate).backward()
+        if (number + 1) % accumulate and number + 1 < len(batches):
             call("on_substep_end")
             continue
+        call("on_pre_optimizer_step")
         optimizer.step()
+        call("on_optimizer_step")
         model.zero_grad()
         state.global_step += 1
         call("on_step_end")
         call("on_log", logs={"loss": losses[-1], "learning_rate": 0.1, "epoch": 0.5, "note": "text"})
-        if state.global_step - first_step == 2:
+        if state.global_step - first_step == evaluate_at:
             model.eval()
             model(**batch)
+            call("on_log", logs={"eval_loss": 7.5})
             call("on_evaluate", metrics={"eval_loss": 7.5})
             call("on_save")
     call("on_epoch_end")
+    call("on_log", logs={"train_loss": 1.5})
     call("on_train_end")
     return losses
+
+
+def _loss(output):
+    return output["loss"] if isinstance(output, dict) else output[0]
 
 
 # Lightning: Callback, Logger, and the loops of automatic and of manual optimization.
@@ -199,14 +212,21 @@ def train_lightning(callback, model, optimizer, batches, accumulate=1, first_ste
 
 class KerasCallback:
     def __init__(self):
-        self.model = None
+        self.params, self._model = None, None
+
+    def set_params(self, params):
+        self.params = params
 
     def set_model(self, model):
-        self.model = model
+        self._model = model
+
+    @property
+    def model(self):
+        return self._model
 
 
-for _name, _nothing in hooks("on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end", "on_train_batch_begin",
-                             "on_train_batch_end", "on_test_begin", "on_test_end").items():
+for _name, _nothing in hooks(*(f"on_{what}_{when}" for when in ("begin", "end") for what in (
+        "train", "epoch", "batch", "train_batch", "test", "test_batch", "predict", "predict_batch"))).items():
     setattr(KerasCallback, _name, _nothing)
 
 
@@ -222,10 +242,31 @@ class Variable:
     def numpy(self):
         return self.value.copy()
 
+    def __float__(self):
+        return float(self.value)
+
+    def __int__(self):
+        return int(self.value)
+
 
 class SGD:
-    def __init__(self, rate):
+    def __init__(self, rate, accumulate=None):
         self.learning_rate, self.momentum, self.nesterov, self.weight_decay = Variable(rate), 0.0, False, None
+        self.gradient_accumulation_steps, self.batches = accumulate, 0
+
+    @property
+    def iterations(self):
+        return Variable(self.batches // (self.gradient_accumulation_steps or 1))
+
+
+class LossScaleOptimizer:
+    """Put around the optimizer under mixed precision."""
+
+    def __init__(self, inner):
+        self.inner_optimizer = inner
+
+    learning_rate = property(lambda self: self.inner_optimizer.learning_rate)
+    iterations = property(lambda self: self.inner_optimizer.iterations)
 
 
 def dense(name, *shapes):
@@ -234,15 +275,19 @@ def dense(name, *shapes):
 
 
 def fit_keras(callback, model, losses, validation=None):
-    """model.fit over one epoch for each list of batch losses; an update of -0.1 everywhere a batch."""
+    """model.fit over one epoch for each list of batch losses; an update of -0.1 everywhere that the optimizer takes."""
     callback.set_model(model)
+    callback.set_params({"verbose": 0, "epochs": len(losses), "steps": len(losses[0])})
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     callback.on_train_begin({})
     for epoch, batch_losses in enumerate(losses):
         callback.on_epoch_begin(epoch, {})
         for batch in range(len(batch_losses)):
             callback.on_train_batch_begin(batch, {})
+            optimizer.batches += 1
             for variable in model.variables:
-                variable.value -= np.float32(0.1)
+                if optimizer.batches % (optimizer.gradient_accumulation_steps or 1) == 0:
+                    variable.value -= np.float32(0.1)
             callback.on_train_batch_end(batch, {"loss": float(np.mean(batch_losses[:batch + 1]))})
         callback.on_epoch_end(epoch, {"loss": float(np.mean(batch_losses)), "val_loss": validation})
     callback.on_train_end({})
@@ -255,6 +300,8 @@ SequenceKey = namedtuple("SequenceKey", "idx")
 
 
 def _leaves(tree, path=()):
+    if tree is None:
+        return []
     if isinstance(tree, dict):
         return [leaf for key in sorted(tree) for leaf in _leaves(tree[key], (*path, DictKey(key)))]
     if isinstance(tree, (list, tuple)):

@@ -28,6 +28,23 @@ try:
         def forward(self, x, labels):
             scores = self.out(torch.tanh(self.hidden(x)))
             return {"loss": torch.nn.functional.cross_entropy(scores, labels), "logits": scores}
+
+    class Shares(Model):
+        """Divides by the items that it is told of. Its hooks hear keywords, as they do from torch 2.0 on."""
+
+        def register_forward_hook(self, hook, *, with_kwargs=False):
+            self.hook = hook if with_kwargs else lambda model, inputs, options, output: hook(model, inputs, output)
+            return frameworks.SimpleNamespace(remove=lambda: None)
+
+        def __call__(self, num_items_in_batch=None, **batch):
+            output = super().__call__(**batch)
+            output["loss"] = output["loss"] / (num_items_in_batch or 1)
+            self.hook(self, (), {**batch, "num_items_in_batch": num_items_in_batch}, output)
+            return output
+
+    class Tuples(Model):
+        def forward(self, x, labels):
+            return tuple(super().forward(x, labels).values())
 except ImportError:
     torch = None
 
@@ -53,9 +70,9 @@ class Lazy(ClientTest):
 
 @unittest.skipIf(torch is None or np is None, "torch is not installed")
 class Torch(ClientTest):
-    def messages(self, callback, train, count, **kwargs):
+    def messages(self, callback, train, count, model=Model if torch else None, **kwargs):
         """What the daemon heard, and the losses of the micro-batches."""
-        model = Model()
+        model = model()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.5)
         losses = train(callback, model, optimizer, batches(count), **kwargs)
         return self.server.until("end"), losses
@@ -88,9 +105,28 @@ class Torch(ClientTest):
         steps = self.check_steps(messages, losses, 3)
         self.assertEqual(self.server.hellos[0]["batch_size"], 12)
         self.assertEqual([step.get("val_loss") for step in steps], [None, None, 7.5, None])
-        self.assertEqual(steps[1]["scalars"], {"loss": losses[2], "learning_rate": 0.1, "epoch": 0.5})
+        scalars = [(one["step"], one["scalars"]) for one in of(messages, "scalars")]
+        self.assertEqual(scalars[1:3], [(1, {"loss": losses[5], "learning_rate": 0.1, "epoch": 0.5}), (1, {"eval_loss": 7.5})])
+        self.assertEqual(scalars[-1], (3, {"train_loss": 1.5}))
         self.assertEqual([event["name"] for event in of(messages, "event")], ["epoch", "checkpoint"])
         self.assertEqual(messages[-1]["status"], "completed")
+
+    def test_huggingface_a_model_that_is_told_the_items_of_the_step_puts_out_its_share(self):
+        callback = self.callback(frameworks.transformers(), "huggingface")
+        messages, losses = self.messages(callback, frameworks.train_transformers, 6, Shares, accumulate=3, shares=True,
+                                         world_size=2)
+        self.check_steps(messages, losses, 3)
+
+    def test_huggingface_a_model_that_puts_out_a_tuple(self):
+        callback = self.callback(frameworks.transformers(), "huggingface")
+        messages, losses = self.messages(callback, frameworks.train_transformers, 4, Tuples)
+        self.check_steps(messages, losses, 1)
+
+    def test_huggingface_the_last_evaluation_has_no_step_behind_it(self):
+        callback = self.callback(frameworks.transformers(), "huggingface")
+        messages, _ = self.messages(callback, frameworks.train_transformers, 2)
+        last = of(messages, "scalars")[-1]
+        self.assertEqual((last["step"], last["scalars"]), (1, {"val_loss": 7.5}))
 
     def test_huggingface_resumed(self):
         callback = self.callback(frameworks.transformers(), "huggingface")
@@ -211,6 +247,11 @@ class Arrays(ClientTest):
             found = pyro.statistics(w, g, u, before)
             flats = list(zip(*map(self.flat, self.trees())))
             self.assert_columns(found, *(self.expected(w_, u_, g_, b_) for w_, g_, u_, b_ in flats))
+            g["params"]["dense"] = u["params"]["dense"] = None  # frozen: Equinox and optax leave None there
+            frozen = pyro.statistics(w, g, u)
+            zeros = np.zeros(16)
+            self.assert_columns(frozen, self.expected(flats[0][0], zeros, zeros),
+                                self.expected(flats[1][0], flats[1][2], flats[1][1]))
             server = self.daemon()
             run = self.start(server.address)
             pyro.log(run, 5, np.float32(0.5), found, lr=0.1)
@@ -219,20 +260,26 @@ class Arrays(ClientTest):
             self.assertEqual((step["step"], step["loss"], step["lr"]), (5, 0.5, 0.1))
             self.assertEqual(step["stats"]["gw"], [float(value) for value in found["gw"]])
 
-    def test_keras(self):
+    def fit(self, model, losses, **options):
+        """What the daemon heard."""
         server = self.daemon()
-        first, second = frameworks.dense("dense", (3, 2), (2,)), frameworks.dense("inner", (2, 2))
-        empty = frameworks.dense("flatten")
-        nested = frameworks.SimpleNamespace(name="block", layers=[second], trainable_weights=second.trainable_weights)
-        model = frameworks.SimpleNamespace(layers=[first, empty, nested], optimizer=frameworks.SGD(0.5),
-                                           variables=first.trainable_weights + second.trainable_weights)
-        kept = np.concatenate([one.numpy().ravel() for one in first.trainable_weights])
         with frameworks.installed(frameworks.keras(), "pyrometer.integrations.keras"):
             from pyrometer.integrations.keras import PyrometerCallback
 
-            callback = PyrometerCallback(run="test", server=server.address, every=2)
-            frameworks.fit_keras(callback, model, [[4.0, 1.0, 2.5], [3.0, 2.0]], validation=6.5)
-        messages = server.until("end")
+            frameworks.fit_keras(PyrometerCallback(run="test", server=server.address, **options), model, losses,
+                                 validation=6.5)
+        return server.hellos[0], server.until("end")
+
+    def model(self, optimizer):
+        first, second = frameworks.dense("dense", (3, 2), (2,)), frameworks.dense("inner", (2, 2))
+        nested = frameworks.SimpleNamespace(name="block", layers=[second], trainable_weights=second.trainable_weights)
+        return frameworks.SimpleNamespace(layers=[first, frameworks.dense("flatten"), nested, second], optimizer=optimizer,
+                                          variables=first.trainable_weights + second.trainable_weights)
+
+    def test_keras(self):
+        model = self.model(frameworks.LossScaleOptimizer(frameworks.SGD(0.5)))
+        kept = np.concatenate([one.numpy().ravel() for one in model.layers[0].trainable_weights])
+        hello, messages = self.fit(model, [[4.0, 1.0, 2.5], [3.0, 2.0]], every=2)
         steps = of(messages, "step")
         self.assertEqual([step["step"] for step in steps], [0, 2, 4])
         for step, loss in zip(steps, (4.0, 2.5, 2.0)):
@@ -242,11 +289,31 @@ class Arrays(ClientTest):
             self.assertNotIn("g_var", step["stats"])
         self.assertAlmostEqual(steps[0]["stats"]["w_var"][0], float(kept.astype(np.float64).var()), 12)
         self.assertEqual([step.get("val_loss") for step in steps], [None, None, 6.5])
-        hello = server.hellos[0]
+        self.assertEqual([(one["step"], one["scalars"]) for one in of(messages, "scalars")], [(4, {"val_loss": 6.5})])
         self.assertEqual(hello["layers"], [{"name": "dense", "n": 8}, {"name": "inner", "n": 4}])
         self.assertEqual(hello["optimizer"], {"name": "sgd", "lr": 0.5, "momentum": 0.0, "nesterov": False})
+        self.assertEqual(hello["resume"], "continue")
         self.assertEqual(len(of(messages, "event")), 2)
 
+    def test_keras_another_fit_goes_on_behind_the_first(self):
+        model = self.model(frameworks.SGD(0.5))
+        self.fit(model, [[4.0, 1.0, 2.5]])
+        hello, messages = self.fit(model, [[2.0, 1.0]], every=1)
+        self.assertEqual(hello["resume"], {"rewind": 2})
+        self.assertEqual([step["step"] for step in of(messages, "step")], [3, 4])
+
+    def test_keras_a_step_of_several_batches(self):
+        hello, messages = self.fit(self.model(frameworks.SGD(0.5, accumulate=2)), [[4.0, 1.0, 2.0, 3.0]], every=1)
+        steps = of(messages, "step")
+        self.assertEqual([(step["step"], step["loss"]) for step in steps], [(0, 2.5), (1, 2.5)])
+        for step in steps:
+            self.assertAlmostEqual(step["stats"]["u_mean"][1], -0.1, 6)
+
+    def test_keras_2_shows_the_schedule(self):
+        optimizer = frameworks.SGD(0.5)
+        optimizer.learning_rate = lambda iterations: 0.25 / (1 + float(iterations))
+        _, messages = self.fit(self.model(optimizer), [[4.0, 1.0]], every=1)
+        self.assertEqual([step["lr"] for step in of(messages, "step")], [0.125, 0.25 / 3])
 
 @unittest.skipIf(np is None, "numpy is not installed")
 class Outputs(ClientTest):

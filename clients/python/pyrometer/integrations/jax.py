@@ -43,13 +43,12 @@ def statistics(params: Tree, grads: Tree, updates: Tree,
     """Columns of statistics, an entry a layer, in the order of layers(). Pure: to be jitted.
 
     `updates` are what optax.apply_updates adds; `previous` those of the step before, which plain
-    SGD's stability needs.
+    SGD's stability needs. What these have no leaf for (None: it is not trained) counts as zeros.
     """
-    trees = [None if tree is None else list(_by_node(tree).values())
-             for tree in (params, grads, updates, previous)]
-    assert trees[0] is not None
-    return columns(jnp, trees[0], trees[1], trees[2], trees[3],
-                   jnp.promote_types(jnp.float32, _dtype(params)))
+    weights = list(_by_node(params).values())
+    others = [None if tree is None else list(_by_node(params, tree).values())
+              for tree in (grads, updates, previous)]
+    return columns(jnp, weights, *others, jnp.promote_types(jnp.float32, _dtype(params)))
 
 
 def log(run: Run, step: int, loss: Any, stats: dict[str, Any], **facts: Any) -> None:
@@ -60,12 +59,21 @@ def log(run: Run, step: int, loss: Any, stats: dict[str, Any], **facts: Any) -> 
                    **facts)
 
 
-def _by_node(tree: Tree) -> dict[str, list[Any]]:
+def _by_node(params: Tree, other: Optional[Tree] = None) -> dict[str, list[Any]]:
+    """The leaves by layer: of params, or of another tree in the places of these."""
+    there = None if other is None else _leaves(other)
     found: dict[str, list[Any]] = {}
-    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
-        name = "/".join(_word(key) for key in path[:-1]) or (_word(path[-1]) if path else "params")
+    for path, leaf in _leaves(params).items():
+        name = "/".join(path[:-1]) or (path[-1] if path else "params")
+        if there is not None:
+            leaf = there[path] if path in there else jnp.zeros(leaf.shape)
         found.setdefault(name, []).append(leaf)
     return found
+
+
+def _leaves(tree: Tree) -> dict[tuple[str, ...], Any]:
+    return {tuple(map(_word, path)): leaf
+            for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
 
 
 def _word(key: Any) -> str:
