@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void take_line(void *client, const char *line, size_t n, bool adopted) {
+static bool take_line(void *client, const char *line, size_t n, bool adopted) {
     struct pyrometer *p = client;
     struct pyr_message *m = pyr_message_line(line, n);
     // What an earlier process left behind the step to which this one goes back is superseded.
@@ -12,9 +12,10 @@ static void take_line(void *client, const char *line, size_t n, bool adopted) {
     } else if (m && !pyr_queue_append(&p->flight, m)) {
         free(m);
     }
+    return m;
 }
 
-static void put_back(void *client, const char *line, size_t n, bool adopted) {
+static bool put_back(void *client, const char *line, size_t n, bool adopted) {
     struct pyrometer *p = client;
     struct pyr_message *m = pyr_message_line(line, n);
     (void)adopted;
@@ -23,6 +24,7 @@ static void put_back(void *client, const char *line, size_t n, bool adopted) {
         pyr_queue_push_front(&p->queue, m);
         pthread_mutex_unlock(&p->lock);
     }
+    return m;
 }
 
 // With or without the lock: only this thread changes what is read here.
@@ -49,8 +51,12 @@ void pyr_backlog_adopt(struct pyrometer *p) {
 
 struct pyr_queue *pyr_backlog_source(struct pyrometer *p) {
     while (p->spool && p->flight.count == 0 && !pyr_spool_is_empty(p->spool)) {
-        pyr_spool_read(p->spool, take_line, p);
+        bool whole = pyr_spool_read(p->spool, take_line, p);
         pyr_spool_take_back(p->spool, put_back, p);
+        if (!whole) { // memory or files are short: later, and nothing may overtake it
+            pyr_queue_clear(&p->flight);
+            return &p->flight;
+        }
         pthread_mutex_lock(&p->lock);
         int64_t durable = p->counters.last_acked_step;
         pthread_mutex_unlock(&p->lock);
@@ -104,6 +110,7 @@ void pyr_backlog_spill(struct pyrometer *p, bool last) {
         pthread_mutex_lock(&p->lock);
         pyr_queue_push_front(&p->queue, m);
         pthread_mutex_unlock(&p->lock);
+        break; // the disk does not take it, or memory is short: then later
     }
     pyr_text_free(&line);
     if (p->spool) {

@@ -319,7 +319,7 @@ static bool overdue(const struct link *k) {
 static bool is_waiting(struct link *k) {
     struct pyrometer *p = k->p;
     pthread_mutex_lock(&p->lock);
-    bool waiting = p->queue.count > 0 || p->flight.count > 0;
+    bool waiting = p->queue.count > 0 || p->flight.count > 0 || p->spooling;
     pthread_mutex_unlock(&p->lock);
     if (!waiting) {
         k->heard_ms = pyr_clock_ms();

@@ -304,38 +304,40 @@ void pyr_spool_take_back(struct pyr_spool *s, pyr_spool_line *take, void *contex
             begin--;
         }
         if (!is_kind(text + begin, "hello")) {
-            take(context, text + begin, end - begin, false);
+            (void)take(context, text + begin, end - begin, false);
         }
         s->buffer.length = begin;
     }
 }
 
-static void read_lines(const struct segment *g, pyr_spool_line *take, void *context) {
+// False: not now. A file that somebody has removed has no lines.
+static bool read_lines(const struct segment *g, pyr_spool_line *take, void *context) {
+    errno = 0;
     gzFile file = gzopen(g->path, "rb");
-    char *line = malloc(LINE_MAX_BYTES);
-    while (file && line && gzgets(file, line, LINE_MAX_BYTES)) {
+    char *line = file ? malloc(LINE_MAX_BYTES) : NULL;
+    bool whole = file ? line != NULL : errno == ENOENT;
+    while (file && whole && gzgets(file, line, LINE_MAX_BYTES)) {
         size_t n = strlen(line);
         if (n == 0 || line[n - 1] != '\n') {
             break; // cut off
         }
         if (!is_kind(line, "hello") && !is_kind(line, "end")) {
-            take(context, line, n, g->adopted);
+            whole = take(context, line, n, g->adopted);
         }
     }
     free(line);
     if (file) {
         gzclose(file);
     }
+    return whole;
 }
 
-void pyr_spool_read(struct pyr_spool *s, pyr_spool_line *take, void *context) {
+bool pyr_spool_read(struct pyr_spool *s, pyr_spool_line *take, void *context) {
     if (s->writing && s->head == s->tail) {
         (void)pyr_spool_flush(s);
         s->writing = false; // complete; the next line begins another
     }
-    if (s->head) {
-        read_lines(s->head, take, context);
-    }
+    return !s->head || read_lines(s->head, take, context);
 }
 
 void pyr_spool_remove(struct pyr_spool *s) {
@@ -356,9 +358,10 @@ void pyr_spool_remove(struct pyr_spool *s) {
 
 // --- what earlier processes left ---
 
-static void count_line(void *segment, const char *line, size_t n, bool adopted) {
+static bool count_line(void *segment, const char *line, size_t n, bool adopted) {
     (void)line, (void)n, (void)adopted;
     ((struct segment *)segment)->lines++;
+    return true;
 }
 
 static int is_segment(const struct dirent *e) {
@@ -377,7 +380,7 @@ static void adopt_directory(struct pyr_spool *s, const char *path) {
         if (g) {
             g->adopted = true;
             g->size = stat(file, &now) == 0 ? (uint64_t)now.st_size : 0;
-            read_lines(g, count_line, g);
+            (void)read_lines(g, count_line, g);
             s->bytes += g->size;
             s->lines += g->lines;
         }

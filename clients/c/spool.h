@@ -41,9 +41,10 @@ uint64_t pyr_spool_lines(const struct pyr_spool *s);   // in it, without hellos
 uint64_t pyr_spool_dropped(const struct pyr_spool *s); // lines that gave way to newer ones
 
 // Reads the oldest segment, line by line, hellos and ends left out; what was cut off is left out
-// too. `adopted` is told of each: whether an earlier process wrote it.
-typedef void pyr_spool_line(void *context, const char *line, size_t n, bool adopted);
-void pyr_spool_read(struct pyr_spool *s, pyr_spool_line *take, void *context);
+// too. `adopted` is told of each: whether an earlier process wrote it. False when there is no memory
+// for it now (`take` says so by false) or the file cannot be opened: it is there another time.
+typedef bool pyr_spool_line(void *context, const char *line, size_t n, bool adopted);
+bool pyr_spool_read(struct pyr_spool *s, pyr_spool_line *take, void *context);
 // Behind a fault: the lines that are not on disk, the newest first; once.
 void pyr_spool_take_back(struct pyr_spool *s, pyr_spool_line *take, void *context);
 // The oldest segment was delivered.

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clients/c/backlog.h"
 #include "clients/c/spool.h"
 #include "tests/unit/fake_daemon.h"
 
@@ -48,7 +50,7 @@ struct seen {
     int first, last, count, adopted;
 };
 
-static void see(void *context, const char *line, size_t n, bool adopted) {
+static bool see(void *context, const char *line, size_t n, bool adopted) {
     struct seen *seen = context;
     int step = -1;
     ck_assert_int_eq(line[n - 1], '\n');
@@ -58,12 +60,13 @@ static void see(void *context, const char *line, size_t n, bool adopted) {
     seen->last = step;
     seen->count++;
     seen->adopted += adopted;
+    return true;
 }
 
 static struct seen deliver(struct pyr_spool *s) {
     struct seen seen = {0};
     while (!pyr_spool_is_empty(s)) {
-        pyr_spool_read(s, see, &seen);
+        ck_assert(pyr_spool_read(s, see, &seen));
         pyr_spool_remove(s);
     }
     ck_assert_uint_eq(pyr_spool_lines(s), 0);
@@ -159,6 +162,80 @@ START_TEST(a_torn_member_costs_its_own_lines) {
 }
 END_TEST
 
+static bool refuse(void *context, const char *line, size_t n, bool adopted) {
+    (void)line, (void)n, (void)adopted;
+    ++*(int *)context;
+    return false;
+}
+
+START_TEST(a_segment_that_cannot_be_read_now_stays) {
+    struct pyr_spool *s = open_spool(1 << 30);
+    append(s, 0, 10);
+    append(s, 1, 10);
+    int asked = 0;
+    ck_assert(!pyr_spool_read(s, refuse, &asked)); // no memory for a line
+    ck_assert_int_eq(asked, 1);
+    struct rlimit files = {0};
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = files.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    bool whole = pyr_spool_read(s, see, &(struct seen){0});
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+    ck_assert(!whole);
+    ck_assert_int_eq(deliver(s).count, 2);
+    pyr_spool_free(s);
+}
+END_TEST
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // these map what they like
+
+enum { BIG_LINE_BYTES = 64 << 20 };
+
+static struct pyr_message *big_step(void) {
+    char *line = malloc(BIG_LINE_BYTES);
+    ck_assert_ptr_nonnull(line);
+    memset(line, ' ', BIG_LINE_BYTES);
+    int n = snprintf(line, BIG_LINE_BYTES, "{\"type\":\"step\",\"step\":7,\"loss\":");
+    line[n] = '1';
+    memcpy(line + BIG_LINE_BYTES - 3, "}\n", 3);
+    struct pyr_message *m = pyr_message_line(line, BIG_LINE_BYTES - 1);
+    ck_assert_ptr_nonnull(m);
+    free(line);
+    return m;
+}
+
+// For no more than half a line.
+static void leave_little_memory(struct rlimit *before) {
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%ld", &pages), 1);
+    fclose(file);
+    ck_assert_int_eq(getrlimit(RLIMIT_AS, before), 0);
+    rlim_t most = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + BIG_LINE_BYTES / 2;
+    ck_assert_int_eq(
+        setrlimit(RLIMIT_AS, &(struct rlimit){.rlim_cur = most, .rlim_max = before->rlim_max}), 0);
+}
+
+START_TEST(what_there_is_no_memory_to_spill_waits) {
+    struct pyrometer p = {.spool = open_spool(1 << 30), .rewind_step = INT64_MAX,
+                          .queue.bytes_max = 1 << 30, .flight.bytes_max = 1 << 30,
+                          .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    ck_assert(pyr_queue_append(&p.queue, big_step()));
+    struct rlimit before;
+    leave_little_memory(&before);
+    pyr_backlog_spill(&p, true); // comes back
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &before), 0);
+    ck_assert(p.queue.count == 1 && pyr_backlog_can_spill(&p));
+    pyr_backlog_spill(&p, true); // the next time there is
+    ck_assert(p.queue.count == 0 && p.counters.spooled == 1);
+    pyr_spool_remove(p.spool);
+    pyr_spool_free(p.spool);
+}
+END_TEST
+
+#endif
+
 START_TEST(a_disk_that_takes_nothing_is_told) {
     struct pyr_text hello = {0};
     struct pyr_spool *s = pyr_spool_new("/dev/null/spool", "r", &hello, &hello, 1 << 30);
@@ -177,6 +254,10 @@ int main(void) {
     tcase_add_test(test, the_oldest_gives_way);
     tcase_add_test(test, what_was_left_behind_is_adopted);
     tcase_add_test(test, a_torn_member_costs_its_own_lines);
+    tcase_add_test(test, a_segment_that_cannot_be_read_now_stays);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    tcase_add_test(test, what_there_is_no_memory_to_spill_waits);
+#endif
     tcase_add_test(test, a_disk_that_takes_nothing_is_told);
     return run_tests("client_spool", test);
 }

@@ -170,7 +170,10 @@ class Spool:
     def _take_lock(self, path: Path) -> bool:
         if fcntl is None:
             return True
-        lock = open(path / "lock", "wb")  # noqa: SIM115 - held for as long as the spool is used
+        try:
+            lock = open(path / "lock", "wb")  # noqa: SIM115 - held as long as the spool is used
+        except OSError:  # another process has delivered and removed it meanwhile
+            return False
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -258,17 +261,26 @@ def open_left_behind(path: Path) -> Optional[tuple[Spool, dict[str, Any], Option
 
     None when it is somebody's, or nothing can be made of it.
     """
-    files = sorted(path.glob("*.ndjson.gz"))
-    if not files:
-        return None
-    hello = next((json.loads(line.data) for line in read_lines(files[0]) if line.kind == "hello"),
-                 None)
-    if not isinstance(hello, dict) or "run" not in hello:
-        return None
-    spool = Spool(path.parent, hello)
+    spool = Spool(path.parent, {})
     if not spool._take_lock(path):
         return None
-    spool._path = path
+    try:
+        return _take_over(spool, path)
+    except OSError as error:
+        warn_once(f"left {path}", f"{path}: what an earlier process left there cannot be read now "
+                                  f"({error}); it stays there")
+        spool.release()
+        return None
+
+
+def _take_over(spool: Spool, path: Path) -> Optional[tuple[Spool, dict[str, Any], Optional[str]]]:
+    files = sorted(path.glob("*.ndjson.gz"))  # under the lock: another process may have been here
+    hello = next((json.loads(line.data) for line in (read_lines(files[0]) if files else ())
+                  if line.kind == "hello"), None)
+    if not isinstance(hello, dict) or "run" not in hello:
+        spool.release()
+        return None
+    spool._path, spool._hello = path, hello
     spool._number = int(files[-1].name.split(".")[0])
     status = None
     for file in files:
@@ -305,7 +317,7 @@ def read_lines(path: Path) -> list[Line]:
 def _inflate(path: Path) -> bytes:
     try:
         left = path.read_bytes()
-    except OSError:
+    except FileNotFoundError:  # any other error is the caller's: it is there another time
         return b""
     whole = []
     while left:

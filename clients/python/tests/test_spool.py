@@ -96,6 +96,46 @@ class Files(ClientTest):
         self.assertEqual((spool.take_back(), spool.count()), ([], 0))
 
 
+    def test_a_segment_that_cannot_be_read_now_stays(self):
+        spool = self.new()
+        spool.append(step(1), 1)
+        spool.flush()
+        with mock.patch("pathlib.Path.read_bytes", side_effect=OSError(errno.EMFILE, "Too many open files")), \
+                self.assertRaises(OSError):
+            spool.take_segment()
+        spool.read_again()
+        self.assertEqual([line.step for line in spool.take_segment()[1]], [1])
+
+    def test_another_process_delivers_what_was_left_behind_at_the_same_moment(self):
+        spool = self.new()
+        spool.append(step(1), 1)
+        spool.close()
+        take_lock = _spool.Spool._take_lock
+
+        def late(mine, path):
+            for file in path.glob("*.gz"):
+                file.unlink()  # the other one is done just before the lock is ours
+            return take_lock(mine, path)
+
+        with mock.patch.object(_spool.Spool, "_take_lock", late):
+            self.assertIsNone(_spool.open_left_behind(spool.path))
+        (spool.path / "lock").unlink()
+        spool.path.rmdir()
+        self.assertIsNone(_spool.open_left_behind(spool.path))
+
+    def test_what_was_left_behind_and_cannot_be_read_stays(self):
+        spool = self.new()
+        spool.append(step(1), 1)
+        spool.close()
+        with mock.patch("pathlib.Path.read_bytes", side_effect=OSError(errno.EIO, "Input/output error")), \
+                self.assertLogs("pyrometer", "WARNING") as logs:
+            self.assertIsNone(_spool.open_left_behind(spool.path))
+        self.assertEqual(len(logs.output), 1)
+        found, hello, status = _spool.open_left_behind(spool.path)
+        self.addCleanup(found.release)
+        self.assertEqual((found.count(), hello["run"], status), (1, "r", None))
+
+
 class Delivery(ClientTest):
     def test_an_outage_goes_through_the_disk_and_comes_back_once_in_order(self):
         run = self.start(closed_port())
