@@ -41,9 +41,10 @@ export class AlertItem {
     setText(this.mark, alert.severity);
     setText(this.state, [alert.state, alert.silenced && 'silenced', alert.inhibited && 'held back'].filter(Boolean).join(', '));
     setText(this.summary, alert.summary);
-    const seen = alert.acknowledged ? `acknowledged ${ago(acknowledgedAt(alert))}` : '';
+    const times = [`began ${ago(alert.started)}`, alert.resolved ? `resolved ${ago(alert.resolved)}` : '',
+      alert.acknowledged ? `acknowledged ${ago(acknowledgedAt(alert))}` : ''];
     setText(this.facts, [`since step ${count(alert.since)}`, alert.step === null ? '' : `fired at ${count(alert.step)}`,
-      `value ${number(alert.value)}, threshold ${number(alert.threshold)}`, seen].filter(Boolean).join(' · '));
+      `value ${number(alert.value)}, threshold ${number(alert.threshold)}`, ...times].filter(Boolean).join(' · '));
     this.facts.title = moment(alert.started);
     this.acknowledge.hidden = !!alert.acknowledged || alert.state === 'resolved';
     this.silence.hidden = !this.can || alert.silenced || alert.state === 'resolved';

@@ -1,7 +1,7 @@
 // A plot over steps: lines with bands, what is not finite, gaps, and marks for events and alerts.
 // uPlot draws; dragging asks the owner for a range instead of stretching what is there.
 import {css, el, onTheme} from './dom.js';
-import {number, shortCount, value as read} from './format.js';
+import {number, shortCount, tickTexts, value as read} from './format.js';
 import {chooseScale, finite, project, quantiles, ticks} from './scales.js';
 import {wheeled} from './zoom.js';
 
@@ -217,7 +217,7 @@ export class Chart {
         {stroke: ink, font, grid, ticks: quiet, size: GUTTER(), gap: 8, space: 26,
           splits: (u, i, low, high) => this.splits(low, high), filter: (u, at) => at,
           incrs: [1e300], // not asked for, but uPlot leaves the axis out where none of its own fits: they end at 1e32
-          values: (u, at) => at.map(v => (v === null ? '' : number(v, 3)))},
+          values: (u, at) => (this.scale.kind === 'linear' ? tickTexts(at) : at.map(v => number(v, 3)))},
       ],
       legend: {live: true, markers: {width: 2}},
       cursor: {y: false, points: {size: 6}, drag: {setScale: false, x: true, y: false},

@@ -27,7 +27,7 @@ export class CompareView {
       this.remake();
     }}, ofRun.map(m => el('option', {value: m.key, selected: m.key === this.metric.key}, m.name)));
     this.whole = el('button', {type: 'button', hidden: true, onclick: () => this.setZoom(null, null)}, 'All steps');
-    this.root = el('section', {class: 'view', 'aria-labelledby': 'compare-title'},
+    this.root = el('section', {class: 'view compare', 'aria-labelledby': 'compare-title'},
       el('div', {class: 'view-head'}, el('h1', {id: 'compare-title', text: 'Compare'}), el('label', {}, 'Draw ', choose), this.add, this.options, this.whole),
       this.picked, el('div', {class: 'panel'}, this.sentence, this.chartBox, this.note));
     this.stopTheme = onTheme(() => this.drawPicked());
@@ -112,6 +112,7 @@ export class CompareView {
         return null;
       })));
     if (this.signal.aborted) return;
+    this.sentence.hidden = this.chartBox.hidden = !this.runs.length;
     const lines = answers.map((answer, i) => ({label: this.runs[i], colour: lineColour(i), ...(answer?.series[0] || {step: [], value: []})}));
     const steps = lines.flatMap(line => (line.step.length ? [line.step[0], line.step[line.step.length - 1]] : []));
     const from = this.zoom ? this.zoom.from : Math.min(...steps, steps.length ? Infinity : 0), to = this.zoom ? this.zoom.to : Math.max(1, ...steps);

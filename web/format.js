@@ -27,6 +27,14 @@ export function number(x, digits = 4) {
   return minus(String(Number(v.toPrecision(digits))));
 }
 
+// Evenly spaced numbers of an axis, with so many digits that neighbours differ.
+export function tickTexts(ticks) {
+  const order = v => Math.floor(Math.log10(v)), gap = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : 0;
+  const most = Math.max(...ticks.map(Math.abs));
+  const digits = gap ? order(most) - order(gap * (1 + 1e-9)) + 1 : 1;
+  return ticks.map(v => number(v, Math.min(15, Math.max(3, digits + 1))));
+}
+
 // A whole number with thin spaces between its thousands.
 export function count(x) {
   const v = value(x);
@@ -44,8 +52,17 @@ export function interval(low, high) {
   return value(low) === null || value(high) === null ? '' : `${number(low, 3)} to ${number(high, 3)}`;
 }
 
+// Names without the dotted beginning that all of them share.
+export function withoutShared(names) {
+  const [first = '', ...others] = names;
+  let shared = names.length > 1 ? first.lastIndexOf('.') + 1 : 0;
+  while (shared && !others.every(name => name.startsWith(first.slice(0, shared)))) shared = first.lastIndexOf('.', shared - 2) + 1;
+  return names.map(name => name.slice(shared));
+}
+
 export function duration(seconds) {
   const s = Math.max(0, seconds);
+  if (s < 1) return 'less than 1 s';
   if (s < 60) return `${s < 10 ? s.toFixed(1) : Math.round(s)} s`;
   if (s < 3600) return `${Math.round(s / 60)} min`;
   if (s < 172800) return `${(s / 3600).toFixed(1)} h`;

@@ -6,7 +6,7 @@ import {VALUE, WILD, colouring, toCells, unproject} from './cells.js';
 import {GUTTER, MARGIN, keptEvery} from './chart.js';
 import {NONFINITE, diverging, rgb, thermal} from './colour.js';
 import {css, el, fitCanvas, isDark, onTheme, onceAFrame} from './dom.js';
-import {count, number, shortCount} from './format.js';
+import {count, number, shortCount, withoutShared} from './format.js';
 import {ticks} from './scales.js';
 import {wheeled} from './zoom.js';
 
@@ -25,6 +25,7 @@ export class HeatMap {
     this.column = -1;
     this.pages = new Map();
     this.places = new Map(this.layers.map((layer, i) => [layer, i]));
+    this.names = withoutShared(this.layers);
     this.generation = 0;
     this.picture = el('canvas', {class: 'picture'});
     this.over = el('canvas', {class: 'overlay'});
@@ -246,7 +247,7 @@ export class HeatMap {
       const y = i * g.h - this.top + (every > 1 ? LABEL_ROW / 2 : g.h / 2);
       if (y < 4 || y > g.height - 3) continue;
       context.fillStyle = css(this.layers[i] === this.chosen ? '--accent' : '--soft');
-      context.fillText(clip(context, this.layers[i], g.gutter - 14), g.gutter - 8, y);
+      context.fillText(clip(context, this.names[i], g.gutter - 14), g.gutter - 8, y);
     }
   }
 
@@ -494,11 +495,12 @@ export class HeatMap {
   }
 }
 
-// A name that fits: its end, which tells layers apart.
+// A name that fits: its beginning and its end, since either may tell layers apart.
 function clip(context, name, width) {
   if (context.measureText(name).width <= width) return name;
-  for (let from = 1; from < name.length; from++) {
-    const text = `…${name.slice(from)}`;
+  const letters = [...name];
+  for (let kept = letters.length - 1; kept > 0; kept--) {
+    const text = `${letters.slice(0, Math.floor(kept / 2)).join('')}…${letters.slice(letters.length - Math.ceil(kept / 2)).join('')}`;
     if (context.measureText(text).width <= width) return text;
   }
   return '…';

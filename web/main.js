@@ -45,7 +45,7 @@ function show() {
   const where = parts();
   view = make(where, leave.signal);
   $('view').replaceChildren(view.root);
-  document.title = where.kind === 'run' ? `${where.name} · Pyrometer` : 'Pyrometer';
+  document.title = `${view.root.querySelector('h1').textContent} · Pyrometer`;
   document.querySelectorAll('nav a').forEach(link => {
     if (link.dataset.view === where.kind) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');

@@ -1,7 +1,7 @@
 // The phase plane: the run's path of energy over entropy, from cold (early) to hot (now).
 import {rgb, thermal} from './colour.js';
 import {css, el, fitCanvas, isDark, onTheme, onceAFrame} from './dom.js';
-import {count, number, value as read} from './format.js';
+import {count, number, tickTexts, value as read} from './format.js';
 import {finite, quantiles, ticks} from './scales.js';
 
 const HEIGHT = 300, LEFT = 64, RIGHT = 14, TOP = 12, BOTTOM = 40;
@@ -68,21 +68,23 @@ export class PhasePlane {
     context.beginPath();
     context.textAlign = 'center';
     context.textBaseline = 'top';
-    for (const t of ticks(x.low, x.high, Math.max(2, Math.floor(width / 110)))) {
+    const across = ticks(x.low, x.high, Math.max(2, Math.floor(width / 110))), up = ticks(y.low, y.high, 5);
+    const acrossTexts = tickTexts(across), upTexts = tickTexts(up);
+    across.forEach((t, i) => {
       const [px] = this.place({x: t, y: y.low});
       context.moveTo(px, TOP);
       context.lineTo(px, HEIGHT - BOTTOM);
-      context.fillText(number(t), px, HEIGHT - BOTTOM + 6);
-    }
+      context.fillText(acrossTexts[i], px, HEIGHT - BOTTOM + 6);
+    });
     context.fillText('entropy, nats', LEFT + (width - LEFT - RIGHT) / 2, HEIGHT - 16);
     context.textAlign = 'right';
     context.textBaseline = 'middle';
-    for (const t of ticks(y.low, y.high, 5)) {
+    up.forEach((t, i) => {
       const [, py] = this.place({x: x.low, y: t});
       context.moveTo(LEFT, py);
       context.lineTo(width - RIGHT, py);
-      context.fillText(number(t), LEFT - 8, py);
-    }
+      context.fillText(upTexts[i], LEFT - 8, py);
+    });
     context.stroke();
     context.save();
     context.translate(12, TOP + (HEIGHT - TOP - BOTTOM) / 2);

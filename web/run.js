@@ -18,6 +18,7 @@ const BANDS = 150; // intervals over what is in view
 const FASTEST_MS = 1000; // between two looks at the series of a live run
 const SLACK = 5; // and at least so many times what the last look took
 const DRAWN = ['kinetic', 'configurational'];
+const RETRY_MS = 2000; // until a run is there
 const SETTLE_MS = 100; // a zoom that stays so long is asked for
 const UNITS = [...new Set(thermometers.map(m => m.unit))]; // temperatures of different units do not share an axis
 
@@ -42,9 +43,10 @@ export class RunView {
     this.makeHead();
     this.makeTimeline();
     this.makeRest();
-    this.root = el('section', {class: 'view run', 'aria-labelledby': 'run-title'}, this.head, this.note,
-      this.contents(), this.readings, this.timeline, this.heatBox, this.layerBox, this.balance.root, this.states.root, this.phaseBox, this.alertBox,
-      this.eventBox, this.factBox);
+    // Hidden until it is known that there is such a run.
+    this.body = el('div', {class: 'run-body', hidden: true}, this.contents(), this.readings, this.timeline, this.heatBox, this.layerBox,
+      this.balance.root, this.states.root, this.phaseBox, this.alertBox, this.eventBox, this.factBox);
+    this.root = el('section', {class: 'view run', 'aria-labelledby': 'run-title'}, this.head, this.note, this.body);
     signal.addEventListener('abort', () => {
       clearTimeout(this.later);
       this.parts.forEach(part => part.destroy());
@@ -70,7 +72,7 @@ export class RunView {
     this.status = el('span', {class: 'v-status'});
     this.facts = el('p', {class: 'facts'});
     this.note = el('p', {class: 'empty', role: 'alert', hidden: true});
-    this.head = el('div', {class: 'view-head run-head'},
+    this.head = el('div', {class: 'view-head run-head unknown'},
       el('h1', {id: 'run-title', text: this.name}), el('span', {class: 'status'}, this.dot, this.status), this.facts,
       el('a', {class: 'button', href: `#/compare?${new URLSearchParams({run: this.name})}`}, 'Compare'));
     this.cards = new Cards(thermometers, true);
@@ -175,13 +177,9 @@ export class RunView {
   }
 
   async start() {
-    try {
-      await this.loadRun();
-    } catch (error) {
-      if (error.name === 'AbortError') return;
-      this.note.hidden = false;
-      setText(this.note, error.message);
-      return;
+    while (!await this.begin()) {
+      await new Promise(resolve => setTimeout(resolve, RETRY_MS));
+      if (this.signal.aborted) return;
     }
     this.makeHeat();
     this.loadAlerts();
@@ -191,6 +189,25 @@ export class RunView {
     this.follow();
     await this.load();
     this.keepLoading();
+  }
+
+  // Whether the run is there to be shown: its job may not have begun, the daemon may be away for a moment.
+  async begin() {
+    try {
+      await this.loadRun();
+    } catch (error) {
+      if (error.name !== 'AbortError') this.tell(error.message);
+      return false;
+    }
+    this.tell('');
+    this.head.classList.remove('unknown');
+    this.body.hidden = false;
+    return true;
+  }
+
+  tell(text) {
+    this.note.hidden = !text;
+    setText(this.note, text);
   }
 
   async loadRun() {
@@ -293,11 +310,11 @@ export class RunView {
       this.loadBands(from, to, loading.signal);
       await this.loadHeat();
       this.loadLayer(again);
-      this.note.hidden = true;
+      this.tell('');
     } catch (error) {
       if (error.name === 'AbortError') return;
-      this.note.hidden = false;
-      setText(this.note, error.message);
+      this.stale = this.stale || !error.status || error.status >= 500; // the daemon may answer the next time
+      this.tell(error.message);
     }
     this.took = performance.now() - began;
   }

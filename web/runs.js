@@ -26,6 +26,18 @@ const UNITS = {kinetic: 'loss / param', stability: 'of the edge'};
 const HINTS = {kinetic: 'Kinetic temperature of the whole run with its 95% interval',
   stability: 'How near the updates are to growing instead of settling: 1 is the edge'};
 
+const firstSteps = () => [
+  el('h2', {text: 'No runs yet'}),
+  el('p', {text: 'A run appears here with its first step. From a training script in PyTorch:'}),
+  el('pre', {}, el('code', {text: `import pyrometer
+run = pyrometer.watch(model, optimizer, run="my-run")
+run.step(loss)    # after each optimizer.step()
+run.finish()`})),
+  el('p', {text: 'Or from a recording:'}),
+  el('pre', {}, el('code', {text: 'pyrometer replay FILE.ndjson.gz'})),
+  el('p', {class: 'soft'}, 'Jobs connect to the daemon’s port for them, 127.0.0.1:27315 unless configured otherwise; ', el('code', {text: 'PYROMETER_SERVER'}), ' names another.'),
+];
+
 async function allRuns(signal) {
   const runs = [];
   let cursor = null;
@@ -68,11 +80,12 @@ export class RunsView {
     this.note = el('p', {class: 'empty', hidden: true});
     this.more = el('button', {type: 'button', hidden: true, onclick: () => this.filter({shown: state.shown + SHOWN})}, 'Show more');
     this.compareButton = el('button', {type: 'button', class: 'main', hidden: true, onclick: () => this.openCompare()});
+    this.table = el('div', {class: 'table-box'},
+      el('table', {}, el('caption', {class: 'sr', text: 'Runs'}), el('thead', {}, this.heads), this.body));
+    this.first = el('div', {class: 'panel first', hidden: true}, firstSteps());
     this.root = el('section', {class: 'view runs', 'aria-labelledby': 'runs-title'},
       el('div', {class: 'view-head'}, el('h1', {id: 'runs-title', text: 'Runs'}), this.search, this.compareButton),
-      this.chips,
-      el('div', {class: 'table-box'}, el('table', {}, el('caption', {class: 'sr', text: 'Runs'}), el('thead', {}, this.heads), this.body)),
-      this.note, this.more);
+      this.chips, this.table, this.first, this.note, this.more);
   }
 
   async start() {
@@ -128,8 +141,10 @@ export class RunsView {
       if (focused && this.body.contains(focused)) focused.focus();
     }
     this.more.hidden = found.length <= shown.length;
-    this.say(!this.runs.length ? 'No runs yet. Start a job, or send a recording with `pyrometer replay`, and it appears here.'
-      : !found.length ? 'No run is like that.' : '');
+    const none = !this.runs.length;
+    this.first.hidden = !none;
+    this.search.hidden = this.chips.hidden = this.table.hidden = none;
+    this.say(none || found.length ? '' : 'No run is like that.');
     this.drawCompare();
   }
 

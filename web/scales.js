@@ -37,7 +37,11 @@ export function ticks(low, high, most) {
   const raw = (high - low) / Math.max(1, most);
   const size = 10 ** Math.floor(Math.log10(raw));
   const step = size * [1, 2, 5, 10].find(k => k * size >= raw);
-  const found = [];
-  for (let t = Math.ceil(low / step) * step; t <= high + step * 1e-9; t += step) found.push(Math.abs(t) < step * 1e-9 ? 0 : t);
+  const found = [], first = Math.ceil(low / step);
+  // Counted, not added up: between neighbouring doubles a step may be too small to be added to anything.
+  for (let i = 0; i <= most; i++) {
+    const t = (first + i) * step;
+    if (t <= high + step * 1e-9 && t !== found.at(-1)) found.push(t || 0);
+  }
   return found;
 }

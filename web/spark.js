@@ -37,7 +37,9 @@ export function spark(run, onReading) {
       kept.set(run, {key, points, reading});
       if (reading) onReading(reading);
     } catch (error) {
-      points = null; // the row says the rest
+      points = null; // the row says the rest, and what is known of it next asks again
+      kept.delete(run);
+      key = null;
     }
   };
   onTheme(() => canvas.isConnected && paint());

@@ -6,7 +6,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {EMPTY, VALUE, WILD, colouring, toCells} from '../../web/cells.js';
 import {diverging, thermal, toOklab} from '../../web/colour.js';
-import {MISSING, count, interval, number, shortCount, value} from '../../web/format.js';
+import {MISSING, count, interval, number, shortCount, tickTexts, value, withoutShared} from '../../web/format.js';
 import {ofLayers, ofRun} from '../../web/metrics.js';
 import {chooseScale, ticks} from '../../web/scales.js';
 import {panned, wheeled, within, zoomed} from '../../web/zoom.js';
@@ -85,6 +85,22 @@ test('scales and ticks', () => {
   assert.equal(chooseScale('auto', []).kind, 'linear');
   assert.deepEqual(ticks(0, 1, 5), [0, 0.2, 0.4, 0.6000000000000001, 0.8, 1]);
   assert.ok(ticks(-3, 1e9, 6).length <= 8);
+  // Neighbouring doubles: a step between them is too small to be added to either.
+  assert.ok(ticks(2.73e6, 2.73e6 + 4.7e-10, 8).length <= 3);
+  for (const [low, high] of [[-0.05263, -0.05262], [-2.7361e6, -2.7318e6], [0, 1], [1e-7, 9e-7]]) {
+    const found = ticks(low, high, 6), texts = tickTexts(found);
+    assert.equal(new Set(texts).size, found.length, String(texts));
+    found.forEach((t, i) => assert.ok(Math.abs(Number(texts[i].replace(/−/g, '-')) - t) < 1e-9 * Math.abs(t || 1), `${texts[i]} for ${t}`));
+  }
+  assert.deepEqual(tickTexts([0, 0.2, 0.4, 0.6000000000000001]), ['0', '0.2', '0.4', '0.6']);
+});
+
+test('layers are told apart by what their names do not share', () => {
+  assert.deepEqual(withoutShared(['encoder.layer.1.fc', 'encoder.layer.2.fc']), ['1.fc', '2.fc']);
+  assert.deepEqual(withoutShared(['encoder.a', 'encode.a']), ['encoder.a', 'encode.a']);
+  assert.deepEqual(withoutShared(['a.b', 'a.b.c']), ['b', 'b.c']);
+  assert.deepEqual(withoutShared(['a.b']), ['a.b']);
+  assert.deepEqual(withoutShared([]), []);
 });
 
 test('ranges stay within the whole', () => {

@@ -183,6 +183,7 @@ test('alerts: acknowledge', async () => {
   const item = page.locator(`.alert[data-id="${alerts[0].id}"]`);
   assert.equal(alerts[0].acknowledged, null);
   await item.locator('.alert-summary', {hasText: alerts[0].summary}).waitFor();
+  await item.locator('.alert-facts', {hasText: /began (now|.* ago)/}).waitFor();
   await item.getByRole('button', {name: 'Acknowledge'}).click();
   await item.locator('.alert-facts', {hasText: 'acknowledged'}).waitFor();
   assert.equal(await item.getByRole('button', {name: 'Acknowledge'}).count(), 0);
@@ -224,6 +225,33 @@ test('compare: several runs on one plot', async () => {
   await page.getByRole('button', {name: 'Remove adamw'}).click();
   await until(page, () => document.querySelector('.chart').chart.data.series.map(s => s.label).join() === 'lr-ramp,sgd-momentum');
   assert.match(page.url(), /run=lr-ramp&run=sgd-momentum&metric=temperature.kinetic/);
+  await browser.close(page);
+});
+
+test('compare: the legend and the note beside each other; without runs no plot', async () => {
+  const runs = ['adamw', 'lr-ramp', 'nan-gradient', 'sgd-momentum'];
+  const page = await browser.open(daemon, `/#/compare?${new URLSearchParams(runs.map(run => ['run', run]))}`);
+  await page.locator('.plot-note', {hasText: 'NaN or infinities'}).waitFor();
+  const legend = await page.locator('.u-legend').boundingBox(), note = await page.locator('.plot-note').boundingBox();
+  assert.ok(note.y >= legend.y + legend.height, JSON.stringify([legend, note]));
+  for (const run of runs) await page.getByRole('button', {name: `Remove ${run}`}).click();
+  await page.locator('.plot').waitFor({state: 'hidden'});
+  await browser.close(page);
+});
+
+test('run: one that is not there shows only that, and appears with its job; a daemon that is away for a moment is asked again', async () => {
+  const page = await browser.open(daemon, '/#/run/to-come', {allow: /404|Failed to load/});
+  await page.locator('.empty', {hasText: 'there is no run "to-come"'}).waitFor();
+  assert.equal(await page.locator('.panel:visible, .button:visible').count(), 0);
+  const [hello, ...lines] = recording('sgd-momentum');
+  const job = await Job.open(daemon, {...hello, run: 'to-come'});
+  job.send(...lines.slice(0, 20), {type: 'end', status: 'completed'});
+  await page.locator('.facts', {hasText: 'step 19'}).waitFor();
+  job.close();
+  let away = 2;
+  await page.route('**/api/v1/runs/adamw', route => (away-- > 0 ? route.abort() : route.continue()));
+  await page.evaluate(() => (location.hash = '#/run/adamw'));
+  await page.locator('.facts', {hasText: 'step 799'}).waitFor();
   await browser.close(page);
 });
 
@@ -445,12 +473,21 @@ test('numbers of any size have an axis', async () => {
 });
 
 test('on a phone nothing is wider than the screen', async () => {
-  for (const path of [...Object.values(VIEWS), '/#/run/nan-gradient']) {
-    const page = await browser.open(daemon, path, {width: 375, height: 740, touch: true});
-    const width = await page.evaluate(() => document.documentElement.scrollWidth);
-    assert.ok(width <= 375, `${path} is ${width} wide`);
-    await browser.close(page);
+  const long = 'long_'.repeat(25);
+  daemon.replay('nan-gradient', long);
+  for (const screen of [375, 320]) {
+    for (const path of [...Object.values(VIEWS), '/#/run/nan-gradient', `/#/run/${long}`]) {
+      const page = await browser.open(daemon, path, {width: screen, height: 740, touch: true});
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(width <= screen, `${path} is ${width} wide`);
+      await browser.close(page);
+    }
   }
+  const runs = await browser.open(daemon, '/');
+  await runs.locator(`tr[data-run="${long}"]`).waitFor();
+  const [held, wide] = await runs.locator('.table-box').evaluate(box => [box.clientWidth, box.scrollWidth]);
+  assert.ok(wide <= held, `a table ${wide} wide in ${held}`);
+  await browser.close(runs);
   const page = await browser.open(daemon, '/#/run/lr-ramp', {width: 375, height: 740, touch: true});
   await page.locator('.heat').tap({position: {x: 200, y: 13}});
   await page.locator('#layer-title', {hasText: 'Layer 0'}).waitFor();
@@ -507,9 +544,9 @@ test('a token is asked for, and a wrong one again', async () => {
   await page.locator('#token-note', {hasText: 'not the token'}).waitFor();
   await page.fill('#token-text', 'open-sesame');
   await page.keyboard.press('Enter');
-  await page.locator('.empty', {hasText: 'No runs yet'}).waitFor();
+  await page.locator('.first', {hasText: 'No runs yet'}).waitFor();
   await page.reload();
-  await page.locator('.empty', {hasText: 'No runs yet'}).waitFor();
+  await page.locator('.first', {hasText: 'No runs yet'}).waitFor();
   assert.equal(await page.locator('#token[open]').count(), 0);
   await browser.close(page);
   await locked.stop();
@@ -518,7 +555,8 @@ test('a token is asked for, and a wrong one again', async () => {
 test('a daemon that goes away is said to be away', async () => {
   const brief = await Daemon.start();
   const page = await browser.open(brief, '/', {allow: /ERR_CONNECTION|Failed to load/});
-  await page.locator('.empty').waitFor();
+  await page.locator('.first').waitFor();
+  assert.equal(await page.locator('table').isVisible(), false);
   await brief.stop();
   await page.locator('#link.down').waitFor();
   await browser.close(page);
