@@ -150,7 +150,7 @@ export class AlertsView {
     this.signal = signal;
     this.list = new AlertList({withRun: true, onChange: () => this.refresh()});
     this.silences = new SilenceList({signal});
-    this.note = el('p', {class: 'empty', hidden: true});
+    this.note = el('p', {class: 'empty', text: 'Loading …'});
     this.selects = FILTERS.map(([key, values]) => el('label', {}, `${key} `, el('select', {onchange: event => {
       chosen[key] = event.target.value;
       this.limit = 100;

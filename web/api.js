@@ -186,7 +186,7 @@ async function listen(path, last, signal, take) {
 }
 
 // take(name, data) gets every event until the signal aborts. A stream that breaks is opened again;
-// one that ends because its run is over is not, unless take says so by returning true for 'end'.
+// one that ends because its run is over is not, unless take says so by returning true for 'end'. 'gone': there is no such run any more.
 export async function stream(path, signal, take) {
   let last = null;
   while (!signal.aborted) {
@@ -200,7 +200,7 @@ export async function stream(path, signal, take) {
       });
       over = !document.hidden && !take('end', null);
     } catch (error) {
-      if (error.status === 404) return;
+      if (error.status === 404) return void take('gone', null);
     }
     if (over) return;
     await pause(document.hidden ? 0 : RETRY_MS, signal);

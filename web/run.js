@@ -71,7 +71,7 @@ export class RunView {
     this.dot = el('span', {class: 'dot'});
     this.status = el('span', {class: 'v-status'});
     this.facts = el('p', {class: 'facts'});
-    this.note = el('p', {class: 'empty', role: 'alert', hidden: true});
+    this.note = el('p', {class: 'empty', role: 'alert', text: 'Loading …'});
     this.head = el('div', {class: 'view-head run-head unknown'},
       el('h1', {id: 'run-title', text: this.name}), el('span', {class: 'status'}, this.dot, this.status), this.facts,
       el('a', {class: 'button', href: `#/compare?${new URLSearchParams({run: this.name})}`}, 'Compare'));
@@ -256,6 +256,9 @@ export class RunView {
       else if (kind === 'end') {
         this.offerStates();
         return isLive(this.liveStatus);
+      } else if (kind === 'gone') {
+        this.setStatus('deleted');
+        this.tell('This run was deleted; what is drawn is what this page had of it.');
       }
       return false;
     });

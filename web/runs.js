@@ -70,17 +70,17 @@ export class RunsView {
     this.rows = new Map();
     this.search = el('input', {type: 'search', placeholder: 'Filter by name or project', 'aria-label': 'Filter by name or project',
       value: state.text, oninput: () => this.filter({text: this.search.value})});
-    this.chips = el('div', {class: 'chips', role: 'group', 'aria-label': 'State'},
+    this.chips = el('div', {class: 'chips', hidden: true, role: 'group', 'aria-label': 'State'},
       ['', ...STATUSES].map(status => el('button', {type: 'button', class: 'chip', 'data-status': status,
         onclick: () => this.filter({status})}, status ? el('span', {class: `dot ${status}`}) : null, status || 'all', ' ', el('b'))));
     this.heads = el('tr', {}, el('th', {class: 'pick'}, el('span', {class: 'sr', text: 'Compare'})),
       COLUMNS.map(([key, name]) => el('th', {class: key, scope: 'col', 'data-key': key},
         el('button', {type: 'button', title: HINTS[key], onclick: () => this.sort(key)}, name, UNITS[key] ? el('small', {text: ` ${UNITS[key]}`}) : null))));
     this.body = el('tbody');
-    this.note = el('p', {class: 'empty', hidden: true});
+    this.note = el('p', {class: 'empty', text: 'Loading …'});
     this.more = el('button', {type: 'button', hidden: true, onclick: () => this.filter({shown: state.shown + SHOWN})}, 'Show more');
     this.compareButton = el('button', {type: 'button', class: 'main', hidden: true, onclick: () => this.openCompare()});
-    this.table = el('div', {class: 'table-box'},
+    this.table = el('div', {class: 'table-box', hidden: true},
       el('table', {}, el('caption', {class: 'sr', text: 'Runs'}), el('thead', {}, this.heads), this.body));
     this.first = el('div', {class: 'panel first', hidden: true}, firstSteps());
     this.root = el('section', {class: 'view runs', 'aria-labelledby': 'runs-title'},

@@ -164,6 +164,19 @@ test('run: live, what the job sends appears', async () => {
   await browser.close(page);
 });
 
+test('run: live, one that is deleted says so', async () => {
+  const [hello, ...lines] = recording('adamw');
+  const job = await Job.open(daemon, {...hello, run: 'short-lived'});
+  job.send(...lines.slice(0, 50));
+  await job.acknowledged(49);
+  const page = await browser.open(daemon, '/#/run/short-lived', {allow: /404/});
+  assert.equal((await fetch(`${daemon.url}/api/v1/runs/short-lived`, {method: 'DELETE'})).status, 204);
+  await page.locator('.empty', {hasText: 'This run was deleted'}).waitFor();
+  assert.equal(await text(page, '.run-head .v-status'), 'deleted');
+  job.close();
+  await browser.close(page);
+});
+
 test('runs: live, a new run appears', async () => {
   const page = await browser.open(daemon, '/');
   await page.locator('tbody tr').first().waitFor();
@@ -550,6 +563,21 @@ test('a token is asked for, and a wrong one again', async () => {
   assert.equal(await page.locator('#token[open]').count(), 0);
   await browser.close(page);
   await locked.stop();
+});
+
+test('what takes long says that it is loading', async () => {
+  const page = await browser.open(daemon, '/#/compare'), answer = [];
+  await page.route(/\/api\/v1\/(runs|alerts)/, route => answer.push(route));
+  for (const [hash, there] of [['#/', 'tbody tr'], ['#/run/adamw', '.facts'], ['#/alerts', '.alert']]) {
+    await page.evaluate(to => (location.hash = to), hash);
+    await page.locator('.empty', {hasText: 'Loading'}).waitFor();
+    const stop = setInterval(() => answer.splice(0).forEach(route => route.continue()), 20);
+    await page.locator(there).first().waitFor();
+    clearInterval(stop);
+  }
+  await page.unroute(/\/api\/v1\/(runs|alerts)/);
+  answer.forEach(route => route.continue());
+  await browser.close(page);
 });
 
 test('a daemon that goes away is said to be away', async () => {
