@@ -19,12 +19,13 @@ cJSON *alerts_get(const struct cli *cli, const struct alert_filter *filter,
     return list;
 }
 
-// "firing", and what people have done about it.
+// "firing", what people have done about it, and whether a graver alert holds it back.
 static void put_state(struct table *table, const cJSON *alert) {
     char text[96];
-    snprintf(text, sizeof text, "%.40s%s%s", tree_text(alert, "state", "?"),
+    snprintf(text, sizeof text, "%.40s%s%s%s", tree_text(alert, "state", "?"),
              tree_member(alert, "acknowledged") ? ", acknowledged" : "",
-             cJSON_IsTrue(tree_member(alert, "silenced")) ? ", silenced" : "");
+             cJSON_IsTrue(tree_member(alert, "silenced")) ? ", silenced" : "",
+             cJSON_IsTrue(tree_member(alert, "inhibited")) ? ", held back" : "");
     table_cell(table, text);
 }
 

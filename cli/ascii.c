@@ -34,6 +34,8 @@ char ascii_for(wchar_t c) {
     switch (c) {
     case L'–':
         return '-';
+    case L'…':
+        return '~';
     case L'·':
     case L'░':
         return '.';

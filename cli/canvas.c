@@ -35,8 +35,12 @@ static void put_clipped(struct canvas *canvas, const char *before, const char *t
     if (canvas_rows_left(canvas) <= 0 || canvas_columns_left(canvas) <= 0) {
         return;
     }
+    size_t left = (size_t)canvas_columns_left(canvas);
+    bool whole = text_columns(text) <= left;
     buf_puts(&canvas->out, before);
-    canvas->column += (int)text_put(&canvas->out, text, (size_t)canvas_columns_left(canvas));
+    canvas->column += (int)text_put(&canvas->out, text, whole ? left : left - 1);
+    // Half a number would be another one.
+    canvas->column += whole ? 0 : (int)text_put(&canvas->out, "…", 1);
     buf_puts(&canvas->out, before[0] ? "\033[0m" : "");
 }
 

@@ -46,6 +46,7 @@ int command_alerts(const struct cli *cli, int count, char **words);
 int command_replay(const struct cli *cli, int count, char **words);
 int command_sync(const struct cli *cli, int count, char **words);
 int command_export(const struct cli *cli, int count, char **words);
+int command_delete(const struct cli *cli, int count, char **words);
 int command_rules(const struct cli *cli, int count, char **words);
 int command_reference(const struct cli *cli, int count, char **words);
 int command_check(const struct cli *cli, int count, char **words);

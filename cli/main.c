@@ -14,7 +14,6 @@
 #include "cli/text.h"
 
 enum {
-    EVERY = 0,
     RUNS = 1,
     SHOW = 2,
     WATCH = 4,
@@ -25,7 +24,11 @@ enum {
     RULES = 128,
     SYNC = 256,
     CHECK_STORE = 512,
-    BACKUP = 1024
+    BACKUP = 1024,
+    DELETE = 2048,
+    ASKING = RUNS | SHOW | WATCH | ALERTS | EXPORT | RULES | DELETE, // by HTTP
+    STREAMING = REPLAY | SYNC,
+    EVERY = ASKING | STREAMING | REFERENCE | CHECK_STORE | BACKUP
 };
 
 struct command {
@@ -69,18 +72,20 @@ static const struct command commands[] = {
      "delivered is removed. A spool whose process still lives is left to it."},
     {"export", EXPORT, 1, 1, command_export, "RUN", "write a run as NDJSON that replay reads",
      "Goes to standard output without --output."},
+    {"delete", DELETE, 1, 1 << 20, command_delete, "RUN...",
+     "forget runs, with all their steps, events and alerts", "There is no way back."},
     {"reference", REFERENCE, 0, 0, command_reference, "",
      "the transition temperature of a linear model, from its data",
      "Computed, not measured; asks no daemon. --init takes normal:MEAN,STD, uniform:LOW,HIGH,\n"
      "constant:VALUE, mixed:SHARE*PART+SHARE*PART (a mixture) or blocks:COUNT*PART+COUNT*PART.\n"
      "A column of ones (the intercept) stands before the file's columns."},
-    {"rules", RULES, 1, 1 << 20, command_rules, "backtest default RUN|FILE...",
-     "what the alert rules would have told of recorded or stored runs",
-     "Judges each run here, by the same thermometers and rules as the daemon, and lists what would "
-     "have fired\n"
-     "when. With --json: one object a run. 'rules check FILE' says whether a configuration's rules "
-     "are good,\n"
-     "'rules test FILE...' runs unit tests of rules."},
+    {"rules", RULES, 1, 1 << 20, command_rules,
+     "check FILE|test FILE...|backtest RULES RUN|FILE...", "check, test and try alert rules",
+     "check says whether a configuration's rules are good. test runs unit tests of rules.\n"
+     "backtest lists what would have fired when in recorded or stored runs, by the rules of a\n"
+     "configuration, or by those named default. With --json: one object a run. Judges here, by "
+     "the\n"
+     "same thermometers and rules as the daemon; only stored runs are asked of one."},
     {"check", CHECK_STORE, 0, 1, command_check, "[DIR]", "whether a store on disk is sound",
      "Compares every checksum and asks SQLite of its pages; says which run, steps and column are "
      "damaged.\n"
@@ -101,39 +106,46 @@ struct option_spec {
     char letter; // 0: none
     const char *value;
     size_t offset;
-    unsigned commands; // EVERY, or those that take it
+    unsigned commands; // to which it means something
+    bool everywhere;   // the others take it, too, so that scripts can give it to every command
     const char *help;
 };
 
 #define FIELD(member) offsetof(struct cli, member)
 static const struct option_spec specs[] = {
-    {"project", 0, "P", FIELD(project), RUNS, "only the runs of this project"},
-    {"status", 0, "S", FIELD(status), RUNS, "running, stalled, completed, failed or stopped"},
-    {"run", 0, "NAME", FIELD(run), ALERTS | REPLAY,
-     "this run only (alerts); this name instead of the recorded one (replay)"},
-    {"state", 0, "S", FIELD(state), ALERTS, "pending, firing or resolved"},
-    {"severity", 0, "S", FIELD(severity), ALERTS, "info, warning or critical"},
-    {"for", 0, "TIME", FIELD(duration), ALERTS, "how long a silence lasts (2h)"},
-    {"comment", 0, "TEXT", FIELD(comment), ALERTS, "why there is a silence"},
-    {"keep", 0, NULL, FIELD(keep), SYNC, "remove nothing"},
-    {"ingest", 0, "ADDRESS", FIELD(ingest), REPLAY | SYNC,
-     "HOST:PORT or unix:PATH of the daemon's ingest (127.0.0.1:27315)"},
-    {"speed", 0, "X", FIELD(speed), REPLAY, "X times the recorded pace, or max (the default)"},
-    {"output", 'o', "FILE", FIELD(output), EXPORT,
+    {"project", 0, "P", FIELD(project), RUNS, false, "only the runs of this project"},
+    {"status", 0, "S", FIELD(status), RUNS, false,
+     "running, stalled, completed, failed or stopped"},
+    {"run", 0, "NAME", FIELD(run), ALERTS, false, "this run only"},
+    {"run", 0, "NAME", FIELD(run), REPLAY, false, "this name instead of the recorded one"},
+    {"state", 0, "S", FIELD(state), ALERTS, false, "pending, firing or resolved"},
+    {"severity", 0, "S", FIELD(severity), ALERTS, false, "info, warning or critical"},
+    {"for", 0, "TIME", FIELD(duration), ALERTS, false, "how long a silence lasts (2h)"},
+    {"comment", 0, "TEXT", FIELD(comment), ALERTS, false, "why there is a silence"},
+    {"keep", 0, NULL, FIELD(keep), SYNC, false, "remove nothing"},
+    {"ingest", 0, "ADDRESS", FIELD(ingest), REPLAY | SYNC, false,
+     "the daemon's ingest, HOST:PORT or unix:PATH ($PYROMETER_SERVER,\n"
+     "                            127.0.0.1:27315)"},
+    {"speed", 0, "X", FIELD(speed), REPLAY, false,
+     "X times the recorded pace, or max (the default)"},
+    {"output", 'o', "FILE", FIELD(output), EXPORT, false,
      "the file to write; compressed when it ends in .gz"},
-    {"loss", 0, "L", FIELD(loss), REFERENCE, "mse, mae or cross_entropy"},
-    {"init", 0, "I", FIELD(init), REFERENCE, "how the parameters were drawn, such as normal:0,1"},
-    {"data", 0, "FILE.csv", FIELD(data), REFERENCE,
+    {"loss", 0, "L", FIELD(loss), REFERENCE, false, "mse, mae or cross_entropy"},
+    {"init", 0, "I", FIELD(init), REFERENCE, false,
+     "how the parameters were drawn, such as normal:0,1"},
+    {"data", 0, "FILE.csv", FIELD(data), REFERENCE, false,
      "numbers, with or without a line of names; - is standard input"},
-    {"entropy", 0, "E", FIELD(entropy), REFERENCE,
+    {"entropy", 0, "E", FIELD(entropy), REFERENCE, false,
      "the convention: sampling (the default), layer or quantum:EPSILON"},
-    {"target", 0, "COLUMN", FIELD(target), REFERENCE,
+    {"target", 0, "COLUMN", FIELD(target), REFERENCE, false,
      "its name, or number where there are no names (the last)"},
-    {"no-intercept", 0, NULL, FIELD(no_intercept), REFERENCE, "no column of ones"},
-    {"once", 0, NULL, FIELD(once), WATCH, "draw one frame and end"},
-    {"url", 0, "URL", FIELD(url), EVERY, "the daemon ($PYROMETER_URL, http://127.0.0.1:27316)"},
-    {"token", 0, "T", FIELD(token), EVERY, "its token, or @FILE that holds it ($PYROMETER_TOKEN)"},
-    {"json", 0, NULL, FIELD(json), EVERY, "JSON for scripts"},
+    {"no-intercept", 0, NULL, FIELD(no_intercept), REFERENCE, false, "no column of ones"},
+    {"once", 0, NULL, FIELD(once), WATCH, false, "draw one frame and end"},
+    {"url", 0, "URL", FIELD(url), ASKING, true,
+     "the daemon ($PYROMETER_URL, http://127.0.0.1:27316)"},
+    {"token", 0, "T", FIELD(token), ASKING | STREAMING, true,
+     "its token, or @FILE that holds it ($PYROMETER_TOKEN)"},
+    {"json", 0, NULL, FIELD(json), EVERY, true, "JSON for scripts"},
 };
 
 enum {
@@ -168,9 +180,10 @@ static const struct command *find_command(const char *name) {
     return NULL;
 }
 
+// Of the commands in the mask; with 0 those that every command takes.
 static void print_options(unsigned mask) {
     for (size_t i = 0; i < SPEC_COUNT; i++) {
-        if (mask ? (specs[i].commands & mask) : specs[i].commands == EVERY) {
+        if (mask ? (specs[i].commands & mask) != 0 : specs[i].everywhere) {
             char name[48];
             char letter[8] = "    ";
             if (specs[i].letter) {
@@ -189,12 +202,13 @@ static void print_general_help(void) {
          "alerts.\n\n"
          "Commands:");
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        char usage[64];
-        snprintf(usage, sizeof usage, "%s %s", commands[i].name, commands[i].words);
-        printf("  %-28s  %s\n", usage, commands[i].summary);
+        char usage[80];
+        int n = snprintf(usage, sizeof usage, "%s %s", commands[i].name, commands[i].words);
+        printf("  %-26s%s%s\n", usage, n > 26 ? "\n                              " : "  ",
+               commands[i].summary);
     }
     puts("\nOptions for every command:");
-    print_options(EVERY);
+    print_options(0);
     puts("  -h, --help                this; with a command: its own help\n"
          "  -V, --version             the version\n\n"
          "NO_COLOR=1 leaves colours out. Exit status: 0 done, 1 failed, 2 wrong usage.");
@@ -209,7 +223,6 @@ static void print_command_help(const struct command *command) {
     }
     puts("\nOptions:");
     print_options(command->mask);
-    print_options(EVERY);
 }
 
 static int fail_usage(const struct command *command, const char *what, const char *word) {
@@ -268,10 +281,20 @@ static int parse_options(struct cli *cli, struct parsed *parsed, int argc, char 
     return CLI_OK;
 }
 
+// Whether the command takes the option, of which there may be several specs of one name.
+static bool takes(const struct command *command, const char *option) {
+    for (size_t i = 0; i < SPEC_COUNT; i++) {
+        if (strcmp(specs[i].name, option) == 0 &&
+            (specs[i].everywhere || (specs[i].commands & command->mask))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int check_usage(const struct command *command, const struct parsed *parsed, int words) {
     for (size_t i = 0; i < SPEC_COUNT; i++) {
-        if (parsed->given[i] && specs[i].commands != EVERY &&
-            !(specs[i].commands & command->mask)) {
+        if (parsed->given[i] && !takes(command, specs[i].name)) {
             fprintf(stderr, "pyrometer: %s does not take --%s; see pyrometer %s --help\n",
                     command->name, specs[i].name, command->name);
             return CLI_USAGE;
@@ -343,6 +366,7 @@ int main(int argc, char **argv) {
     struct cli cli = {
         .url = environment("PYROMETER_URL", "http://127.0.0.1:27316"),
         .token = environment("PYROMETER_TOKEN", NULL),
+        .ingest = environment("PYROMETER_SERVER", "127.0.0.1:27315"),
     };
     struct parsed parsed = {0};
     int status = parse_options(&cli, &parsed, argc, argv);
@@ -359,6 +383,13 @@ int main(int argc, char **argv) {
             return CLI_OK;
         }
         return fail_usage(NULL, "no command", NULL);
+    }
+    if (strcmp(argv[optind], "help") == 0) { // the same as --help
+        parsed.help = true;
+        if (++optind == argc) {
+            print_general_help();
+            return CLI_OK;
+        }
     }
     const struct command *command = find_command(argv[optind]);
     if (!command) {

@@ -19,8 +19,6 @@
 #include "cli/tree.h"
 #include "cli/window.h"
 
-#define INGEST_DEFAULT "127.0.0.1:27315"
-
 enum {
     QUEUE_MAX = 1 << 16,       // bytes of ours waiting for the socket
     STALL_TIMEOUT_MS = 60000,  // without a byte gone or a line come
@@ -202,7 +200,7 @@ static void finish_connection(struct session *session) {
 
 static bool begin_connection(struct session *session) {
     char reason[256] = "";
-    const char *address = session->cli->ingest ? session->cli->ingest : INGEST_DEFAULT;
+    const char *address = session->cli->ingest;
     session->link = link_open(address, take_line, session, reason, sizeof reason);
     if (!session->link) {
         fail_session(session,
@@ -344,6 +342,8 @@ static void send_file(struct session *session) {
     } else if (got < 0) {
         fail_session(session, "line %llu: %s", (unsigned long long)session->file_line + 1,
                      recorded_error(session->file));
+    } else if (session->file_line == 0 && !session->cut_off_is_fine) {
+        fail_session(session, "is empty; a recording begins with a hello");
     }
 }
 

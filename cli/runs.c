@@ -7,14 +7,15 @@
 #include "cli/tree.h"
 
 static void add_row(struct table *table, const cJSON *run) {
-    const cJSON *global = tree_member(tree_member(run, "temperature"), "global");
-    struct thermometer_reading kinetic = thermometer_read(global, "kinetic");
+    const cJSON *reading = tree_member(run, "temperature"); // of live runs only
+    struct thermometer_reading kinetic =
+        thermometer_read(tree_member(reading, "global"), "kinetic");
     table_cell(table, tree_text(run, "run", "?"));
     table_cell(table, tree_text(run, "project", ""));
     table_cell(table, tree_text(run, "status", "?"));
     table_cell(table, text_count(tree_number(run, "last_step")).s);
     table_cell(table, text_number(tree_loss(run)).s);
-    table_cell(table, text_number(kinetic.value).s);
+    table_cell(table, reading ? text_number(kinetic.value).s : "");
     table_cell(table, text_count(tree_number(tree_member(run, "alerts"), "firing")).s);
     table_cell(table, text_time(tree_number(run, "started")).s);
 }

@@ -140,8 +140,12 @@ static char *default_directory(void) {
 int command_sync(const struct cli *cli, int count, char **words) {
     struct tally tally = {0};
     char *usual = count ? NULL : default_directory();
-    for (int i = 0; i < (count ? count : 1); i++) {
-        walk(cli, usual ? usual : words[i], 0, &tally);
+    // Where nobody ever spooled there is no such directory.
+    if (usual && (access(usual, F_OK) == 0 || errno != ENOENT)) {
+        walk(cli, usual, 0, &tally);
+    }
+    for (int i = 0; i < count; i++) {
+        walk(cli, words[i], 0, &tally);
     }
     free(usual);
     if (!cli->json && tally.delivered + tally.busy + tally.failed == 0) {

@@ -128,7 +128,9 @@ struct text text_time(double epoch_s) {
         strftime(moment, sizeof moment, "%Y-%m-%d %H:%M:%S", &local);
     }
     double age_s = clock_wall_s() - epoch_s;
-    if (age_s >= 0) {
+    if (fabs(age_s) < 1) {
+        snprintf(t.s, sizeof t.s, "%s (now)", moment);
+    } else if (age_s > 0) {
         snprintf(t.s, sizeof t.s, "%s (%s ago)", moment, text_duration(age_s).s);
     } else {
         snprintf(t.s, sizeof t.s, "%s (in %s)", moment, text_duration(-age_s).s);

@@ -3,11 +3,12 @@
 import gzip
 import json
 import math
+import re
 import tempfile
 import unittest
 from pathlib import Path
 
-from harness import DATA, SLOW, Job, SharedDaemonCase, TestCase, comparable, eventually, recording, replay, run_program
+from harness import BIN, DATA, SLOW, Job, SharedDaemonCase, TestCase, comparable, eventually, recording, replay, run_program
 
 
 class Command(SharedDaemonCase):
@@ -65,6 +66,29 @@ class Command(SharedDaemonCase):
         self.assertIn("loss_nonfinite", self.pyrometer("alerts"))
         self.assertIn("loss_nonfinite", json.dumps(json.loads(self.pyrometer("--json", "alerts"))))
 
+    def test_delete(self):
+        for name in ("doomed-1", "doomed-2"):
+            job, run = self.start_run(run=name)
+            job.step(0)
+            job.wait_ack(0)
+        text = self.pyrometer("delete", "doomed-1", "nobody", "doomed-2", expect=1)
+        self.assertIn('no run "nobody"', text)
+        for name in ("doomed-1", "doomed-2"):
+            self.assertIn(name, self.pyrometer("show", name, expect=1))
+
+    def test_what_is_not_known_of_a_run_that_is_over_is_not_shown_as_not_measured(self):
+        """The list has readings of live runs only."""
+        row = next(line for line in self.pyrometer("runs").splitlines() if line.startswith("nan-gradient"))
+        self.assertRegex(row, r"NaN +0 ")
+
+    def test_a_narrow_frame_cuts_no_number(self):
+        done = run_program("/usr/bin/env", "COLUMNS=39", BIN / "pyrometer", "--url", "http://%s:%d" % self.shared.http,
+                           "watch", "nan-gradient", "--once")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        head = done.stdout.splitlines()[0]
+        self.assertEqual(len(head), 39)
+        self.assertTrue(head.endswith("…"), head)
+
     def test_unknown_run(self):
         self.assertIn("nobody", self.pyrometer("show", "nobody", expect=1))
         self.assertIn("nobody", self.pyrometer("export", "nobody", expect=1))
@@ -104,6 +128,22 @@ class Command(SharedDaemonCase):
                 self.assertNotEqual(done.returncode, 0)
                 self.assertIn(name.name, done.stderr)
 
+    def test_replay_of_an_empty_file(self):
+        done = run_program("pyrometer", "replay", "/dev/null", "--ingest", "%s:%d" % self.shared.ingest[0])
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("is empty", done.stderr)
+
+    def test_sync_where_nobody_ever_spooled(self):
+        done = run_program("/usr/bin/env", "-u", "PYROMETER_SPOOL", "XDG_STATE_HOME=/nonexistent", BIN / "pyrometer", "sync")
+        self.assertEqual((done.returncode, done.stdout), (0, "nothing to deliver\n"), done.stderr)
+        self.assertEqual(run_program("pyrometer", "sync", "/nonexistent").returncode, 1)
+
+    def test_the_server_of_the_environment_is_that_of_replay(self):
+        done = run_program("/usr/bin/env", "PYROMETER_SERVER=%s:%d" % self.shared.ingest[0], BIN / "pyrometer", "replay",
+                           DATA / "adamw.ndjson.gz", "--run", "by-environment")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("by-environment", self.pyrometer("runs"))
+
     def test_nobody_there(self):
         done = run_program("pyrometer", "--url", "http://127.0.0.1:1", "runs")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
@@ -120,6 +160,18 @@ class Command(SharedDaemonCase):
         text = run_program("pyrometer", "--help").stdout
         for word in ("runs", "show", "watch", "alerts", "replay", "export"):
             self.assertIn(word, text)
+        self.assertEqual(run_program("pyrometer", "help").stdout, text)
+
+    def test_help_of_a_command_lists_what_means_something_to_it(self):
+        for command, options in (("check", {"json"}), ("show", {"url", "token", "json"}),
+                                 ("sync", {"keep", "ingest", "token", "json"})):
+            for words in ((command, "--help"), ("help", command)):
+                text = run_program("pyrometer", *words).stdout
+                self.assertEqual(set(re.findall(r"^ +--([a-z-]+)", text, re.M)), options, text)
+        self.assertIn("instead of the recorded one", run_program("pyrometer", "replay", "--help").stdout)
+        self.assertNotIn("instead of the recorded one", run_program("pyrometer", "alerts", "--help").stdout)
+        # What every command takes does no harm to those that ask nobody.
+        self.assertEqual(run_program("pyrometer", "--url", "http://127.0.0.1:1", "check", "/nonexistent").returncode, 1)
         self.assertRegex(run_program("pyrometer", "--version").stdout, r"\d+\.\d+\.\d+")
 
 

@@ -104,7 +104,7 @@ class Watch(SharedDaemonCase):
         for columns, rows in ((40, 12), (20, 6), (140, 50), (24, 30)):
             terminal.resize(columns, rows)
             terminal.cells.clear()
-            terminal.until(lambda lines, columns=columns, rows=rows: any(name[:20] in line for line in lines) and
+            terminal.until(lambda lines, columns=columns, rows=rows: any(name[:19] in line for line in lines) and
                            columns // 2 < max(map(len, lines)) <= columns and max(row for row, _ in terminal.cells) < rows,
                            f"the view in {columns} columns and {rows} rows", timeout=TIMEOUT)
 
