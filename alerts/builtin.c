@@ -433,6 +433,12 @@ const char *rule_help(enum rule_id id) {
     return builtins[id].help;
 }
 
+bool rule_is_of_run(enum rule_id id) {
+    enum reach reach = builtins[id].reach;
+    bool names_layers = reach == REACH_LAYERS || id == RULE_LOSS_NONFINITE;
+    return !names_layers;
+}
+
 bool rule_find(const char *name, enum rule_id *id) {
     for (enum rule_id i = 0; i < RULE_COUNT; i++) {
         if (strcmp(builtins[i].name, name) == 0) {

@@ -75,6 +75,8 @@ const char *rule_name(enum rule_id id);
 bool rule_find(const char *name, enum rule_id *id);
 // One sentence: what the rule means and what its value is, for people.
 const char *rule_help(enum rule_id id);
+// It is about the whole run only, never about a layer.
+bool rule_is_of_run(enum rule_id id);
 struct rule rule_default(enum rule_id id);
 // Of a rule of the configuration's own: no bounds, severity warning, at once.
 struct rule rule_own(const char *name, const char *metric);

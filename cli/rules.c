@@ -15,6 +15,7 @@
 #include "cli/rules.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "alerts/metric.h"
 #include "config/config.h"
 #include "runs/rules.h"
 
@@ -223,6 +224,18 @@ static struct ruleset *load_rules(const char *path) {
     return strcmp(path, "default") == 0 ? ruleset_default() : rules_load(path, false);
 }
 
+// What no thermometer and no statistic of the protocol is called may be one of the job's own.
+static void tell_doubtful(const struct ruleset *rules) {
+    for (size_t i = 0; i < ruleset_count(rules); i++) {
+        const struct rule *r = ruleset_rule(rules, i);
+        if (r->metric && metric_source(r->metric).kind == METRIC_KIND_COLUMN) {
+            printf("note: rule %s: \"%s\" is no metric that pyrometer knows; it fires only where "
+                   "the job sends a statistic of that name\n",
+                   r->name, r->metric);
+        }
+    }
+}
+
 static int check(int count, char **words) {
     if (count != 1) {
         cli_fail("rules check wants: FILE");
@@ -237,6 +250,7 @@ static int check(int count, char **words) {
         own += ruleset_rule(rules, i)->id == RULE_COUNT;
         off += !ruleset_rule(rules, i)->enabled;
     }
+    tell_doubtful(rules);
     printf("%s is good: %zu rules, %zu of them its own, %zu switched off\n", words[0],
            ruleset_count(rules), own, off);
     ruleset_release(rules);

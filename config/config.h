@@ -40,6 +40,7 @@ struct config_rule {
     uint64_t warmup_steps, window;
     char *layer, *run, *project; // globs
     char *labels, *annotations;  // a line "key=value" each
+    size_t line;                 // of the file, where the entry begins
 };
 
 struct config_webhook {
@@ -100,6 +101,7 @@ struct config {
     } alerts;
     struct config_remote_write *remote_write;
     size_t n_remote_write;
+    char *file; // that it was read from, for messages; NULL: none
 };
 
 // Fills *out from the defaults and then the file; path NULL means the defaults alone. rule_names is

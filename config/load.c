@@ -372,10 +372,11 @@ static void check_rule_name(struct reader *r, const struct config_rule *rule, si
     }
 }
 
-static void check_rule(struct reader *r, const struct config *c, size_t i) {
-    const struct config_rule *rule = &c->alerts.rules[i];
+static void check_rule(struct reader *r, struct config *c, size_t i) {
+    struct config_rule *rule = &c->alerts.rules[i];
     char name[64];
     snprintf(name, sizeof name, "alerts.rules[%zu]", i);
+    rule->line = find_rule_line(r, i);
     check_rule_name(r, rule, i);
     if (rule->clear_below > rule->fire_above) {
         yaml_error(&r->errors, find_rule_line(r, i), name,
@@ -392,7 +393,7 @@ static void check_rule(struct reader *r, const struct config *c, size_t i) {
     }
 }
 
-static void check_together(struct reader *r, const struct config *c) {
+static void check_together(struct reader *r, struct config *c) {
     if (c->ingest.queue_bytes < c->ingest.max_message_bytes) {
         yaml_error(&r->errors, find_line(r, "ingest", "max_queue"), "ingest.max_queue",
                    "is less than ingest.max_message; expected at least as much");
@@ -476,6 +477,7 @@ static int load(struct config *out, const char *path, const char *const *rule_na
     *out = (struct config){0};
     setting_defaults(config_table, out);
     if (path) {
+        out->file = must_copy(path);
         load_file(&r, out, path);
     }
     if (r.errors.count == 0 && !out->data) {
@@ -521,5 +523,6 @@ void config_free(struct config *c) {
     for (const struct setting *s = config_table; s->key; s++) {
         setting_reset(s, c);
     }
+    free(c->file);
     *c = (struct config){0};
 }

@@ -48,6 +48,16 @@ static bool is_held(const struct delivery *d, const struct alert_record *a) {
            (actives_inhibit(&d->actives, a) || silence_set_matches(&d->silences, a));
 }
 
+// Holds end here only, once a second: what ends together with its cause is then still held, and is
+// dropped instead of told.
+static void look_at_holds(const struct delivery *d) {
+    for (const struct receiver *r = d->receivers; r; r = r->next) {
+        for (struct notice *n = r->first; n; n = n->next) {
+            n->held = is_held(d, &n->alert);
+        }
+    }
+}
+
 static bool wants(const struct receiver *r, const struct alert_record *a) {
     return !r->gone && a->severity >= r->severity_from;
 }
@@ -286,7 +296,7 @@ static void settle_held(struct receiver *r) {
         while (*end && ((*end)->alert.id != n->alert.id || (*end)->alert.state != ALERT_RESOLVED)) {
             end = &(*end)->next;
         }
-        if (*end && n->id && is_held(r->delivery, &n->alert)) {
+        if (*end && n->held) {
             if (is_first_told(&n->alert)) {
                 drop(r, end);
             }
@@ -300,7 +310,7 @@ static void settle_held(struct receiver *r) {
 static void pump_one(struct receiver *r) {
     settle_held(r);
     for (struct notice *n = r->first; n; n = n->next) {
-        if (!is_held(r->delivery, &n->alert)) {
+        if (!n->held) {
             send_one(r, n);
             return;
         }
@@ -313,14 +323,11 @@ static void put_entry(const struct receiver *r, const struct alert_record *a, do
     payload_alertmanager(a, r->delivery->external_url, clock_wall_s(), ends, body);
 }
 
-// Whether its notice still waits here. One that was taken before the hold began is told on: to
+// Whether its notice waits here to be told later. One that was taken before the hold began is told on: to
 // Alertmanager silence would mean that it has resolved.
 static bool is_held_back(const struct receiver *r, const struct alert_record *a) {
-    if (!is_held(r->delivery, a)) {
-        return false;
-    }
     const struct notice *n = r->first;
-    while (n && (n->alert.id != a->id || n->alert.severity != a->severity)) {
+    while (n && !(n->held && n->alert.id == a->id && n->alert.severity == a->severity)) {
         n = n->next;
     }
     return n != NULL;
@@ -343,7 +350,7 @@ static void put_actives(struct receiver *r, struct buf *body) {
 static void put_waiting(struct receiver *r, struct buf *body) {
     struct delivery *d = r->delivery;
     for (struct notice *n = r->first; n; n = n->next) {
-        n->sending = !is_held(d, &n->alert);
+        n->sending = !n->held;
         bool is_told = actives_find(&d->actives, n->alert.id) != NULL;
         if (n->sending && !is_told && (n->id == 0 || n->alert.state == ALERT_RESOLVED)) {
             double ends = n->id ? n->alert.resolved : clock_wall_s() + TEST_ENDS_S;
@@ -420,7 +427,8 @@ static void enqueue(struct delivery *d, const char *name, size_t len, int64_t id
         leave_outbox(d, id); // the configuration does not name it any more
         return;
     }
-    receiver_add_notice(r, id, a);
+    struct notice *n = receiver_add_notice(r, id, a);
+    n->held = is_held(d, a);
     shed(r);
 }
 
@@ -483,6 +491,7 @@ size_t delivery_test(struct delivery *d) {
 
 void delivery_tick(struct delivery *d) {
     actives_expire(&d->actives, clock_wall_s());
+    look_at_holds(d);
     for (struct receiver *r = d->receivers; r; r = r->next) {
         pump(r);
     }
@@ -587,7 +596,9 @@ static bool load_active(void *context, const struct alert_record *a) {
 
 int delivery_load_silences(struct delivery *d, struct reader *r) {
     silence_set_free(&d->silences);
-    return silence_set_load(&d->silences, r);
+    int rc = silence_set_load(&d->silences, r);
+    look_at_holds(d);
+    return rc;
 }
 
 bool delivery_is_silenced(const struct delivery *d, const struct alert_record *a) {

@@ -205,13 +205,14 @@ int receivers_create(const struct config *config, struct receiver **first, struc
     return -1;
 }
 
-void receiver_add_notice(struct receiver *r, int64_t id, const struct alert_record *a) {
+struct notice *receiver_add_notice(struct receiver *r, int64_t id, const struct alert_record *a) {
     struct notice *n = NEW(struct notice);
     n->id = id;
     n->alert = alert_copy(a);
     *r->last = n;
     r->last = &n->next;
     r->n_waiting++;
+    return n;
 }
 
 void receiver_drop_notice(struct receiver *r, struct notice **at) {

@@ -20,6 +20,7 @@ struct notice {
     struct notice *next;
     int64_t id;   // in the outbox; 0: a test, which is not stored
     bool sending; // part of what is under way
+    bool held;    // by a silence or a graver first alert, when last looked at
     struct alert_record alert;
 };
 
@@ -58,7 +59,7 @@ void receiver_destroy(struct receiver *r);
 // Exchanges what the configuration says of two receivers of one name. The next try is at once.
 void receiver_change(struct receiver *r, struct receiver *with);
 
-void receiver_add_notice(struct receiver *r, int64_t id, const struct alert_record *a);
+struct notice *receiver_add_notice(struct receiver *r, int64_t id, const struct alert_record *a);
 // Takes a notice out of the list and frees it; *at points to it.
 void receiver_drop_notice(struct receiver *r, struct notice **at);
 

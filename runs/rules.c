@@ -1,7 +1,11 @@
 #include "runs/rules.h"
 
+#include "alerts/metric.h"
 #include "base/num.h"
+#include "config/limits.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,45 +52,129 @@ static void set_words(struct rule_word words[RULE_WORDS_MAX], char *lines) {
     }
 }
 
-static int check_bounds(const struct rule *r, struct buf *error) {
-    if (r->clear_below > r->fire_above) {
-        buf_printf(error,
-                   "alerts.rules: %s: clear_below %g is above fire_above %g; an alert would clear "
-                   "before it fires",
-                   r->name, r->clear_below, r->fire_above);
-        return -1;
-    }
-    if (r->clear_above < r->fire_below) {
-        buf_printf(error,
-                   "alerts.rules: %s: clear_above %g is under fire_below %g; an alert would clear "
-                   "before it fires",
-                   r->name, r->clear_above, r->fire_below);
-        return -1;
-    }
-    if (r->id == RULE_COUNT && num_is_missing(r->fire_above) && num_is_missing(r->fire_below)) {
-        buf_printf(error,
-                   "alerts.rules: %s: has neither fire_above nor fire_below; expected one or both",
-                   r->name);
-        return -1;
-    }
-    return 0;
+// What is being put together: the rules so far, texts that live until they are copied, and what is
+// wrong with the entries.
+struct draft {
+    const struct config *config;
+    struct rule *rules;
+    char **texts;
+    size_t n, n_texts, mistakes;
+    struct buf *error;
+};
+
+// A line "FILE:LINE: alerts.rules[2].KEY: what is wrong; expected ...".
+static void tell(struct draft *d, const struct config_rule *c, const char *key, const char *format,
+                 ...) __attribute__((format(printf, 4, 5)));
+static void tell(struct draft *d, const struct config_rule *c, const char *key, const char *format,
+                 ...) {
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    buf_printf(d->error, "%s%s:%zu: alerts.rules[%td].%s: %s", d->mistakes ? "\n" : "",
+               d->config->file ? d->config->file : "", c->line, c - d->config->alerts.rules, key,
+               text);
+    d->mistakes++;
 }
 
-static int check_built_in(const struct config_rule *c, enum rule_id id, struct buf *error) {
-    bool looks_down = !num_is_missing(rule_default(id).fire_below);
-    const char *key = c->metric                                        ? "metric"
-                      : !looks_down && !num_is_missing(c->fire_below)  ? "fire_below"
-                      : !looks_down && !num_is_missing(c->clear_above) ? "clear_above"
-                      : c->window != CONFIG_UNSET                      ? "window"
-                                                                       : NULL;
-    if (key) {
-        buf_printf(error,
-                   "alerts.rules: %s: %s is for rules of your own; a built-in rule has its own "
-                   "measure",
-                   c->rule, key);
-        return -1;
+static void check_bounds(struct draft *d, const struct config_rule *c, const struct rule *r) {
+    if (r->clear_below > r->fire_above) {
+        tell(d, c, "clear_below",
+             "%g is above fire_above %g, so that an alert would clear before it fires; expected at "
+             "most the same",
+             r->clear_below, r->fire_above);
     }
-    return 0;
+    if (r->clear_above < r->fire_below) {
+        tell(d, c, "clear_above",
+             "%g is under fire_below %g, so that an alert would clear before it fires; expected at "
+             "least the same",
+             r->clear_above, r->fire_below);
+    }
+    if (r->fire_below >= r->fire_above) {
+        tell(d, c, "fire_below",
+             "%g is not under fire_above %g, so that every value would fire; expected less",
+             r->fire_below, r->fire_above);
+    }
+}
+
+static bool is_set(double x) {
+    return !num_is_missing(x);
+}
+
+// stalled judges silence, by alerts.stall_after.
+static const char *key_of_steps(const struct config_rule *c) {
+    return is_set(c->fire_above)            ? "fire_above"
+           : is_set(c->clear_below)         ? "clear_below"
+           : c->for_span.is_set             ? "for"
+           : c->keep_firing_for.is_set      ? "keep_firing_for"
+           : c->warmup_steps != CONFIG_UNSET ? "warmup_steps"
+                                            : NULL;
+}
+
+static void check_built_in(struct draft *d, const struct config_rule *c, enum rule_id id) {
+    const struct rule initial = rule_default(id);
+    bool looks_down = is_set(initial.fire_below);
+    bool looks_up = is_set(initial.fire_above) || id == RULE_STALLED;
+    const char *key = c->metric                                 ? "metric"
+                      : !looks_down && is_set(c->fire_below)    ? "fire_below"
+                      : !looks_down && is_set(c->clear_above)   ? "clear_above"
+                      : !looks_up && is_set(c->fire_above)      ? "fire_above"
+                      : !looks_up && is_set(c->clear_below)     ? "clear_below"
+                      : c->window != CONFIG_UNSET               ? "window"
+                                                                : NULL;
+    if (key) {
+        tell(d, c, key, "%s has its own measure and bounds%s; expected no %s with this rule",
+             c->rule,
+             looks_down && !looks_up ? ", fire_below and clear_above"
+             : looks_down            ? ""
+                                     : ", fire_above and clear_below",
+             key);
+    }
+    if (c->layer && rule_is_of_run(id)) {
+        tell(d, c, "layer",
+             "%s judges the whole run, so that it would never fire; expected run or project, or "
+             "neither",
+             c->rule);
+    }
+    if (id == RULE_STALLED && key_of_steps(c)) {
+        tell(d, c, key_of_steps(c),
+             "stalled is about steps that do not come; expected alerts.stall_after in its place");
+    }
+}
+
+static void check_own(struct draft *d, const struct config_rule *c) {
+    struct metric_source m = metric_source(c->metric);
+    if (!is_set(c->fire_above) && !is_set(c->fire_below)) {
+        tell(d, c, "fire_above", "neither it nor fire_below is there; expected one or both");
+    }
+    if (c->layer && !metric_of_layers(&m)) {
+        tell(d, c, "layer",
+             "%s is of the whole run, so that the rule would never fire; expected no layer",
+             c->metric);
+    }
+    if (strcmp(c->metric, "scalar.") == 0) {
+        tell(d, c, "metric", "\"scalar.\" names no scalar; expected one such as scalar.accuracy");
+    }
+    if (m.kind == METRIC_KIND_COLUMN && strncmp(c->metric, "temperature.", 12) == 0) {
+        tell(d, c, "metric",
+             "\"%s\" is no temperature; expected transition, differential, kinetic, "
+             "configurational, noise or velocity behind \"temperature.\"",
+             c->metric);
+    }
+}
+
+// Labels by which receivers know an alert already.
+static void check_labels(struct draft *d, const struct config_rule *c, const struct rule *r) {
+    static const char *const ours[] = {"alertname", "run", "project", "layer", "severity"};
+    for (size_t i = 0; i < RULE_WORDS_MAX && r->labels[i].key; i++) {
+        for (size_t k = 0; k < sizeof ours / sizeof *ours; k++) {
+            if (strcmp(r->labels[i].key, ours[k]) == 0) {
+                tell(d, c, "labels", "every alert has its own \"%s\"; expected another name",
+                     ours[k]);
+            }
+        }
+    }
 }
 
 static void change(struct rule *r, const struct config_rule *c) {
@@ -120,13 +208,6 @@ static char *copy(const char *text) {
     return s;
 }
 
-// What is being put together: the rules so far, and texts that live until they are copied.
-struct draft {
-    struct rule *rules;
-    char **texts;
-    size_t n, n_texts;
-};
-
 static char *keep(struct draft *d, const char *text) {
     d->texts[d->n_texts] = copy(text);
     return d->texts[d->n_texts++];
@@ -134,19 +215,22 @@ static char *keep(struct draft *d, const char *text) {
 
 // An entry bound to nothing, or to layers alone, takes the place of the default; one bound to runs
 // or projects stands beside it.
-static int add(struct draft *d, const struct config_rule *c, bool replaced[RULE_COUNT],
-               struct buf *error) {
+static void add(struct draft *d, const struct config_rule *c, bool replaced[RULE_COUNT]) {
     enum rule_id id;
     bool is_built_in = rule_find(c->rule, &id);
     struct rule r = is_built_in ? rule_default(id) : rule_own(c->rule, c->metric);
-    if (is_built_in && check_built_in(c, id, error)) {
-        return -1;
+    size_t before = d->mistakes;
+    if (is_built_in) {
+        check_built_in(d, c, id);
+    } else {
+        check_own(d, c);
     }
     change(&r, c);
     set_words(r.labels, keep(d, c->labels));
     set_words(r.annotations, keep(d, c->annotations));
-    if (check_bounds(&r, error)) {
-        return -1;
+    check_labels(d, c, &r);
+    if (d->mistakes == before) {
+        check_bounds(d, c, &r);
     }
     bool replaces = is_built_in && !c->run && !c->project && !replaced[id];
     if (replaces) {
@@ -155,23 +239,23 @@ static int add(struct draft *d, const struct config_rule *c, bool replaced[RULE_
     } else {
         d->rules[d->n++] = r;
     }
-    return 0;
 }
 
 struct ruleset *rules_from_config(const struct config *config, struct buf *error) {
     size_t n = config->alerts.n_rules;
     bool replaced[RULE_COUNT] = {false};
-    struct draft d = {.rules = must_alloc((RULE_COUNT + n) * sizeof *d.rules),
+    struct draft d = {.config = config,
+                      .rules = must_alloc((RULE_COUNT + n) * sizeof *d.rules),
                       .texts = must_alloc((2 * n + 1) * sizeof *d.texts),
-                      .n = RULE_COUNT};
+                      .n = RULE_COUNT,
+                      .error = error};
     for (enum rule_id id = 0; id < RULE_COUNT; id++) {
         d.rules[id] = rule_default(id);
     }
-    int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = add(&d, &config->alerts.rules[i], replaced, error);
+    for (size_t i = 0; i < n && d.mistakes < LIMIT_CONFIG_ERRORS; i++) {
+        add(&d, &config->alerts.rules[i], replaced);
     }
-    struct ruleset *rules = rc ? NULL : ruleset_create(d.rules, d.n);
+    struct ruleset *rules = d.mistakes ? NULL : ruleset_create(d.rules, d.n);
     for (size_t i = 0; i < d.n_texts; i++) {
         free(d.texts[i]);
     }

@@ -305,6 +305,22 @@ class Webhooks(DeliveryCase):
         self.assertEqual(told[1]["alerts"][0]["annotations"]["cause"], f"first, whole run (alert {told[0]['pyrometer']['id']})")
         self.assertEqual(told[0]["groupKey"], told[1]["groupKey"])
 
+    def test_what_ends_with_its_cause_is_not_told(self):
+        receiver = self.receiver()
+        rules = "{ rule: first, metric: scalar.x, fire_above: 1, severity: critical }, { rule: second, metric: scalar.x, fire_above: 2 }"
+        daemon = self.daemon("alerts: { rules: [ %s ], webhooks: [ { url: \"%s\", format: generic } ] }\n" % (rules, receiver.url))
+        with Job(daemon) as job:
+            job.hello("inhibited")
+            for step, x in enumerate((1, 2, 3, 3)):
+                job.step(step, scalars={"x": x})
+            job.wait_ack(3)
+            self.assertEqual([(a["rule"], a["inhibited"]) for a in daemon.alerts(run="inhibited", state="firing")],
+                             [("second", True), ("first", False)])
+            job.step(4, scalars={"x": 0})
+            job.wait_ack(4)
+        eventually(lambda: self.waiting(daemon) == 0 and len(receiver.posts) >= 2, "an empty outbox")
+        self.assertEqual([(rule, state) for rule, _, state in receiver.changes()], [("first", "firing"), ("first", "resolved")])
+
     def test_times_that_no_calendar_has(self):
         receiver = self.receiver()
         daemon = self.daemon(webhook(receiver))

@@ -2,6 +2,7 @@
 // on made-up runs.
 #include "test_alerts_sim.h"
 
+#include "alerts/oncall.h"
 #include "runs/rules.h"
 
 #include <stdio.h>
@@ -71,14 +72,43 @@ END_TEST
 static const struct {
     const char *yaml, *message;
 } mistakes[] = {
-    {"alerts: {rules: [{rule: overheating, clear_below: 99}]}\n", "clear_below 99 is above"},
-    {"alerts: {rules: [{rule: mine, metric: loss}]}\n", "neither fire_above nor fire_below"},
+    {"alerts: {rules: [{rule: overheating, clear_below: 99}]}\n",
+     ":1: alerts.rules[0].clear_below: 99 is above fire_above 8, so that an alert would clear "},
+    {"alerts:\n  rules:\n    - {rule: shock}\n    - {rule: mine, metric: loss}\n",
+     ":4: alerts.rules[1].fire_above: neither it nor fire_below is there; expected one or both"},
     {"alerts: {rules: [{rule: mine, metric: loss, fire_below: 2, clear_above: 1}]}\n",
-     "clear_above 1 is under fire_below 2"},
-    {"alerts: {rules: [{rule: overheating, metric: loss}]}\n", "metric is for rules of your own"},
-    {"alerts: {rules: [{rule: overheating, window: 3}]}\n", "window is for rules of your own"},
+     ":1: alerts.rules[0].clear_above: 1 is under fire_below 2, so that"},
+    {"alerts: {rules: [{rule: mine, metric: loss, fire_below: 2, fire_above: 1}]}\n",
+     "fire_below: 2 is not under fire_above 1, so that every value would fire"},
+    {"alerts: {rules: [{rule: overheating, metric: loss}]}\n",
+     "[0].metric: overheating has its own measure"},
+    {"alerts: {rules: [{rule: overheating, window: 3}]}\n", "expected no window with this rule"},
+    {"alerts: {rules: [{rule: unstable, fire_below: 1}]}\n", "expected no fire_below with this"},
+    {"alerts: {rules: [{rule: dead_relu, fire_above: 1}]}\n", "expected no fire_above with this"},
+    {"alerts: {rules: [{rule: stalled, for: 5}]}\n", "expected alerts.stall_after in its place"},
+    {"alerts: {rules: [{rule: loss_spike, layer: 'fc*'}]}\n",
+     "[0].layer: loss_spike judges the whole run"},
+    {"alerts: {rules: [{rule: mine, metric: scalar.x, layer: 'fc*', fire_above: 1}]}\n",
+     "[0].layer: scalar.x is of the whole run"},
+    {"alerts: {rules: [{rule: mine, metric: scalar., fire_above: 1}]}\n", "names no scalar"},
+    {"alerts: {rules: [{rule: mine, metric: temperature.kinetik, fire_above: 1}]}\n",
+     "\"temperature.kinetik\" is no temperature; expected transition, "},
+    {"alerts: {rules: [{rule: shock, labels: {severity: page}}]}\n",
+     "[0].labels: every alert has its own \"severity\"; expected another name"},
+    {"alerts: {rules: [{rule: shock, window: 3}, {rule: freezing, window: 3}]}\n",
+     "\n/"}, // all at once, a line each
 };
 #define MISTAKES (int)(sizeof mistakes / sizeof *mistakes)
+
+START_TEST(someone_on_call_is_told_of_each_rule) {
+    for (enum rule_id id = 0; id < RULE_COUNT; id++) {
+        const struct oncall *o = oncall_find(rule_name(id));
+        ck_assert_msg(o && strlen(o->means) > 20 && strlen(o->causes) > 5 && strlen(o->todo) > 5,
+                      "%s", rule_name(id));
+    }
+    ck_assert_ptr_null(oncall_find("mine"));
+}
+END_TEST
 
 START_TEST(mistakes_are_told) {
     struct ruleset *rules;
@@ -192,6 +222,7 @@ int main(void) {
     tcase_set_timeout(t, 120);
     tcase_add_test(t, defaults_when_nothing_is_said);
     tcase_add_test(t, an_entry_takes_the_defaults_place);
+    tcase_add_test(t, someone_on_call_is_told_of_each_rule);
     tcase_add_loop_test(t, mistakes_are_told, 0, MISTAKES);
     tcase_add_test(t, own_rules_on_the_run_and_on_layers);
     tcase_add_test(t, own_rules_average);
