@@ -13,6 +13,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .help =
                 "The loss, or a layer's weights, gradient or update, is NaN or infinite. The value "
                 "is the number of such steps in a row.",
+            .reads = "loss,g_var,w_var",
             .reach = REACH_APART,
             .look = NULL,
             .describe = nonfinite_describe,
@@ -28,6 +29,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "skipped_steps",
             .help = "The optimizer skips many steps because gradients overflow (loss scaling). The "
                     "value is their share of the last 200 steps.",
+            .reads = "loss,g_var",
             .reach = REACH_APART,
             .look = NULL,
             .describe = skipped_describe,
@@ -44,6 +46,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .help =
                 "A layer's weights changed by more than the optimizer's update: something else "
                 "wrote to them. The value is the remainder in units of the largest in good times.",
+            .reads = "w_var,u_var",
             .reach = REACH_LAYERS,
             .look = unaccounted_look,
             .describe = unaccounted_describe,
@@ -60,6 +63,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "freezing",
             .help = "A layer gets no gradient any more while others do. The value is the number of "
                     "such steps in a row.",
+            .reads = "g_var,u_var",
             .reach = REACH_LAYERS,
             .look = freezing_look,
             .describe = freezing_describe,
@@ -76,6 +80,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "learning_rate",
             .help = "The learning rate is far above what the run has shown to bear. The value is "
                     "how many times.",
+            .reads = "lr,loss",
             .reach = REACH_RUN,
             .look = learning_rate_look,
             .describe = learning_rate_describe,
@@ -92,6 +97,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "quenching",
             .help = "The weights of most layers shrink faster than they used to. The value is the "
                     "z-score of their growth a step.",
+            .reads = "w_var,lr",
             .reach = REACH_CROWD,
             .look = quenching_look,
             .describe = quenching_describe,
@@ -108,6 +114,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "shock",
             .help = "A layer's gradient, update or outputs jump. The value is the z-score of the "
                     "logarithm of their size; the gradient's counts half.",
+            .reads = "g_var,u_var,z_var",
             .reach = REACH_LAYERS,
             .look = shock_look,
             .describe = shock_describe,
@@ -124,6 +131,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "data_shift",
             .help = "The first layer's outputs change size though its weights do not: other "
                     "inputs. The value is the change over 32 steps in units of what is usual.",
+            .reads = "z_var,w_var",
             .reach = REACH_RUN,
             .look = data_shift_look,
             .describe = data_shift_describe,
@@ -140,6 +148,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "loss_rising",
             .help = "The loss rises without a jump. The value is the cumulative sum of what its "
                     "logarithm lies above its level.",
+            .reads = "loss",
             .reach = REACH_RUN,
             .look = loss_rising_look,
             .describe = loss_rising_describe,
@@ -157,6 +166,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .help =
                 "The loss is far above its trend, alone or together with the gradient. The value "
                 "is the robust z-score of the logarithm of the loss over the last 128 steps.",
+            .reads = "loss,g_var",
             .reach = REACH_RUN,
             .look = spike_look,
             .describe = spike_describe,
@@ -174,6 +184,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .help = "A layer, or the run, comes close to the edge of stability, above its own "
                     "healthy "
                     "level. The value is the stability fraction; 1 is the edge.",
+            .reads = "stability,loss,lr",
             .reach = REACH_LAYERS,
             .look = unstable_look,
             .describe = unstable_describe,
@@ -192,6 +203,7 @@ const struct builtin builtins[RULE_COUNT] = {
                     "and "
                     "batch size. The value is the robust z-score of the logarithm of its kinetic "
                     "temperature over the last 128 steps.",
+            .reads = "temperature.kinetic,loss,lr",
             .reach = REACH_LAYERS,
             .look = overheating_look,
             .describe = overheating_describe,
@@ -209,6 +221,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .help = "The entropy of the outputs has fallen across several data refreshes in a row: "
                     "a model that learns from its own output loses variety. The value is the share "
                     "of the outputs' effective number that is gone.",
+            .reads = "outputs.entropy",
             .reach = REACH_RUN,
             .look = heat_death_look,
             .describe = heat_death_describe,
@@ -224,6 +237,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "thermal_imbalance",
             .help = "The layers' kinetic temperatures drift apart. The value is the z-score of the "
                     "scatter of their logarithms.",
+            .reads = "temperature.kinetic",
             .reach = REACH_RUN,
             .look = thermal_imbalance_look,
             .describe = thermal_imbalance_describe,
@@ -240,6 +254,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "heating",
             .help = "Loss and entropy both rise significantly: the run takes up heat. The value is "
                     "1 while they do.",
+            .reads = "loss,entropy",
             .reach = REACH_RUN,
             .look = heating_look,
             .describe = heating_describe,
@@ -256,6 +271,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "phase_transition",
             .help = "The run's course broke: an event phase_change says what changed. The value is "
                     "the probability that it did.",
+            .reads = "loss,entropy",
             .reach = REACH_RUN,
             .look = phase_transition_look,
             .describe = phase_transition_describe,
@@ -272,6 +288,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "exploding_tensor",
             .help = "Debugger's: anything is NaN or infinite; loss_nonfinite says where it began. "
                     "The value is the number of such steps in a row.",
+            .reads = "loss,g_var,w_var",
             .reach = REACH_APART,
             .look = NULL,
             .describe = exploding_tensor_describe,
@@ -287,6 +304,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "vanishing_gradient",
             .help = "Debugger's: the mean absolute gradient of a layer is tiny, though not zero. "
                     "The value is that mean.",
+            .reads = "g_mean,g_var",
             .reach = REACH_LAYERS,
             .look = vanishing_gradient_look,
             .describe = vanishing_gradient_describe,
@@ -303,6 +321,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "dead_relu",
             .help = "Debugger's: hardly any of a layer's activations are above zero. The value is "
                     "their share.",
+            .reads = "a_active",
             .reach = REACH_LAYERS,
             .look = dead_relu_look,
             .describe = dead_relu_describe,
@@ -319,6 +338,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "saturated_activation",
             .help = "Debugger's: most of a layer's activations are saturated. The value is their "
                     "share.",
+            .reads = "a_saturated",
             .reach = REACH_LAYERS,
             .look = saturated_activation_look,
             .describe = saturated_activation_describe,
@@ -335,6 +355,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "weight_update_ratio",
             .help = "Debugger's: a layer's updates are far too large, or too small, beside its "
                     "weights. The value is the ratio of their sizes.",
+            .reads = "update_ratio",
             .reach = REACH_LAYERS,
             .look = weight_update_ratio_look,
             .describe = weight_update_ratio_describe,
@@ -353,6 +374,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "unchanged_tensor",
             .help = "Debugger's: a layer's weights stay as they are though it once learned. The "
                     "value is the size of its update beside its weights.",
+            .reads = "update_ratio",
             .reach = REACH_LAYERS,
             .look = unchanged_tensor_look,
             .describe = unchanged_tensor_describe,
@@ -369,6 +391,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "poor_weight_initialization",
             .help = "Debugger's: the layers' weights begin with very different variances, and the "
                     "loss does not fall. The value is the largest variance over the smallest.",
+            .reads = "loss,w_var",
             .reach = REACH_RUN,
             .look = poor_weight_initialization_look,
             .describe = poor_weight_initialization_describe,
@@ -384,6 +407,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "loss_not_decreasing",
             .help = "Debugger's: the loss is higher than before. The value is by how many percent "
                     "the average of 1000 steps lies over that of the 1000 before.",
+            .reads = "loss",
             .reach = REACH_RUN,
             .look = loss_not_decreasing_look,
             .describe = loss_not_decreasing_describe,
@@ -400,6 +424,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "overfit",
             .help = "Debugger's: the validation loss lies above the training loss. The value is by "
                     "which share.",
+            .reads = "loss,val_loss",
             .reach = REACH_RUN,
             .look = overfit_look,
             .describe = overfit_describe,
@@ -417,6 +442,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .help = "No step came for longer than allowed although the run has not ended. The "
                     "value is "
                     "the silence in seconds.",
+            .reads = "loss",
             .reach = REACH_APART,
             .look = NULL,
             .describe = stalled_describe,
@@ -431,6 +457,10 @@ const char *rule_name(enum rule_id id) {
 
 const char *rule_help(enum rule_id id) {
     return builtins[id].help;
+}
+
+const char *rule_reads(enum rule_id id) {
+    return builtins[id].reads;
 }
 
 bool rule_is_of_run(enum rule_id id) {

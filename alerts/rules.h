@@ -75,6 +75,8 @@ const char *rule_name(enum rule_id id);
 bool rule_find(const char *name, enum rule_id *id);
 // One sentence: what the rule means and what its value is, for people.
 const char *rule_help(enum rule_id id);
+// The series in which its matter is seen, as /series takes them: "stability,loss,lr".
+const char *rule_reads(enum rule_id id);
 // It is about the whole run only, never about a layer.
 bool rule_is_of_run(enum rule_id id);
 struct rule rule_default(enum rule_id id);

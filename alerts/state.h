@@ -287,6 +287,7 @@ struct story {
 // What is built in of a rule. builtin.c has the table.
 struct builtin {
     const char *name, *help;
+    const char *reads; // the series in which the matter is seen, with commas
     enum reach reach;
     void (*look)(const struct look *look, struct finding *f); // NULL where it finds apart
     void (*describe)(struct text *t, const struct life *l, const struct story *story);

@@ -8,6 +8,8 @@
 #include "base/num.h"
 #include "config/limits.h"
 
+#include <ctype.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,6 +182,7 @@ struct wanted {
     int64_t id;
     struct emit *e; // NULL: only whether it is there
     struct reader *reader;
+    struct board *board;
     bool found, with_history;
 };
 
@@ -197,11 +200,51 @@ static void emit_change(void *context, const struct alert_change_record *change)
 
 #define AROUND_STEPS 200 // how far before and behind an alert its readings are worth a look
 
-static void emit_around(struct emit *e, const struct alert_record *a) {
+// A layer's name as a glob that matches nothing else, in a query.
+static void put_layer(struct buf *out, const char *name) {
+    for (const char *p = name; *p; p++) {
+        bool is_plain = isalnum((unsigned char)*p) || strchr("-._~", *p);
+        const char *before = strchr("*?[\\", *p) ? "%5C" : "";
+        buf_printf(out, is_plain ? "%s%c" : "%s%%%02X", before, (unsigned char)*p);
+    }
+}
+
+// What a rule of the configuration's own judges; the loss where the rule is gone.
+static void put_own_metric(struct buf *out, struct board *board, const char *name) {
+    struct ruleset *rules = board_rules(board);
+    const char *metric = "loss";
+    for (size_t i = 0; i < ruleset_count(rules); i++) {
+        const struct rule *r = ruleset_rule(rules, i);
+        metric = r->metric && strcmp(r->name, name) == 0 ? r->metric : metric;
+    }
+    put_layer(out, metric);
+    ruleset_release(rules);
+}
+
+// The stretch of steps around the alert, and the request for the series that show it.
+static void emit_around(struct emit *e, const struct alert_record *a, struct board *board) {
+    int64_t from = a->since > AROUND_STEPS ? a->since - AROUND_STEPS : 0;
+    int64_t to = (a->step > a->since ? a->step : a->since) + AROUND_STEPS;
+    enum rule_id id;
+    struct buf path;
+    buf_init(&path, 1 << 16);
+    buf_printf(&path, "/api/v1/runs/%s/series?metric=", a->run_name);
+    if (rule_find(a->rule, &id)) {
+        buf_puts(&path, rule_reads(id));
+    } else {
+        put_own_metric(&path, board, a->rule);
+    }
+    if (a->layer) {
+        buf_puts(&path, "&layer=");
+        put_layer(&path, a->layer);
+    }
+    buf_printf(&path, "&from=%" PRId64 "&to=%" PRId64, from, to);
     emit_object(e, "around");
-    emit_integer(e, "from", a->since > AROUND_STEPS ? a->since - AROUND_STEPS : 0);
-    emit_integer(e, "to", (a->step > a->since ? a->step : a->since) + AROUND_STEPS);
+    emit_integer(e, "from", from);
+    emit_integer(e, "to", to);
+    emit_text(e, "series", buf_str(&path));
     emit_end(e);
+    buf_free(&path);
 }
 
 static bool take_wanted(void *context, const struct alert_record *alert) {
@@ -217,7 +260,7 @@ static bool take_wanted(void *context, const struct alert_record *alert) {
     emit_object(wanted->e, NULL);
     emit_members(wanted->e, &shown);
     if (wanted->with_history) {
-        emit_around(wanted->e, alert);
+        emit_around(wanted->e, alert, wanted->board);
         emit_array(wanted->e, "history");
         wanted->found =
             reader_alert_history(wanted->reader, alert->id, emit_change, wanted->e) >= 0;
@@ -228,10 +271,14 @@ static bool take_wanted(void *context, const struct alert_record *alert) {
 }
 
 // 1 when the alert is there, 0 when not, -1 for an error of the store.
-static int find_alert(struct reader *r, int64_t id, struct emit *e, bool with_history) {
+static int find_alert(struct request *q, int64_t id, struct emit *e, bool with_history) {
     struct alert_filter filter = {.state = -1, .severity = -1, .before_id = id + 1};
-    struct wanted wanted = {.id = id, .e = e, .reader = r, .with_history = with_history};
-    return reader_alerts(r, &filter, 1, take_wanted, &wanted) < 0 ? -1 : wanted.found;
+    struct wanted wanted = {.id = id,
+                            .e = e,
+                            .reader = q->reader,
+                            .board = q->api->board,
+                            .with_history = with_history};
+    return reader_alerts(q->reader, &filter, 1, take_wanted, &wanted) < 0 ? -1 : wanted.found;
 }
 
 static bool read_id(const char *text, int64_t *id) {
@@ -244,7 +291,7 @@ enum MHD_Result alert_acknowledge(struct request *q) {
     struct api_command command = {.type = API_ACKNOWLEDGE_ALERT};
     char message[256] = "";
     int found =
-        read_id(q->part[0], &command.alert) ? find_alert(q->reader, command.alert, NULL, false) : 0;
+        read_id(q->part[0], &command.alert) ? find_alert(q, command.alert, NULL, false) : 0;
     int failed = found == 1 ? q->api->config.command(q->api->config.context, &command, message) : 0;
     if (found < 0) {
         return answer_store_problem(q);
@@ -259,7 +306,7 @@ enum MHD_Result alert_acknowledge(struct request *q) {
     struct buf json;
     buf_init(&json, ALERTS_BYTES_MAX);
     struct emit e = emit_to(&json);
-    if (find_alert(q->reader, command.alert, &e, false) < 0) {
+    if (find_alert(q, command.alert, &e, false) < 0) {
         buf_free(&json);
         return answer_store_problem(q);
     }
@@ -271,7 +318,7 @@ enum MHD_Result alert_get(struct request *q) {
     struct buf json;
     buf_init(&json, ALERTS_BYTES_MAX);
     struct emit e = emit_to(&json);
-    int found = read_id(q->part[0], &id) ? find_alert(q->reader, id, &e, true) : 0;
+    int found = read_id(q->part[0], &id) ? find_alert(q, id, &e, true) : 0;
     if (found == 1) {
         return answer_json(q, &json);
     }

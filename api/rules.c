@@ -34,6 +34,7 @@ static void emit_rule(struct emit *e, const struct rule *rule, uint64_t fired) {
     emit_text(e, "rule", rule->name);
     emit_text(e, "help", rule->id < RULE_COUNT ? rule_help(rule->id) : NULL);
     emit_oncall(e, rule->name);
+    emit_text(e, "reads", rule->id < RULE_COUNT ? rule_reads(rule->id) : rule->metric);
     emit_text(e, "metric", rule->metric);
     emit_bool(e, "enabled", rule->enabled);
     emit_text(e, "severity", severity_name(rule->severity));

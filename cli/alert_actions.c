@@ -1,6 +1,7 @@
 #include "cli/alert_actions.h"
 
 #include "base/clock.h"
+#include "cli/alert_show.h"
 #include "cli/http.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -232,6 +233,7 @@ static const struct action {
     int (*run)(const struct cli *cli, int count, char **words);
     const char *words;
 } actions[] = {
+    {"show", 1, 1, alert_show, " ID"},
     {"test", 0, 0, test, ""},
     {"ack", 1, 1, acknowledge, " ID"},
     {"silence", 1, 16, silence, " MATCHER..."},
@@ -250,7 +252,7 @@ int alert_action(const struct cli *cli, int count, char **words) {
             return a->run(cli, count - 1, words + 1);
         }
     }
-    cli_fail("alerts %s is not known; expected test, ack ID, silence MATCHER..., silences or "
+    cli_fail("alerts %s is not known; expected show ID, test, ack ID, silence MATCHER..., silences or "
              "unsilence ID",
              words[0]);
     return CLI_USAGE;

@@ -1,7 +1,9 @@
 #include "cli/alerts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/memory.h"
 #include "cli/alert_actions.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -22,21 +24,69 @@ cJSON *alerts_get(const struct cli *cli, const struct alert_filter *filter,
 // "firing", what people have done about it, and whether a graver alert holds it back.
 static void put_state(struct table *table, const cJSON *alert) {
     char text[96];
-    snprintf(text, sizeof text, "%.40s%s%s%s", tree_text(alert, "state", "?"),
+    snprintf(text, sizeof text, "%.40s%s%s%s%s", tree_text(alert, "state", "?"),
              tree_member(alert, "acknowledged") ? ", acknowledged" : "",
              cJSON_IsTrue(tree_member(alert, "silenced")) ? ", silenced" : "",
-             cJSON_IsTrue(tree_member(alert, "inhibited")) ? ", held back" : "");
+             cJSON_IsTrue(tree_member(alert, "inhibited")) ? ", held back" : "",
+             cJSON_IsTrue(tree_member(alert, "no_data")) ? ", no data" : "");
     table_cell(table, text);
 }
 
-static void add_row(struct table *table, const cJSON *alert, bool of_one_run) {
+// An alert and its cause: the number of the cause's first alert, and the newest of its alerts.
+struct placed {
+    const cJSON *alert;
+    double id, cause, newest;
+};
+
+static int by_cause(const void *a, const void *b) {
+    const struct placed *x = a, *y = b;
+    return x->cause != y->cause ? (x->cause > y->cause) - (x->cause < y->cause)
+                                : (x->id > y->id) - (x->id < y->id);
+}
+
+// The cause with the newest alert first; of a cause, the first alert first.
+static int by_newest(const void *a, const void *b) {
+    const struct placed *x = a, *y = b;
+    return x->newest != y->newest ? (x->newest < y->newest) - (x->newest > y->newest)
+                                  : by_cause(a, b);
+}
+
+// The alerts in the order in which they are shown. free() it.
+static struct placed *place(const cJSON *list, size_t *count) {
+    size_t n = 0, room = (size_t)cJSON_GetArraySize(list);
+    struct placed *all = must_alloc((room + 1) * sizeof *all);
+    const cJSON *alert;
+    cJSON_ArrayForEach(alert, list) {
+        double id = tree_number(alert, "id");
+        all[n++] = (struct placed){alert, id, tree_number(alert, "group"), id};
+    }
+    qsort(all, n, sizeof *all, by_cause);
+    for (size_t i = n; i-- > 0;) {
+        bool goes_on = i + 1 < n && all[i + 1].cause == all[i].cause;
+        all[i].newest = goes_on ? all[i + 1].newest : all[i].id;
+    }
+    qsort(all, n, sizeof *all, by_newest);
+    *count = n;
+    return all;
+}
+
+// What is not the first of its cause stands below it, with a plus sign.
+static void put_rule(struct table *table, const struct placed *p) {
+    char text[96];
+    snprintf(text, sizeof text, "%s%.80s", p->cause == p->id ? "" : "+ ",
+             tree_text(p->alert, "rule", "?"));
+    table_cell(table, text);
+}
+
+static void add_row(struct table *table, const struct placed *p, bool of_one_run) {
+    const cJSON *alert = p->alert;
     table_cell(table, text_count(tree_number(alert, "id")).s);
     table_cell(table, tree_text(alert, "severity", "?"));
     put_state(table, alert);
     if (!of_one_run) {
         table_cell(table, tree_text(alert, "run", "?"));
     }
-    table_cell(table, tree_text(alert, "rule", "?"));
+    put_rule(table, p);
     table_cell(table, tree_text(alert, "layer", "whole run"));
     table_cell(table, text_count(tree_number(alert, "since")).s);
     table_cell(table, text_count(tree_number(alert, "step")).s);
@@ -51,10 +101,12 @@ void alerts_print(const struct cli *cli, const cJSON *list, bool of_one_run, int
     static const char *const of_one[] = {">id",    "severity", "state",   "rule",    "layer",
                                          ">since", ">fired",   "started", "summary", NULL};
     struct table *table = table_create(of_one_run ? of_one : of_all);
-    const cJSON *alert;
-    cJSON_ArrayForEach(alert, tree_member(list, "alerts")) {
-        add_row(table, alert, of_one_run);
+    size_t n;
+    struct placed *all = place(tree_member(list, "alerts"), &n);
+    for (size_t i = 0; i < n; i++) {
+        add_row(table, &all[i], of_one_run);
     }
+    free(all);
     if (table_rows(table)) {
         table_print(table, cli, indent);
     } else {

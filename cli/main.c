@@ -52,8 +52,11 @@ static const struct command commands[] = {
      "update.\n"
      "With --json: the events, one JSON object a line, {\"event\":...,\"data\":...}."},
     {"alerts", ALERTS, 0, 17, command_alerts,
-     "[test|ack ID|silence MATCHER...|silences|unsilence ID]",
+     "[show ID|test|ack ID|silence MATCHER...|silences|unsilence ID]",
      "list alerts, newest first, or do something about them",
+     "Alerts of one cause stand together, the first of them on top. show tells all of one alert: "
+     "what it\n"
+     "means, what to do, its history and the readings around it.\n"
      "test sends every receiver a test and waits for it to be taken. ack says that someone has the "
      "alert.\n"
      "silence holds back what all matchers match, such as run=resnet-7 layer!=fc1 "

@@ -1,6 +1,7 @@
 // Alerts: the list, acknowledging, and silencing where the daemon can.
 import {get, send} from './api.js';
 import {announce, el, setText} from './dom.js';
+import {advice, ruleNamed} from './rules.js';
 import {SilenceList, canSilence, silence} from './silences.js';
 import {MISSING, ago, count, moment, number} from './format.js';
 
@@ -21,13 +22,15 @@ export class AlertItem {
       () => send('POST', `/api/v1/alerts/${this.alert.id}/acknowledge`), 'Acknowledged')}, 'Acknowledge');
     this.silence = el('span', {class: 'silence', hidden: true}, 'Silence for ', HOURS.map(hours => el('button', {
       type: 'button', onclick: () => this.change(() => silence(this.alert, hours), 'Silenced')}, `${hours} h`)));
+    this.past = el('div', {class: 'past'});
+    this.fold = el('details', {class: 'more', ontoggle: () => this.tell()}, el('summary', {}, 'What it means and how it went'), this.past);
     const target = `#/run/${encodeURIComponent(alert.run)}`;
     this.root = el('li', {class: 'alert', 'data-id': String(alert.id)},
       el('div', {class: 'alert-head'}, this.mark, el('b', {text: alert.rule.replaceAll('_', ' ')}),
         withRun ? el('a', {href: target, text: alert.run}) : null,
         alert.layer ? el('a', {href: `${target}?layer=${encodeURIComponent(alert.layer)}`, text: `layer ${alert.layer}`}) : el('span', {class: 'soft', text: 'whole run'}),
         this.state),
-      this.summary, this.facts, el('div', {class: 'alert-tools'}, this.acknowledge, this.silence), this.note);
+      this.summary, this.facts, el('div', {class: 'alert-tools'}, this.acknowledge, this.silence), this.fold, this.note);
     this.update(alert);
     canSilence().then(can => {
       this.can = can;
@@ -36,10 +39,13 @@ export class AlertItem {
   }
 
   update(alert) {
+    const isOther = this.alert && (this.alert.state !== alert.state || this.alert.severity !== alert.severity);
     this.alert = alert;
+    if (isOther) this.tell();
+    this.fold.hidden = alert.id === 0; // the daemon's own, which no store keeps
     this.root.className = `alert ${alert.severity} ${alert.state}`;
     setText(this.mark, alert.severity);
-    setText(this.state, [alert.state, alert.silenced && 'silenced', alert.inhibited && 'held back'].filter(Boolean).join(', '));
+    setText(this.state, [alert.state, alert.silenced && 'silenced', alert.inhibited && 'held back', alert.no_data && 'no data'].filter(Boolean).join(', '));
     setText(this.summary, alert.summary);
     const times = [`began ${ago(alert.started)}`, alert.resolved ? `resolved ${ago(alert.resolved)}` : '',
       alert.acknowledged ? `acknowledged ${ago(acknowledgedAt(alert))}` : ''];
@@ -48,6 +54,25 @@ export class AlertItem {
     this.facts.title = moment(alert.started);
     this.acknowledge.hidden = !!alert.acknowledged || alert.state === 'resolved';
     this.silence.hidden = !this.can || alert.silenced || alert.state === 'resolved';
+  }
+
+  // What is asked for only once somebody wants to read it.
+  async tell() {
+    if (!this.fold.open) return;
+    const {id, rule, run, layer} = this.alert;
+    try {
+      const [whole, texts] = await Promise.all([get(`/api/v1/alerts/${id}`), ruleNamed(rule)]);
+      const around = new URLSearchParams({from: whole.around.from, to: whole.around.to, ...(layer ? {layer} : {})});
+      const words = {...whole.labels, ...whole.annotations};
+      this.past.replaceChildren(...[advice(texts),
+        el('ol', {class: 'history'}, whole.history.map(change => el('li', {}, el('b', {text: `${change.state}, ${change.severity}`}),
+          el('span', {class: 'soft', text: ` at step ${count(change.step)}, ${moment(change.time)}: `}), change.summary))),
+        Object.keys(words).length ? el('p', {class: 'alert-facts', text: Object.entries(words).map(([key, text]) => `${key}: ${text}`).join(' · ')}) : null,
+        el('a', {href: `#/run/${encodeURIComponent(run)}?${around}`, text: `Readings of steps ${count(whole.around.from)} to ${count(whole.around.to)}`}),
+        el('a', {href: `#/rules/${encodeURIComponent(rule)}`, text: 'The rule'})].filter(Boolean));
+    } catch (error) {
+      this.past.replaceChildren(el('p', {class: 'bad', text: error.message}));
+    }
   }
 
   async change(call, what) {
@@ -162,7 +187,7 @@ export class AlertsView {
       this.refresh();
     }}, 'Show more');
     this.root = el('section', {class: 'view', 'aria-labelledby': 'alerts-title'},
-      el('div', {class: 'view-head'}, el('h1', {id: 'alerts-title', text: 'Alerts'}), el('div', {class: 'filters'}, this.selects)),
+      el('div', {class: 'view-head'}, el('h1', {id: 'alerts-title', text: 'Alerts'}), el('div', {class: 'filters'}, this.selects, el('a', {href: '#/rules', text: 'All rules'}))),
       this.list.root, this.note, this.more, this.silences.root);
   }
 

@@ -3,12 +3,13 @@ import {get, onReach} from './api.js';
 import {AlertsView} from './alerts.js';
 import {CompareView} from './compare.js';
 import {$, el, isDark, setText, themeChanged} from './dom.js';
+import {RulesView} from './rules.js';
 import {RunView} from './run.js';
 import {RunsView} from './runs.js';
 
 const FIRING_MS = 5000;
 const KEYS = [
-  ['?', 'this help'], ['g then r, c, a', 'runs, compare, alerts'], ['/', 'filter the runs'], ['j, k', 'next and previous run'],
+  ['?', 'this help'], ['g then r, c, a, u', 'runs, compare, alerts, rules'], ['/', 'filter the runs'], ['j, k', 'next and previous run'],
   ['Enter', 'open'], ['x, then c', 'pick runs, then compare them'], ['0', 'the whole run'], ['+ and −', 'zoom in and out'],
   ['← and →', 'pan when zoomed; in the picture, move'], ['Ctrl and wheel', 'zoom where the pointer is'], ['Shift and wheel', 'pan'], ['e', 'what each instrument means'], ['Escape', 'close'], ['t', 'light, dark, system'],
 ];
@@ -36,6 +37,7 @@ function make({kind, name, query}, signal) {
   if (kind === 'run' && name) return new RunView(tools);
   if (kind === 'compare') return new CompareView(tools);
   if (kind === 'alerts') return new AlertsView(tools);
+  if (kind === 'rules') return new RulesView(tools);
   return new RunsView(tools);
 }
 
@@ -107,7 +109,7 @@ function key(event) {
     if (event.key === 'Escape') event.target.blur();
     if (event.target.type !== 'checkbox') return;
   }
-  const chords = {r: '#/', c: '#/compare', a: '#/alerts'};
+  const chords = {r: '#/', c: '#/compare', a: '#/alerts', u: '#/rules'};
   if (chord && chords[event.key]) {
     go(chords[event.key]);
     chord = false;

@@ -17,7 +17,7 @@ export function silence(alert, hours) {
   return send('POST', '/api/v1/silences', {matchers, duration: `${hours}h`, created_by: 'dashboard', comment: `on the dashboard, for ${hours} h`});
 }
 
-const matcher = m => `${m.name}${m.is_regex ? ' ~ ' : ' = '}${m.value === '' ? 'none' : m.value}`;
+const matcher = m => `${m.name} ${m.is_equal ? '' : 'not '}${m.is_regex ? '~' : '='} ${m.value === '' ? 'none' : m.value}`;
 
 export class SilenceList {
   constructor({signal}) {

@@ -429,8 +429,26 @@ class Histories(DeliveryCase):
         self.assertEqual([c["state"] for c in whole["history"]], ["firing", "resolved"])
         self.assertLessEqual(whole["around"]["from"], alert["since"])
         self.assertGreater(whole["around"]["to"], alert["step"])
+        [loss] = [s for s in daemon.get_json(whole["around"]["series"])["series"] if s["metric"] == "loss"]
+        self.assertEqual(loss["value"][20:], ["NaN"] * 10)
         daemon.get_json("/api/v1/alerts/999", expect=404)
         daemon.get_json("/api/v1/alerts/x", expect=404)
+
+
+    def test_the_readings_around_an_alert(self):
+        daemon = self.daemon("alerts: { rules: [ { rule: own, metric: mine, fire_above: 1 } ] }\n")
+        with Job(daemon) as job:
+            job.hello("seen", layers=[{"name": "a[0]*", "n": 10}, {"name": "a0x", "n": 10}])
+            for step in range(5):
+                job.send({"type": "step", "step": step, "stats": {"mine": [2, 0]}})
+            job.wait_ack(4)
+        [alert] = eventually(lambda: [a for a in daemon.alerts(run="seen") if a["rule"] == "own"], "the alert")
+        around = daemon.get_json(f"/api/v1/alerts/{alert['id']}")["around"]
+        self.assertEqual([(s["metric"], s["layer"], s["value"]) for s in daemon.get_json(around["series"])["series"]],
+                         [("mine", "a[0]*", [2] * 5)])
+        for rule in daemon.get_json("/api/v1/rules")["rules"]:  # each can be asked for
+            if rule["rule"] != "own":
+                daemon.series("seen", rule["reads"])
 
 
 class Programs(DeliveryCase):
@@ -505,6 +523,22 @@ class Command(DeliveryCase):
         self.assertIn("status 500", done.stdout)
         self.assertIn("names no receiver", self.pyrometer(self.daemon(), "alerts", "test", expect=1))
 
+    def test_alerts_of_one_cause_stand_together(self):
+        rules = ", ".join("{ rule: %s, metric: scalar.%s, fire_above: 1 }" % own for own in (("first", "x"), ("second", "y"), ("third", "z")))
+        daemon = self.daemon("alerts: { rules: [ %s ] }\n" % rules)
+        with Job(daemon) as one, Job(daemon) as other:
+            one.hello("one")
+            other.hello("other")
+            one.step(0, scalars={"x": 2})
+            one.wait_ack(0)
+            other.step(0, scalars={"z": 2})
+            other.wait_ack(0)
+            one.step(1, scalars={"x": 2, "y": 2})
+            one.wait_ack(1)
+        lines = self.pyrometer(daemon, "alerts", "--severity", "warning").splitlines()
+        found = [[word for word in line.split() if word in {"+", "first", "second", "third"}] for line in lines]
+        self.assertEqual(found[1:], [["first"], ["+", "second"], ["third"]], lines)
+
     def test_silences_and_acknowledging(self):
         daemon = self.daemon()
         fail(daemon, "spoken-for")
@@ -513,6 +547,10 @@ class Command(DeliveryCase):
         self.assertIsNotNone(daemon.alerts(run="spoken-for")[0]["acknowledged"])
         self.assertIn("silence 1 ", self.pyrometer(daemon, "alerts", "silence", "run=~spoken-.*", "layer!=fc1", "--for",
                                                    "30m", "--comment", "lunch"))
+        shown = self.pyrometer(daemon, "alerts", "show", alert["id"])
+        for part in ("what to do      Stop, go back", "history\n", "  firing  critical    20 ", "readings around it\n", "  29    NaN"):
+            self.assertIn(part, shown)
+        self.assertIn("no alert", self.pyrometer(daemon, "alerts", "show", 99, expect=1))
         self.assertIn("run=~spoken-.* layer!=fc1", self.pyrometer(daemon, "alerts", "silences"))
         self.assertTrue(daemon.alerts(run="spoken-for")[0]["silenced"])
         self.pyrometer(daemon, "alerts", "unsilence", 1)

@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {Browser, Daemon, Job, eventually, recording, test} from './harness.mjs';
 
 const RECORDINGS = ['sgd-momentum', 'adamw', 'lr-ramp', 'nan-gradient'];
-const VIEWS = {runs: '/', run: '/#/run/lr-ramp?layer=2', compare: '/#/compare?run=adamw&run=lr-ramp', alerts: '/#/alerts'};
+const VIEWS = {runs: '/', run: '/#/run/lr-ramp?layer=2', compare: '/#/compare?run=adamw&run=lr-ramp', alerts: '/#/alerts', rules: '/#/rules/loss_nonfinite'};
 let daemon, browser, alarmed;
 
 const text = (page, selector) => page.locator(selector).innerText();
@@ -205,6 +205,27 @@ test('alerts: acknowledge', async () => {
   await page.locator('#firing', {hasText: /\d/}).waitFor();
   await page.selectOption('.filters select >> nth=0', 'resolved');
   await item.waitFor({state: 'detached'});
+  await browser.close(page);
+});
+
+test('alerts: what it means, how it went, and the readings around it', async () => {
+  const page = await browser.open(daemon, '/#/alerts');
+  const [alert] = (await daemon.get('/api/v1/alerts?run=alarmed&state=firing')).alerts, {around} = await daemon.get(`/api/v1/alerts/${alert.id}`);
+  const item = page.locator(`.alert[data-id="${alert.id}"]`), rule = (await daemon.get('/api/v1/rules')).rules.find(r => r.rule === alert.rule);
+  await item.getByText('What it means and how it went').first().click();
+  for (const part of ['means', 'causes', 'todo']) await item.locator('.advice dd', {hasText: rule[part]}).waitFor();
+  await item.locator('.history li', {hasText: 'firing, critical at step 441'}).waitFor();
+  await item.getByRole('link', {name: /^Readings of steps/}).click();
+  await page.locator('#run-title').waitFor();
+  assert.match(page.url(), new RegExp(`#/run/alarmed\\?from=${around.from}&to=${around.to}`));
+  await browser.close(page);
+});
+
+test('rules: the one that the address names is in view', async () => {
+  const page = await browser.open(daemon, '/#/rules/overfit');
+  await until(page, () => document.activeElement.dataset.rule === 'overfit');
+  assert.match(await text(page, '[data-rule="overfit"] .advice'), /Stop early or regularise/);
+  assert.equal(await page.locator('[data-rule]').count(), (await daemon.get('/api/v1/rules')).rules.length);
   await browser.close(page);
 });
 
