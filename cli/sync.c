@@ -52,7 +52,7 @@ static void free_entries(struct dirent **entries, int n) {
     free(entries);
 }
 
-// The spool's lock, -1 while its process lives.
+// The spool's lock; -1 while its process lives, or another sync has it.
 static int take_lock(const char *directory) {
     char *path = join(directory, "lock");
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -60,6 +60,7 @@ static int take_lock(const char *directory) {
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
         close(fd);
         fd = -1;
+        errno = EWOULDBLOCK;
     }
     return fd;
 }
@@ -79,16 +80,23 @@ static bool deliver_recordings(const struct cli *cli, const char *directory,
     return ok;
 }
 
-static void deliver(const struct cli *cli, const char *directory, struct dirent **entries, int n,
-                    struct tally *tally) {
+static void deliver(const struct cli *cli, const char *directory, struct tally *tally) {
     int lock = take_lock(directory);
+    if (lock < 0 && errno == ENOENT) {
+        return; // another sync has delivered it meanwhile
+    }
     if (lock < 0) {
-        printf("%s is still written; its own process delivers it\n", directory);
+        printf("%s is in use: its own process, or another sync, delivers it\n", directory);
         tally->busy++;
         return;
     }
-    bool ok = deliver_recordings(cli, directory, entries, n);
-    tally->delivered += ok;
+    struct dirent **entries;
+    int n = scandir(directory, &entries, is_recording, alphasort); // what is there under the lock
+    bool ok = n <= 0 || deliver_recordings(cli, directory, entries, n);
+    if (n >= 0) {
+        free_entries(entries, n);
+    }
+    tally->delivered += ok && n > 0;
     tally->failed += !ok;
     if (ok && !cli->keep) {
         char *path = join(directory, "lock");
@@ -109,7 +117,7 @@ static void walk(const struct cli *cli, const char *directory, int depth, struct
         return;
     }
     if (n > 0) {
-        deliver(cli, directory, entries, n, tally);
+        deliver(cli, directory, tally);
     }
     free_entries(entries, n);
     int m = depth == 0 ? scandir(directory, &entries, is_visible, alphasort) : -1;

@@ -35,9 +35,9 @@ static void tell_counters(struct pyrometer *p) {
     p->spooling = !pyr_spool_is_empty(p->spool);
     const char *fault = pyr_spool_fault(p->spool);
     if (fault && !p->spool_failed) {
-        p->spool_failed = true;
         snprintf(p->error, sizeof p->error, "spool: %s", fault);
     }
+    p->spool_failed = fault != NULL;
     if (p->queue.count == 0 && !p->spooling) {
         pthread_cond_broadcast(&p->changed);
     }
@@ -89,6 +89,9 @@ bool pyr_backlog_can_spill(const struct pyrometer *p) {
 
 void pyr_backlog_spill(struct pyrometer *p, bool last) {
     struct pyr_text line = {0};
+    if (p->spool) {
+        pyr_spool_try_again(p->spool, last);
+    }
     while (pyr_backlog_can_spill(p)) {
         pthread_mutex_lock(&p->lock);
         struct pyr_message *m = p->queue.head;

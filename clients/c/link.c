@@ -454,7 +454,7 @@ static void run(struct link *k) {
 // The daemon refused for good: the rest of the run waits on disk for another try.
 static void keep(struct pyrometer *p) {
     struct pollfd polled = {.fd = p->wake_fd, .events = POLLIN};
-    for (bool go_on = true; go_on && pyr_backlog_can_spill(p);) {
+    for (bool go_on = p->spool != NULL; go_on;) {
         if (poll(&polled, 1, TICK_MS) > 0) {
             eventfd_t unused;
             (void)eventfd_read(p->wake_fd, &unused);

@@ -14,12 +14,15 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "clients/c/clock.h"
+
 enum {
     SEGMENT_BYTES = 8 << 20, // before compression
     MEMBER_BYTES = 256 << 10,
     LINE_MAX_BYTES = 8 << 20,
     DIRECTORIES_MAX = 64, // left behind, that one process takes over
     FAULT_MAX = 256,
+    RETRY_MS = 30000, // after which a disk that took nothing is asked again
 };
 
 struct segment {
@@ -49,12 +52,14 @@ struct pyr_spool {
     struct directory adopted[DIRECTORIES_MAX];
     size_t adopted_count;
     char fault[FAULT_MAX];
+    int64_t fault_ms; // when that was
 };
 
 static bool fail(struct pyr_spool *s, const char *path) {
     snprintf(s->fault, sizeof s->fault,
              "%.120s: %s; steps stay in memory, and the newest are dropped when that is full", path,
              strerror(errno));
+    s->fault_ms = pyr_clock_ms();
     s->lines -= s->buffered;
     if (s->tail && s->writing) {
         s->tail->lines -= s->buffered;
@@ -147,6 +152,14 @@ void pyr_spool_hello_said(struct pyr_spool *s) {
     s->said = true;
 }
 
+void pyr_spool_try_again(struct pyr_spool *s, bool at_once) {
+    if (s->fault[0] && s->buffer.length == 0 &&
+        (at_once || pyr_clock_ms() - s->fault_ms >= RETRY_MS)) {
+        s->fault[0] = '\0';
+        s->writing = s->buffer.failed = false;
+    }
+}
+
 const char *pyr_spool_fault(const struct pyr_spool *s) {
     return s->fault[0] ? s->fault : NULL;
 }
@@ -200,9 +213,14 @@ static bool make_own(struct pyr_spool *s) {
     if (!join(path, s->root, name) || !make_directories(path)) {
         return fail(s, path);
     }
-    s->own.lock_fd = take_lock(path);
-    s->own.path = strdup(path);
-    return s->own.lock_fd >= 0 && s->own.path ? true : fail(s, path);
+    s->own = (struct directory){.path = strdup(path), .lock_fd = take_lock(path)};
+    if (s->own.path && s->own.lock_fd >= 0) {
+        return true;
+    }
+    bool failed = fail(s, path);
+    close_directory(&s->own);
+    s->own = (struct directory){.lock_fd = -1};
+    return failed;
 }
 
 static struct segment *add_segment(struct pyr_spool *s, const char *path) {

@@ -28,11 +28,14 @@ void pyr_spool_after_fork(struct pyr_spool *s);
 void pyr_spool_adopt(struct pyr_spool *s);
 void pyr_spool_hello_said(struct pyr_spool *s);
 
-// False: the disk does not take it, and nothing more will be tried; see pyr_spool_fault(). The line
+// False: the disk does not take it, nor anything until pyr_spool_try_again(); see pyr_spool_fault(). The line
 // stays the caller's; those appended before that are not on disk are there for pyr_spool_take_back().
 bool pyr_spool_append(struct pyr_spool *s, const char *line, size_t n);
 // What was appended is with the operating system after this. False as above.
 bool pyr_spool_flush(struct pyr_spool *s);
+// After some time, or at once: a disk that took nothing may have room again. Not before
+// pyr_spool_take_back().
+void pyr_spool_try_again(struct pyr_spool *s, bool at_once);
 // NULL: the disk takes what comes. Else why it does not.
 const char *pyr_spool_fault(const struct pyr_spool *s);
 

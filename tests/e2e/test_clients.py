@@ -241,6 +241,21 @@ class Python(Promises, FaultCase):
         self.is_stored(daemon, "no-disk")
         self.assertEqual(self.stderr().count("cannot be kept on disk"), 1)
 
+    def test_syncs_at_the_same_time_deliver_once(self):
+        proxy = self.proxy()
+        proxy.mode = "refuse"
+        for run in ("one", "two"):
+            self.finish(self.start(proxy.address, run, JOB_FINISH_S=0.2))
+        daemon = self.daemon()
+        syncs = [subprocess.Popen([BIN / "pyrometer", "sync", self.spool, "--ingest", self.where(daemon)],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(3)]
+        for sync in syncs:
+            said, _ = sync.communicate()
+            self.assertEqual(sync.returncode, 0, said)
+        for run in ("one", "two"):
+            self.is_stored(daemon, run)
+        self.assertEqual(list(self.spool.glob("*")), [])
+
     def test_many_warnings_are_one(self):
         proxy = self.proxy()
         proxy.mode = "refuse"

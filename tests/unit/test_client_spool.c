@@ -236,6 +236,27 @@ END_TEST
 
 #endif
 
+START_TEST(a_disk_that_takes_something_again_is_used_again) {
+    char file[96], inside[128];
+    snprintf(file, sizeof file, "%s/file", root);
+    snprintf(inside, sizeof inside, "%s/spool", file);
+    fclose(fopen(file, "w"));
+    struct pyr_text hello = {0};
+    struct pyr_spool *s = pyr_spool_new(inside, "r", &hello, &hello, 1 << 30);
+    ck_assert(!pyr_spool_append(s, "{}\n", 3));
+    ck_assert_int_eq(unlink(file), 0);
+    pyr_spool_try_again(s, false);
+    ck_assert_ptr_nonnull(pyr_spool_fault(s)); // not yet
+    pyr_spool_try_again(s, true);
+    append(s, 7, 10);
+    ck_assert(pyr_spool_flush(s));
+    ck_assert_int_eq(deliver(s).first, 7);
+    pyr_spool_free(s);
+    ck_assert_int_eq(rmdir(inside), 0);
+    ck_assert_int_eq(rmdir(file), 0);
+}
+END_TEST
+
 START_TEST(a_disk_that_takes_nothing_is_told) {
     struct pyr_text hello = {0};
     struct pyr_spool *s = pyr_spool_new("/dev/null/spool", "r", &hello, &hello, 1 << 30);
@@ -259,5 +280,6 @@ int main(void) {
     tcase_add_test(test, what_there_is_no_memory_to_spill_waits);
 #endif
     tcase_add_test(test, a_disk_that_takes_nothing_is_told);
+    tcase_add_test(test, a_disk_that_takes_something_again_is_used_again);
     return run_tests("client_spool", test);
 }

@@ -119,6 +119,7 @@ class Sender:
 
     def spill(self) -> None:
         """What waits goes to the disk, where it survives this process."""
+        self.spool.try_again(at_once=self.status is not None)
         while not self.spool.broken:
             entry = self.queue.take_for_spool()
             if entry is None:
@@ -221,12 +222,10 @@ class Sender:
 
     def _keep(self) -> None:
         """No daemon, or none any more: the rest of the run goes to the spool."""
-        while self.status is None and not self.spool.broken:
+        while self.status is None:
             self.queue.sleep()
             self.stop.wait(SPILL_EVERY_S)
             self.spill()
-        if self.status is None:
-            return
         self.spill()
         if not self.spool.broken:
             self.spool.append(encode({"type": "end", "status": self.status}), None)

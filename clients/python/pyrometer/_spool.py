@@ -33,6 +33,7 @@ except ImportError:  # not on this system: then nothing tells the living from th
 SEGMENT_BYTES = 8 << 20  # before compression
 MEMBER_BYTES = 256 << 10
 SPOOL_BYTES = 1 << 30
+RETRY_S = 30.0  # after which a disk that took nothing is asked again
 GZIP = 31  # zlib's word for a member of gzip
 STEP = re.compile(rb'"step":(-?\d+)')
 
@@ -83,6 +84,7 @@ class Spool:
         self._lock: Any = None
         self.dropped = 0
         self.broken = root is None  # or the disk does not take it
+        self._broken_at = 0.0
 
     @property
     def path(self) -> Optional[Path]:
@@ -127,6 +129,12 @@ class Spool:
             return []
         lines, self._unwritten = self._unwritten, []
         return lines
+
+    def try_again(self, at_once: bool = False) -> None:
+        """A disk that was full may have room again."""
+        if self.broken and self._root is not None and (
+                at_once or time.monotonic() - self._broken_at >= RETRY_S):
+            self.broken, self._writing = False, None
 
     def flush(self) -> None:
         """What was appended is with the operating system after this."""
@@ -197,7 +205,7 @@ class Spool:
                                     "its oldest steps are dropped")
 
     def _fail(self, error: OSError) -> None:
-        self.broken = True
+        self.broken, self._broken_at = True, time.monotonic()
         self._buffer, self._buffered = [], 0
         if self._writing is not None:
             self._writing.lines -= len(self._unwritten)
@@ -205,8 +213,8 @@ class Spool:
                 os.truncate(self._writing.path, self._writing.size)
             except OSError:
                 pass
-        warn_once("spool", f"steps cannot be kept on disk ({error}); they stay in memory, and the "
-                           "oldest go when that is full")
+        warn_once("spool", f"steps cannot be kept on disk ({error}); they stay in memory, where the "
+                           f"oldest go when that is full, and the disk is asked every {RETRY_S:g} s")
 
     # -- reading -----------------------------------------------------------------------------
 

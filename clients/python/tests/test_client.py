@@ -27,10 +27,9 @@ class ClientTest(unittest.TestCase):
         _quiet.forget_warnings()
         environment = {k: v for k, v in os.environ.items()
                        if not k.startswith("PYROMETER_") and k not in ("RANK", "WORLD_SIZE")}
-        spool = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self.addCleanup(spool.cleanup)
-        self.spool = Path(spool.name)
-        environment["PYROMETER_SPOOL"] = spool.name
+        self.spool = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.spool, ignore_errors=True)
+        environment["PYROMETER_SPOOL"] = str(self.spool)
         for patch in (mock.patch.dict(os.environ, environment, clear=True),
                       mock.patch.object(logging.getLogger("pyrometer"), "propagate", False),
                       mock.patch.object(logging.getLogger("pyrometer"), "handlers", [logging.NullHandler()]),

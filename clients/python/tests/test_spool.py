@@ -95,6 +95,26 @@ class Files(ClientTest):
         self.assertEqual([line.step for line in spool.take_back()], [1, 2])
         self.assertEqual((spool.take_back(), spool.count()), ([], 0))
 
+    def test_a_disk_that_has_room_again_is_used_again(self):
+        spool = self.new()
+        spool.append(step(1), 1)
+        spool.flush()
+        with mock.patch("builtins.open", side_effect=OSError(errno.ENOSPC, "No space left on device")), \
+                self.assertLogs("pyrometer", "WARNING"):
+            spool.append(step(2), 2)
+            spool.flush()
+        spool.try_again()
+        self.assertTrue(spool.broken)  # not yet
+        for line in spool.take_back():
+            with mock.patch.object(_spool, "RETRY_S", 0.0):
+                spool.try_again()
+            spool.append(line.data, line.step)
+        spool.flush()
+        steps = []
+        while (found := spool.take_segment()) is not None:
+            steps += [line.step for line in found[1]]
+        self.assertEqual((steps, spool.broken), ([1, 2], False))
+
 
     def test_a_segment_that_cannot_be_read_now_stays(self):
         spool = self.new()
