@@ -46,9 +46,9 @@ def main():
         runs[0].step(loss)
         runs[1].log_layers(step, 1.0, statistics(*(part(a, rank, world) for a in (before, gradients, updates))))
         runs[2].log_layers(step, 1.0, statistics(before, gradients, updates))
+    print(*(run.enabled for run in runs))
     for run in runs:
         run.finish(timeout=60)
-    print(*(run.enabled for run in runs))
 
 
 main()
