@@ -84,10 +84,10 @@ static void add_row(struct table *table, const struct placed *p, bool of_one_run
     table_cell(table, tree_text(alert, "severity", "?"));
     put_state(table, alert);
     if (!of_one_run) {
-        table_cell(table, tree_text(alert, "run", "?"));
+        table_cell(table, tree_text(alert, "run", "the daemon"));
     }
     put_rule(table, p);
-    table_cell(table, tree_text(alert, "layer", "whole run"));
+    table_cell(table, tree_text(alert, "layer", tree_text(alert, "run", NULL) ? "whole run" : ""));
     table_cell(table, text_count(tree_number(alert, "since")).s);
     table_cell(table, text_count(tree_number(alert, "step")).s);
     table_cell(table, text_time(tree_number(alert, "started")).s);

@@ -7,9 +7,12 @@
 #include "wire/json.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -25,6 +28,7 @@ struct listener {
         uv_pipe_t pipe;
     };
     struct units_address address; // with the port really bound
+    bool bound;                   // a Unix socket of ours stands at its path
 };
 
 static void on_connection(uv_stream_t *server, int status) {
@@ -86,14 +90,34 @@ static bool socket_is_alive(const char *path) {
     return alive;
 }
 
+// Makes room for a socket: what an earlier daemon left goes, anything else is not ours to take.
+static int make_room(const char *path) {
+    struct stat st;
+    if (lstat(path, &st)) {
+        return errno == ENOENT ? 0 : uv_translate_sys_error(errno);
+    }
+    if (!S_ISSOCK(st.st_mode)) {
+        return UV_EEXIST;
+    }
+    return socket_is_alive(path) ? UV_EADDRINUSE : uv_translate_sys_error(unlink(path) ? errno : 0);
+}
+
+static bool directory_is_missing(const char *path) {
+    char *copy = strdup(path);
+    bool missing = copy && access(dirname(copy), F_OK) != 0 && errno == ENOENT;
+    free(copy);
+    return missing;
+}
+
 static int listen_unix(struct listener *l) {
     uv_pipe_init(&l->app->loop, &l->pipe, 0);
     l->handle.data = l;
-    if (socket_is_alive(l->address.path)) {
-        return UV_EADDRINUSE;
+    if (directory_is_missing(l->address.path)) {
+        return UV_ENOENT; // which libuv would call a missing permission
     }
-    unlink(l->address.path);
-    int rc = uv_pipe_bind(&l->pipe, l->address.path);
+    int rc = make_room(l->address.path);
+    rc = rc ? rc : uv_pipe_bind(&l->pipe, l->address.path);
+    l->bound = rc == 0;
     return rc ? rc : uv_listen(&l->stream, BACKLOG, on_connection);
 }
 
@@ -148,7 +172,7 @@ void ingest_close(struct app *app) {
     while (app->listeners) {
         struct listener *l = app->listeners;
         app->listeners = l->next;
-        if (l->address.is_unix) {
+        if (l->bound) {
             unlink(l->address.path);
         }
         uv_close(&l->handle, on_closed);

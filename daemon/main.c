@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "daemon/app.h"
 #include "daemon/alarm.h"
+#include "daemon/certificate.h"
 #include "daemon/command.h"
 #include "daemon/conn.h"
 #include "daemon/ingest.h"
@@ -105,11 +106,7 @@ static void close_handle(uv_handle_t *handle, void *context) {
 
 // Finishes what was read: stores and acknowledges it, tells the jobs, then lets the loop run out.
 static void begin_stop(struct app *app) {
-    if (app->draining) {
-        _exit(1); // a second signal does not wait
-    }
     app->draining = true;
-    log_info("stopping");
     notify_send("STOPPING=1");
     ingest_close(app);
     for (struct conn *c = app->conns; c; c = c->next) {
@@ -127,7 +124,12 @@ static void begin_stop(struct app *app) {
 
 static void on_stop_signal(uv_signal_t *signal, int number) {
     (void)number;
-    begin_stop(signal->data);
+    struct app *app = signal->data;
+    if (app->draining) {
+        _exit(1); // a second signal does not wait
+    }
+    log_info("stopping");
+    begin_stop(app);
 }
 
 // A token's file is named with the setting that names it.
@@ -231,21 +233,6 @@ static void on_reload(uv_signal_t *signal, int number) {
     buf_free(&restart);
 }
 
-static char *read_file(const char *path, struct buf *error) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char *text = must_alloc(1 << 20);
-    ssize_t n = fd >= 0 ? read(fd, text, (1 << 20) - 1) : -1;
-    if (n < 0) {
-        buf_printf(error, "%s: %s", path, strerror(errno));
-        free(text);
-        text = NULL;
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    return text;
-}
-
 static int start_api(struct app *app, struct buf *error) {
     struct api_config c = {
         .listen = app->config.http.listen,
@@ -260,13 +247,8 @@ static int start_api(struct app *app, struct buf *error) {
         .context = app,
     };
     char *token = NULL, *cert = NULL, *key = NULL;
-    int rc = 0;
-    rc = read_token(app, "http.token_file", app->config.http.token_file, &token, error);
-    if (rc == 0 && app->config.http.tls.cert) {
-        cert = read_file(app->config.http.tls.cert, error);
-        key = cert ? read_file(app->config.http.tls.key, error) : NULL;
-        rc = key ? 0 : -1;
-    }
+    int rc = read_token(app, "http.token_file", app->config.http.token_file, &token, error);
+    rc = rc ? rc : certificate_load(&app->config, &cert, &key, error);
     c.token = token;
     c.tls_cert_pem = cert;
     c.tls_key_pem = key;
@@ -297,7 +279,9 @@ static void start_handles(struct app *app) {
 }
 
 // DATA/endpoints.json: where this daemon can be reached, for programs that start it on free ports.
-static int write_endpoints(struct app *app, struct buf *error) {
+// Without it the daemon serves all the same: a full disk must not keep anybody from looking at runs
+// and deleting some.
+static void write_endpoints(struct app *app) {
     struct buf path, temporary, text;
     buf_init(&path, 8192);
     buf_init(&temporary, 8192);
@@ -314,12 +298,14 @@ static int write_endpoints(struct app *app, struct buf *error) {
     }
     ok = ok && rename(buf_str(&temporary), buf_str(&path)) == 0;
     if (!ok) {
-        buf_printf(error, "%s: %s", buf_str(&path), strerror(errno));
+        log_warning("%s cannot be written, nobody finds this daemon's addresses there: %s",
+                    buf_str(&path), strerror(errno));
+        unlink(buf_str(&temporary));
+        unlink(buf_str(&path)); // of a daemon before this one
     }
     buf_free(&path);
     buf_free(&temporary);
     buf_free(&text);
-    return ok ? 0 : -1;
 }
 
 static int load_delivery(struct app *app, struct buf *error) {
@@ -368,7 +354,8 @@ static int start(struct app *app, struct buf *error) {
         load_delivery(app, error)) {
         return -1;
     }
-    return write_endpoints(app, error);
+    write_endpoints(app);
+    return 0;
 }
 
 // The order matters: nothing may be acknowledged before the writer is done, and readers close
@@ -457,8 +444,18 @@ static int run(struct app *app) {
     release(app);
     memory_release();
     buf_free(&error);
-    log_info("stopped");
+    if (code == 0) {
+        log_info("stopped");
+    }
     return code;
+}
+
+static int check_certificate(const struct config *config, struct buf *messages) {
+    char *cert, *key;
+    int rc = certificate_load(config, &cert, &key, messages);
+    free(cert);
+    free(key);
+    return rc;
 }
 
 // A job is a descriptor: take as many as the system lets this user have.
@@ -493,7 +490,12 @@ int main(int argc, char **argv) {
     struct buf messages;
     buf_init(&messages, MESSAGE_BYTES);
     int rc = load_config(app, &options, &messages);
-    fputs(buf_str(&messages), stderr);
+    if (options.check_config) {
+        rc = rc ? rc : check_certificate(&app->config, &messages);
+        fputs(buf_str(&messages), stderr);
+    } else {
+        log_lines(rc ? log_error : log_warning, &messages);
+    }
     buf_free(&messages);
     if (rc || options.check_config) {
         if (rc == 0) {

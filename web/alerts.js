@@ -25,11 +25,11 @@ export class AlertItem {
     this.past = el('div', {class: 'past'});
     this.fold = el('details', {class: 'more', ontoggle: () => this.tell()}, el('summary', {}, 'What it means and how it went'), this.past);
     const target = `#/run/${encodeURIComponent(alert.run)}`;
+    const of = alert.run === null ? [el('span', {class: 'soft', text: 'the daemon'})] : [withRun ? el('a', {href: target, text: alert.run}) : null,
+      alert.layer ? el('a', {href: `${target}?layer=${encodeURIComponent(alert.layer)}`, text: `layer ${alert.layer}`}) : el('span', {class: 'soft', text: 'whole run'})];
     this.root = el('li', {class: 'alert', 'data-id': String(alert.id)},
       el('div', {class: 'alert-head'}, this.mark, el('b', {text: alert.rule.replaceAll('_', ' ')}),
-        withRun ? el('a', {href: target, text: alert.run}) : null,
-        alert.layer ? el('a', {href: `${target}?layer=${encodeURIComponent(alert.layer)}`, text: `layer ${alert.layer}`}) : el('span', {class: 'soft', text: 'whole run'}),
-        this.state),
+        of, this.state),
       this.summary, this.facts, el('div', {class: 'alert-tools'}, this.acknowledge, this.silence), this.fold, this.note);
     this.update(alert);
     canSilence().then(can => {
@@ -49,11 +49,13 @@ export class AlertItem {
     setText(this.summary, alert.summary);
     const times = [`began ${ago(alert.started)}`, alert.resolved ? `resolved ${ago(alert.resolved)}` : '',
       alert.acknowledged ? `acknowledged ${ago(acknowledgedAt(alert))}` : ''];
-    setText(this.facts, [`since step ${count(alert.since)}`, alert.step === null ? '' : `fired at ${count(alert.step)}`,
-      `value ${number(alert.value)}, threshold ${number(alert.threshold)}`, ...times].filter(Boolean).join(' · '));
+    setText(this.facts, [alert.since === null ? '' : `since step ${count(alert.since)}`, alert.step === null ? '' : `fired at ${count(alert.step)}`,
+      alert.value === null ? '' : `value ${number(alert.value)}, threshold ${number(alert.threshold)}`, ...times].filter(Boolean).join(' · '));
     this.facts.title = moment(alert.started);
-    this.acknowledge.hidden = !!alert.acknowledged || alert.state === 'resolved';
-    this.silence.hidden = !this.can || alert.silenced || alert.state === 'resolved';
+    const over = alert.state === 'resolved' || alert.run === null; // the daemon's own ends by itself
+    this.acknowledge.hidden = !!alert.acknowledged || over;
+    this.silence.hidden = !this.can || alert.silenced || over;
+    this.fold.hidden = alert.run === null; // kept by no run
   }
 
   // What is asked for only once somebody wants to read it.

@@ -9,6 +9,7 @@ import gzip
 import http.client
 import json
 import os
+import re
 import random
 import shlex
 import shutil
@@ -107,7 +108,11 @@ class Daemon:
             env = dict(program_environment(), NOTIFY_SOCKET=str(notify_path), **self.environment)
             self.process = subprocess.Popen(self.command(), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             self._await_readiness(notify)
-        where = json.loads(endpoints.read_text())
+        if endpoints.exists():
+            where = json.loads(endpoints.read_text())
+        else:  # it could not be written: the log says it too
+            ingest, http_ = re.findall(r"is ready ingest=(\[.*?\]) http=(\S+)", self.log())[-1]
+            where = {"ingest": json.loads(ingest), "http": http_}
         self.ingest = [address(text) for text in where["ingest"]]
         self.http = address(where["http"])
         return self

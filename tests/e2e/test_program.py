@@ -89,7 +89,34 @@ class UnixSocket(TestCase):
             self.assert_served(daemon)
 
 
+    def test_a_socket_that_is_anothers_stays(self):
+        """A second daemon is refused and takes away neither the first one's socket nor a file that is none."""
+        with tempfile.TemporaryDirectory() as directory:
+            first = self.daemon(ingest=f"unix:{directory}/ingest.sock")
+            file = Path(directory) / "notes"
+            file.write_text("mine")
+            for path, why in ((f"{directory}/ingest.sock", "in use"), (file, "exists"), (f"{directory}/no/x", "no such file")):
+                done = run_program("pyrometerd", "--data", Path(directory) / "other", "--ingest", f"unix:{path}", "--http",
+                                   "127.0.0.1:0")
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn(str(path), done.stderr)
+                self.assertIn(why, done.stderr)
+                self.assertNotIn("stop", done.stderr)  # it never began
+            self.assertEqual(file.read_text(), "mine")
+            self.assert_served(first)
+
+
 class OneDaemonADirectory(TestCase):
+    def test_no_room_for_the_addresses(self):
+        """As on a full disk: it serves all the same, says so, and leaves no earlier daemon's addresses."""
+        daemon = Daemon()
+        self.addCleanup(daemon.close)
+        (daemon.data / "endpoints.json.new").mkdir(parents=True)
+        daemon.start()
+        self.assertRegex(daemon.log(), r"<4>.*endpoints\.json cannot be written")
+        self.assertFalse((daemon.data / "endpoints.json").exists())
+        self.assert_served(daemon)
+
     def test_second_daemon_is_refused(self):
         first = self.daemon()
         done = run_program("pyrometerd", "--data", first.data, "--ingest", "127.0.0.1:0", "--http", "127.0.0.1:0")
@@ -167,6 +194,15 @@ class Configuration(TestCase):
                         self.assertRegex(done.stderr, re.escape(str(path)) + rf"[:,]? ?(line )?{number}\b")
                     if key:
                         self.assertIn(key, done.stderr)
+
+    def test_a_certificate_that_is_none(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            for cert, why in ((file.name, "PEM"), ("/nonexistent", "No such file")):
+                done, _ = self.check(f"http: {{ tls: {{ cert: {cert}, key: {cert} }} }}\n", "--check-config")
+                self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+                self.assertIn("http.tls", done.stderr)
+                self.assertIn(cert, done.stderr)
+                self.assertIn(why, done.stderr)
 
     def test_good_configurations(self):
         good = ["", "# nothing but a comment\n", "storage: { durability: normal, retention: 90d, max_size: 100GiB }\n",

@@ -11,7 +11,8 @@ import time
 import unittest
 
 from faults import Control, chosen
-from harness import BIN, SANITIZED, TIMEOUT, Daemon, Job, TestCase, eventually, frame, make_step, program_environment
+from harness import (BIN, SANITIZED, TIMEOUT, Daemon, Job, TestCase, eventually, frame, make_step, program_environment,
+                     run_program)
 
 
 def preloading(library):
@@ -78,6 +79,8 @@ class TroubleCase(TestCase):
                          ("store_trouble", 0, None, None))
         self.assertIn(firing["summary"], problem["detail"])
         self.assertNotIn("store_trouble", [a["rule"] for a in daemon.alerts(state="resolved")])
+        done = run_program("pyrometer", "--url", "http://%s:%d" % daemon.http, "alerts", "--state", "firing")
+        self.assertRegex(done.stdout, r"firing +the daemon +store_trouble +–")
 
     def well(self, daemon, job, last):
         job.wait_ack(last)

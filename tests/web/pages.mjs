@@ -229,6 +229,19 @@ test('rules: the one that the address names is in view', async () => {
   await browser.close(page);
 });
 
+test('alerts: the daemon\'s own has no run to open and nothing to acknowledge', async () => {
+  const page = await browser.open(daemon, '/#/runs');
+  await page.route(/\/api\/v1\/alerts\?/, route => route.fulfill({json: {next_cursor: null, alerts: [{id: 0, rule: 'store_trouble', severity: 'critical', state: 'firing',
+    run: null, project: null, layer: null, step: null, since: null, group: 0, started: Date.now() / 1000 - 90, resolved: null, value: null, threshold: null,
+    summary: 'database or disk is full', acknowledged: null, silenced: false, inhibited: false}]}}));
+  await page.evaluate(() => (location.hash = '#/alerts'));
+  const item = page.locator('.alert[data-id="0"]');
+  await item.locator('.alert-head', {hasText: 'the daemon'}).waitFor();
+  assert.equal(await item.locator('.alert-facts').innerText(), 'began 2 min ago');
+  assert.equal(await item.locator('a, button:visible').count(), 0);
+  await browser.close(page);
+});
+
 test('alerts: silence, and lift it', async () => {
   const page = await browser.open(daemon, '/#/alerts');
   const {alerts} = await daemon.get('/api/v1/alerts?run=alarmed&state=firing');
