@@ -191,19 +191,27 @@ install: all ## honours DESTDIR and PREFIX
 	install -D -m 755 $(BIN)/libpyrometer.so $(DESTDIR)$(PREFIX)/lib/libpyrometer.so.0
 	ln -sf libpyrometer.so.0 $(DESTDIR)$(PREFIX)/lib/libpyrometer.so
 	install -D -m 644 clients/c/pyrometer.h $(DESTDIR)$(PREFIX)/include/pyrometer.h
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/share/man/man3
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' clients/c/pyrometer.pc.in \
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/pyrometer.pc
-	install -m 644 clients/c/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 cli/pyrometer.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man3 clients/c/man/*.3
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 daemon/pyrometerd.8
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|@BINDIR@|$(PREFIX)/bin|' systemd/pyrometerd.service \
 	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/pyrometerd.service
 	install -D -m 644 config/pyrometer.yaml $(DESTDIR)$(PREFIX)/share/pyrometer/pyrometer.yaml
+uninstall: ## what install put there, with the same DESTDIR and PREFIX
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/pyrometerd bin/pyrometer lib/libpyrometer.a \
+	  lib/libpyrometer.so.0 lib/libpyrometer.so include/pyrometer.h lib/pkgconfig/pyrometer.pc \
+	  lib/systemd/system/pyrometerd.service share/pyrometer/pyrometer.yaml share/man/man1/pyrometer.1 \
+	  $(addprefix share/man/man3/,$(notdir $(wildcard clients/c/man/*.3))) share/man/man8/pyrometerd.8)
+	-rmdir $(DESTDIR)$(PREFIX)/share/pyrometer
 clean: ## remove build/
 	rm -rf build
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps web demo check check-web pictures torture bench-web unit-tests client-tests check-valgrind check-threads bench bench-clients bench-instruments bench-rules bench-peers python-package calibrate ramps quality recordings fuzz lint format install clean help
+.PHONY: all deps web demo check check-web pictures torture bench-web unit-tests client-tests check-valgrind check-threads bench bench-clients bench-instruments bench-rules bench-peers python-package calibrate ramps quality recordings fuzz lint format install uninstall clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,12 +1,11 @@
 #!/bin/sh
 # Installs the Debian packages that building and running need. Does nothing, fast, when all are there.
-#   deps.sh          also what most tests need
-#   deps.sh test     also PyTorch, for the tests of the Python client
+#   deps.sh          what building needs, the unit tests too
+#   deps.sh test     also what the other tests need
 set -eu
 packages="gcc libc6-dev make pkg-config python3 libuv1-dev libmicrohttpd-dev libcjson-dev libsqlite3-dev
- libyaml-dev libcurl4-openssl-dev libgnutls28-dev prometheus-alertmanager zlib1g-dev libzstd-dev check
- python3-jsonschema prometheus curl"
-[ "${1:-}" != test ] || packages="$packages python3-torch"
+ libyaml-dev libcurl4-openssl-dev libgnutls28-dev zlib1g-dev libzstd-dev check"
+[ "${1:-}" != test ] || packages="$packages prometheus prometheus-alertmanager python3-jsonschema curl python3-torch"
 missing=""
 for p in $packages; do
     status=$(dpkg-query -W -f='${Status}' "$p" 2>/dev/null || true)

@@ -2,13 +2,14 @@
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
-from harness import BIN, TESTS, SharedDaemonCase, TestCase, new_run
+from harness import BIN, TESTS, SharedDaemonCase, TestCase, new_run, run_program
 
 STEPS = 20
 
@@ -63,10 +64,14 @@ class Installed(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.root, ignore_errors=True)
         if BIN != TESTS.parent / "build":
             raise unittest.SkipTest("it is installed from build/")
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-        subprocess.run(["make", "--no-print-directory", "-C", TESTS.parent, "install", f"DESTDIR={cls.root}", "PREFIX=/usr"],
-                       check=True, capture_output=True, env=environment)
+        cls.make("install")
         super().setUpClass()
+
+    @classmethod
+    def make(cls, goal):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+        subprocess.run(["make", "--no-print-directory", "-C", TESTS.parent, goal, f"DESTDIR={cls.root}", "PREFIX=/usr"],
+                       check=True, capture_output=True, env=environment)
 
     def flags(self, *more):
         env = {**os.environ, "PKG_CONFIG_SYSROOT_DIR": str(self.root),
@@ -166,10 +171,27 @@ class ManualPages(Installed, TestCase):
         self.assertLessEqual({f"{call}.3" for call in calls}, {page.name for page in pages.iterdir()})
         if not shutil.which("groff"):
             self.skipTest("there is no groff")
-        for page in pages.iterdir():
+        for page in pages.parent.glob("man*/*"):
             done = subprocess.run(["groff", "-ww", "-z", "-man", "-Tutf8", page.relative_to(pages.parent)], cwd=pages.parent,
                                   capture_output=True, text=True)
             self.assertEqual((done.returncode, done.stderr), (0, ""), page.name)
+
+    def test_those_of_the_programs_name_every_option_and_command(self):
+        for page, program, more in (("man1/pyrometer.1", "pyrometer", []), ("man8/pyrometerd.8", "pyrometerd", None)):
+            text = (self.root / "usr/share/man" / page).read_text().replace("\\-", "-")
+            says = run_program(program, "--help").stdout
+            commands = re.findall(r"^  ([a-z]+)\b", says.split("Options")[0], re.M) if more is not None else []
+            for command in commands:
+                self.assertRegex(text, rf"\n(\.B[IR]? |\\fB){command}\b")
+            for option in re.findall(r"--[a-z-]+", says + "".join(run_program(program, c, "--help").stdout for c in commands)):
+                self.assertIn(option, text, page)
+
+
+class Uninstall(Installed, TestCase):
+    def test_nothing_stays(self):
+        self.assertTrue((self.root / "usr/bin/pyrometerd").exists())
+        self.make("uninstall")
+        self.assertEqual([path for path in self.root.rglob("*") if not path.is_dir()], [])
 
 
 if __name__ == "__main__":
