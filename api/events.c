@@ -68,11 +68,7 @@ static enum MHD_Result answer_events(struct request *q, const struct run_record 
         return answer_store_problem(q);
     }
     emit_end(&e);
-    struct buf cursor;
-    buf_init(&cursor, 32);
-    cursor_print(&cursor, page.last_id);
-    emit_text(&e, "next_cursor", page.n > page.limit ? buf_str(&cursor) : NULL);
-    buf_free(&cursor);
+    cursor_emit(&e, page.n > page.limit, page.last_id);
     emit_end(&e);
     return answer_json(q, &json);
 }

@@ -43,16 +43,16 @@ bool percent_decode(char *text, bool plus_is_space) {
 #define CURSOR_LEAD 'p'
 #define CURSOR_BASE 36
 
-void cursor_print(struct buf *out, int64_t place) {
+void cursor_emit(struct emit *e, bool has_next, int64_t place) {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-    char text[16];
-    size_t at = sizeof text;
+    char text[16] = "";
+    size_t at = sizeof text - 1;
     do {
         text[--at] = digits[place % CURSOR_BASE];
         place /= CURSOR_BASE;
     } while (place > 0);
-    buf_putc(out, CURSOR_LEAD);
-    buf_put(out, text + at, sizeof text - at);
+    text[--at] = CURSOR_LEAD;
+    emit_text(e, "next_cursor", has_next ? text + at : NULL);
 }
 
 static bool read_cursor(const char *text, int64_t *place) {

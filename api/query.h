@@ -2,7 +2,7 @@
 #ifndef API_QUERY_H
 #define API_QUERY_H
 
-#include "base/buf.h"
+#include "api/emit.h"
 #include "base/check.h"
 
 #include <stdbool.h>
@@ -13,7 +13,7 @@ enum parameter_kind {
     PARAMETER_TEXT,
     PARAMETER_INTEGER, // from min to max
     PARAMETER_CHOICE,  // one of choices; its number is the index there
-    PARAMETER_CURSOR,  // as cursor_print() wrote it
+    PARAMETER_CURSOR,  // as cursor_emit() wrote it
     PARAMETER_TEXTS,   // may be repeated
     PARAMETER_LIST     // may be repeated, and holds several separated by commas
 };
@@ -52,7 +52,9 @@ const char *query_next(const struct query *q, const char *name, size_t *at);
 // Resolves %XX (and '+' for a space) in place. False for a broken escape, a NUL, or what is not
 // UTF-8.
 bool percent_decode(char *text, bool plus_is_space);
-// A place in a list, as text that says nothing.
-void cursor_print(struct buf *out, int64_t place);
+
+// Writes `next_cursor`: the place in a list behind which the next page begins, as text that says
+// nothing; null where there is none.
+void cursor_emit(struct emit *e, bool has_next, int64_t place);
 
 #endif

@@ -90,15 +90,7 @@ static int emit_list(struct emit *e, const struct request *q, const struct page 
         }
     }
     emit_end(e);
-    if (shown < page->n) {
-        struct buf cursor;
-        buf_init(&cursor, 32);
-        cursor_print(&cursor, page->runs[shown - 1].id);
-        emit_text(e, "next_cursor", buf_str(&cursor));
-        buf_free(&cursor);
-    } else {
-        emit_null(e, "next_cursor");
-    }
+    cursor_emit(e, shown < page->n, shown ? page->runs[shown - 1].id : 0);
     emit_end(e);
     return 0;
 }

@@ -149,18 +149,7 @@ static int silences(const struct cli *cli, int count, char **words) {
     (void)count, (void)words;
     struct http_answer answer;
     http_answer_init(&answer);
-    cJSON *list = tree_get(cli, "/api/v1/silences", &answer);
-    int status = CLI_OK;
-    if (!list) {
-        status = cli_fail("%s", answer.error);
-    } else if (cli->json) {
-        tree_print(list);
-    } else {
-        print_silences(cli, list);
-    }
-    cJSON_Delete(list);
-    http_answer_free(&answer);
-    return status;
+    return tree_show(cli, tree_get(cli, "/api/v1/silences", &answer), &answer, print_silences);
 }
 
 static const cJSON *find_receiver(const cJSON *state, const char *name) {

@@ -115,6 +115,10 @@ void alerts_print(const struct cli *cli, const cJSON *list, bool of_one_run, int
     table_destroy(table);
 }
 
+static void print_all(const struct cli *cli, const cJSON *list) {
+    alerts_print(cli, list, false, 0);
+}
+
 int command_alerts(const struct cli *cli, int count, char **words) {
     if (count) {
         return alert_action(cli, count, words);
@@ -122,16 +126,5 @@ int command_alerts(const struct cli *cli, int count, char **words) {
     struct http_answer answer;
     http_answer_init(&answer);
     struct alert_filter filter = {.run = cli->run, .state = cli->state, .severity = cli->severity};
-    cJSON *list = alerts_get(cli, &filter, &answer);
-    int status = CLI_OK;
-    if (!list) {
-        status = cli_fail("%s", answer.error);
-    } else if (cli->json) {
-        tree_print(list);
-    } else {
-        alerts_print(cli, list, false, 0);
-    }
-    cJSON_Delete(list);
-    http_answer_free(&answer);
-    return status;
+    return tree_show(cli, alerts_get(cli, &filter, &answer), &answer, print_all);
 }

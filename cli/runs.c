@@ -46,16 +46,6 @@ int command_runs(const struct cli *cli, int count, char **words) {
     http_put_filter(&path, "project", cli->project);
     http_put_filter(&path, "status", cli->status);
     cJSON *list = tree_get_list(cli, buf_str(&path), "runs", &answer);
-    int status = CLI_OK;
-    if (!list) {
-        status = cli_fail("%s", answer.error);
-    } else if (cli->json) {
-        tree_print(list);
-    } else {
-        print_runs(cli, list);
-    }
-    cJSON_Delete(list);
     buf_free(&path);
-    http_answer_free(&answer);
-    return status;
+    return tree_show(cli, list, &answer, print_runs);
 }

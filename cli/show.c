@@ -78,8 +78,9 @@ static void print_batch(const cJSON *run) {
     if (num_is_missing(size) && num_is_missing(of)) {
         return;
     }
-    snprintf(text, sizeof text, "%s samples of a data set of %s", text_count(size).s,
-             text_count(of).s);
+    snprintf(text, sizeof text, "%s samples%s%s", text_count(size).s,
+             num_is_missing(of) ? "" : " of a data set of ",
+             num_is_missing(of) ? "" : text_count(of).s);
     print_fact("batch", text);
 }
 

@@ -139,3 +139,18 @@ void tree_print(const cJSON *tree) {
 void tree_put_line(const cJSON *tree) {
     print_tree(tree, false);
 }
+
+int tree_show(const struct cli *cli, cJSON *tree, struct http_answer *answer,
+              void (*print)(const struct cli *cli, const cJSON *tree)) {
+    int status = CLI_OK;
+    if (!tree) {
+        status = cli_fail("%s", answer->error);
+    } else if (cli->json) {
+        tree_print(tree);
+    } else {
+        print(cli, tree);
+    }
+    cJSON_Delete(tree);
+    http_answer_free(answer);
+    return status;
+}

@@ -34,4 +34,9 @@ cJSON *tree_get_list(const struct cli *cli, const char *path, const char *key,
 void tree_print(const cJSON *tree);
 void tree_put_line(const cJSON *tree);
 
+// Shows what came, as JSON or by `print`, or says why nothing came, and releases both. Returns the
+// command's exit status.
+int tree_show(const struct cli *cli, cJSON *tree, struct http_answer *answer,
+              void (*print)(const struct cli *cli, const cJSON *tree));
+
 #endif

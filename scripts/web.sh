@@ -16,15 +16,8 @@ want npm npm
 [ "$purpose" != test ] || want chromium chromium
 if [ -n "$missing" ]; then
     [ "$purpose" != if-able ] || exit 0
-    as_root=""
-    if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null || { echo "web: need root or sudo to install:$missing" >&2; exit 1; }
-        as_root="sudo"
-    fi
-    echo "web: installing$missing"
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
     # shellcheck disable=SC2086
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    scripts/apt.sh web $missing
 fi
 
 have=web/node_modules/.package-lock.json
