@@ -37,6 +37,7 @@ struct board *board_create(void) {
     CHECK(pthread_mutex_init(&b->lock, NULL) == 0);
     b->rules = ruleset_default();
     streams_init(&b->streams);
+    b->figures.started_s = (uint64_t)clock_wall_s();
     return b;
 }
 

@@ -25,9 +25,10 @@ struct board_figures {
     _Atomic uint64_t commit_seconds_bucket[16]; // counts of commits up to board_commit_bounds_s[i]
     _Atomic uint64_t commit_nanoseconds;        // their sum
     _Atomic uint64_t steps_durable;
-    _Atomic uint64_t wal_bytes;
+    _Atomic uint64_t wal_bytes, database_bytes;
     _Atomic uint64_t notices_waiting, notices_delivered, notices_failed; // of alerts, to receivers
     _Atomic uint64_t unclean_starts; // 1 when the last shutdown was none
+    _Atomic uint64_t started_s;      // when the daemon began, since the epoch
 };
 #define BOARD_COMMIT_BOUNDS 14
 extern const double board_commit_bounds_s[BOARD_COMMIT_BOUNDS]; // the last bucket is +Inf

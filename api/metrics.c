@@ -91,6 +91,13 @@ static void put_counters(struct buf *out, struct board_figures *f) {
                 "Tries to deliver that failed; most are made again.", f->notices_failed);
 }
 
+static void put_daemon(struct buf *out, struct board_figures *f) {
+    begin_family(out, "pyrometer_build_info", "gauge", NULL, "1, with the daemon's version.");
+    buf_puts(out, "pyrometer_build_info{version=\"" PYROMETER_VERSION "\"} 1\n");
+    put_gauge(out, "process_start_time_seconds", "seconds",
+              "When the daemon began, since the epoch.", f->started_s);
+}
+
 static void put_gauges(struct buf *out, struct board_figures *f, bool ready) {
     put_gauge(out, "pyrometer_ready", NULL, "1 while steps can be stored.", ready);
     put_gauge(out, "pyrometer_connections_open", NULL, "Connections of jobs that are open.",
@@ -106,6 +113,8 @@ static void put_gauges(struct buf *out, struct board_figures *f, bool ready) {
     metrics_put_number(out, since && now > since ? (double)(now - since) * 1e-9 : 0);
     buf_putc(out, '\n');
     put_gauge(out, "pyrometer_wal_bytes", "bytes", "The write-ahead log's size.", f->wal_bytes);
+    put_gauge(out, "pyrometer_database_bytes", "bytes", "The database's size without that log.",
+              f->database_bytes);
     put_gauge(out, "pyrometer_alert_notices_waiting", NULL,
               "Changes of alerts that wait for a receiver.", f->notices_waiting);
     put_gauge(out, "pyrometer_start_unclean", NULL,
@@ -139,6 +148,15 @@ static void put_labelled(struct buf *out, struct board_figures *f, struct board 
         }
     }
     ruleset_release(rules);
+}
+
+static void put_firing(struct buf *out, const uint64_t firing[METRICS_SEVERITIES]) {
+    begin_family(out, "pyrometer_alerts_firing", "gauge", NULL,
+                 "Alerts that fire, by severity; silenced ones too.");
+    for (int severity = 0; severity < METRICS_SEVERITIES; severity++) {
+        buf_printf(out, "pyrometer_alerts_firing{severity=\"%s\"} %" PRIu64 "\n",
+                   severity_name((enum severity)severity), firing[severity]);
+    }
 }
 
 static void put_commits(struct buf *out, struct board_figures *f) {
@@ -232,15 +250,20 @@ static void put_temperatures(struct buf *out, const struct runs *runs) {
               "Temperatures that are not shown here because there are too many.", left_out);
 }
 
-void metrics_print(struct buf *out, struct board *board) {
+void metrics_print(struct buf *out, struct board *board,
+                   const uint64_t firing[METRICS_SEVERITIES]) {
     struct board_figures *f = board_figures(board);
     struct runs runs;
     char reason[8];
     bool ready = board_ready(board, reason, sizeof reason);
     runs.n = board_all(board, &runs.at);
+    put_daemon(out, f);
     put_counters(out, f);
     put_gauges(out, f, ready);
     put_labelled(out, f, board);
+    if (firing) {
+        put_firing(out, firing);
+    }
     put_commits(out, f);
     put_gauge(out, "pyrometer_runs_live", NULL, "Runs that are live.", runs.n);
     put_run_gauge(out, "pyrometer_run_step", NULL, "A live run's newest step.", &runs, newest_step);
@@ -338,6 +361,18 @@ static const char *const keys[] = {[METRICS_OPEN] = "/metrics open",
                                    [METRICS_TEXT] = "/metrics text",
                                    [METRICS_COMMON] = "/metrics"};
 
+static bool count_severity(void *context, const struct alert_record *alert) {
+    uint64_t *firing = context;
+    firing[alert->severity]++;
+    return true;
+}
+
+// False when the store cannot be read: the other figures are shown all the same.
+static bool count_firing(struct reader *reader, uint64_t firing[METRICS_SEVERITIES]) {
+    struct alert_filter filter = {.state = ALERT_FIRING, .severity = -1, .before_id = INT64_MAX};
+    return reader_alerts(reader, &filter, INT64_MAX, count_severity, firing) >= 0;
+}
+
 static enum MHD_Result make_metrics(struct request *q) {
     enum metrics_form form = wanted_form(q);
     enum MHD_Result rc;
@@ -348,7 +383,8 @@ static enum MHD_Result make_metrics(struct request *q) {
     struct buf open, other;
     buf_init(&open, METRICS_BYTES_MAX);
     buf_init(&other, METRICS_BYTES_MAX);
-    metrics_print(&open, q->api->board);
+    uint64_t firing[METRICS_SEVERITIES] = {0};
+    metrics_print(&open, q->api->board, count_firing(q->reader, firing) ? firing : NULL);
     if (form != METRICS_OPEN) {
         metrics_convert(buf_str(&open), form, &other);
     }

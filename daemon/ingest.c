@@ -103,8 +103,8 @@ static int make_room(const char *path) {
 }
 
 static bool directory_is_missing(const char *path) {
-    char *copy = strdup(path);
-    bool missing = copy && access(dirname(copy), F_OK) != 0 && errno == ENOENT;
+    char *copy = must_copy(path);
+    bool missing = access(dirname(copy), F_OK) != 0 && errno == ENOENT;
     free(copy);
     return missing;
 }

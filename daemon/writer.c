@@ -330,12 +330,18 @@ static void gather(struct writer *w) {
     w->wanted_bytes = 0;
 }
 
+static void measure(struct writer *w) {
+    w->figures->wal_bytes = (uint64_t)store_wal_bytes(w->store);
+    w->figures->database_bytes = (uint64_t)store_database_bytes(w->store);
+}
+
 // Takes ops off the queue for one transaction. NULL: stopping, and nothing is left.
 static struct op *take_batch(struct writer *w) {
     pthread_mutex_lock(&w->mutex);
     while (!w->head && !w->stopping) {
         pthread_mutex_unlock(&w->mutex);
         bool more = upkeep(w), resting = rests(w);
+        measure(w);
         pthread_mutex_lock(&w->mutex);
         w->heartbeat++;
         if (more || w->head || w->stopping || (w->has_answer && !resting)) {
@@ -457,7 +463,7 @@ static void *run_writer(void *argument) {
             w->written_ns = clock_monotonic_ns();
             w->has_unpacked = true;
             count_commit(w->figures, w->written_ns - before);
-            w->figures->wal_bytes = (uint64_t)store_wal_bytes(w->store);
+            measure(w);
             struct op *rest = last->next;
             last->next = NULL;
             report(w, batch, rest);

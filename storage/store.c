@@ -85,7 +85,7 @@ struct store {
     struct connection c;
     int lock;
     bool unclean;
-    char *directory, *wal_path;
+    char *directory, *database_path, *wal_path;
     struct upkeep *upkeep;
     int64_t backlog_bytes;
     int log_pages;      // after the last commit
@@ -191,6 +191,7 @@ int store_open(struct store **out, const char *directory, bool durable, struct b
         store_close(s);
         return -1;
     }
+    s->database_path = must_copy(buf_str(&path));
     buf_puts(&path, "-wal");
     s->wal_path = must_copy(buf_str(&path));
     s->directory = must_copy(directory);
@@ -214,6 +215,7 @@ void store_close(struct store *s) {
         lock_release(s->lock);
     }
     free(s->directory);
+    free(s->database_path);
     free(s->wal_path);
     free(s);
 }
@@ -517,9 +519,17 @@ const char *store_directory(const struct store *s) {
     return s->directory;
 }
 
-int64_t store_wal_bytes(const struct store *s) {
+static int64_t file_bytes(const char *path) {
     struct stat st;
-    return stat(s->wal_path, &st) == 0 ? (int64_t)st.st_size : 0;
+    return stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
+}
+
+int64_t store_wal_bytes(const struct store *s) {
+    return file_bytes(s->wal_path);
+}
+
+int64_t store_database_bytes(const struct store *s) {
+    return file_bytes(s->database_path);
 }
 
 struct connection *store_connection(struct store *s) {

@@ -98,5 +98,6 @@ bool store_is_far_behind(const struct store *s);
 const char *store_directory(const struct store *s);
 // Size of the write-ahead log in bytes.
 int64_t store_wal_bytes(const struct store *s);
+int64_t store_database_bytes(const struct store *s); // without that log
 
 #endif

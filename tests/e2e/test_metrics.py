@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import tempfile
+import time
 import unittest
 import urllib.parse
 from pathlib import Path
@@ -44,6 +45,19 @@ class Metrics(SharedDaemonCase):
         headers, body = self.shared.get("/metrics", headers={"Accept": accept} if accept else None)
         return headers["content-type"], body.decode()
 
+    def test_what_fires(self):
+        daemon = self.daemon()
+        with Job(daemon) as job:
+            job.hello("ill")
+            for step in range(5):
+                job.step(step, loss="NaN" if step == 4 else 1)
+            job.wait_ack(4)
+            eventually(lambda: daemon.alerts(state="firing"), "an alert that fires")
+            found = samples(daemon.get("/metrics")[1].decode())
+            self.assertEqual(found["pyrometer_alerts_firing"], {f'severity="{s}"': len(daemon.alerts(state="firing", severity=s))
+                                                                 for s in ("info", "warning", "critical")})
+            self.assertEqual(found["pyrometer_alerts_firing"]['severity="critical"'], 1)
+
     def test_which_format(self):
         for accept, wanted in [(None, OPEN), ("*/*", OPEN), ("text/plain", TEXT), ("text/plain;version=0.0.4", TEXT),
                                ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", OPEN),
@@ -80,6 +94,9 @@ class Metrics(SharedDaemonCase):
         self.assertEqual(found["pyrometer_connections_open"][""], 1)
         self.assertEqual(found["pyrometer_start_unclean"][""], 0)
         self.assertGreater(found["pyrometer_wal_bytes"][""], 0)
+        self.assertGreater(found["pyrometer_database_bytes"][""], 0)
+        self.assertLessEqual(found["process_start_time_seconds"][""], time.time())
+        self.assertEqual(list(found["pyrometer_build_info"].values()), [1])
         self.assertGreater(found["pyrometer_commit_seconds_count"][""], 0)
         self.assertEqual(found["pyrometer_commit_seconds_bucket"]['le="+Inf"'], found["pyrometer_commit_seconds_count"][""])
         self.assertLess(found["pyrometer_lag_seconds"][""], 60)

@@ -402,7 +402,8 @@ START_TEST(test_metrics_shape) {
     board_publish(board, make_snapshot("a", 2));
     struct buf out;
     buf_init(&out, (size_t)1 << 24);
-    metrics_print(&out, board);
+    static const uint64_t firing[METRICS_SEVERITIES] = {[SEVERITY_CRITICAL] = 2};
+    metrics_print(&out, board, firing);
     const char *text = buf_str(&out);
     ck_assert_str_eq(text + out.len - 6, "# EOF\n");
     ck_assert_uint_eq(count(text, "\n\n"), 0);
@@ -410,6 +411,9 @@ START_TEST(test_metrics_shape) {
         "# TYPE pyrometer_received_bytes counter\n# UNIT pyrometer_received_bytes bytes\n"
         "# HELP pyrometer_received_bytes ",
         "\npyrometer_received_bytes_total 0\n",
+        "\npyrometer_build_info{version=\"" PYROMETER_VERSION "\"} 1\n",
+        "\npyrometer_alerts_firing{severity=\"warning\"} 0\n"
+        "pyrometer_alerts_firing{severity=\"critical\"} 2\n",
         "\npyrometer_ready 1\n",
         "\npyrometer_commit_seconds_bucket{le=\"0.0005\"} 3\n",
         "\npyrometer_commit_seconds_bucket{le=\"0.002\"} 5\n",
@@ -459,7 +463,7 @@ START_TEST(test_metrics_are_capped) {
     struct buf out;
     char left_out[80];
     buf_init(&out, (size_t)1 << 26);
-    metrics_print(&out, board);
+    metrics_print(&out, board, NULL);
     ck_assert_uint_eq(count(buf_str(&out), "\npyrometer_temperature{"), METRICS_SAMPLES_MAX);
     snprintf(left_out, sizeof left_out, "\npyrometer_temperatures_left_out %d\n",
              5 * METRICS_SAMPLES_MAX);
