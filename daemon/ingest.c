@@ -118,6 +118,10 @@ static int listen_unix(struct listener *l) {
     int rc = make_room(l->address.path);
     rc = rc ? rc : uv_pipe_bind(&l->pipe, l->address.path);
     l->bound = rc == 0;
+    // Jobs are other users' processes. Who may connect is for the socket's directory to say.
+    if (rc == 0 && chmod(l->address.path, 0666)) {
+        rc = uv_translate_sys_error(errno);
+    }
     return rc ? rc : uv_listen(&l->stream, BACKLOG, on_connection);
 }
 

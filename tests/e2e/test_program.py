@@ -81,6 +81,7 @@ class UnixSocket(TestCase):
         with tempfile.TemporaryDirectory() as directory:
             daemon = self.daemon(ingest=f"unix:{directory}/ingest.sock")
             self.assertEqual(daemon.ingest, [f"{directory}/ingest.sock"])
+            self.assertEqual(Path(daemon.ingest[0]).stat().st_mode & 0o777, 0o666)  # for jobs of other users
             self.assert_served(daemon)
             daemon.restart()
             self.assert_served(daemon)
