@@ -434,8 +434,8 @@ static bool write_surely(struct writer *w, struct op *batch, struct op **last) {
         store_rollback(w->store);
         w->figures->commit_failures++;
         if (!w->in_trouble) {
-            log_error("cannot store, nothing is acknowledged until it works again: %s",
-                      store_error(w->store));
+            log_error("cannot store in %s, nothing is acknowledged until it works again: %s",
+                      store_directory(w->store), store_error(w->store));
         }
         w->in_trouble = true;
         if (!wait_to_retry(w)) {
