@@ -143,13 +143,13 @@ static enum outcome read_range(struct reach *r) {
 }
 
 // A point may stand for so many steps when `entries` of the run are drawn to `points`.
-static int64_t width_of(const struct drawing *d, int64_t entries) {
+static int64_t width_of(const struct drawing *d, int64_t entries, size_t points) {
     const struct run_progress *p = &d->run.progress;
     double first = d->from > p->first_step ? (double)d->from : (double)p->first_step;
     double last = d->to < p->last_step ? (double)d->to : (double)p->last_step;
     double span = (double)p->last_step - (double)p->first_step + 1;
     double share = last < first || span < 1 ? 0 : (last - first + 1) / span;
-    return (int64_t)(2 * share * (double)entries / (double)d->points);
+    return (int64_t)(2 * share * (double)entries / (double)points);
 }
 
 static int by_step(const void *a, const void *b) {
@@ -164,7 +164,7 @@ static enum outcome read_messages(struct reach *r, const struct hello *hello) {
         return STORE_FAILED;
     }
     choose_series(r, hello, SEGMENT_MESSAGES);
-    r->range.width = width_of(r->d, entries);
+    r->range.width = width_of(r->d, entries, r->d->points);
     r->queueing = true;
     enum outcome outcome = read_range(r);
     r->queueing = false;
@@ -181,6 +181,20 @@ static enum outcome read_messages(struct reach *r, const struct hello *hello) {
     return outcome;
 }
 
+static enum outcome read_readings(struct reach *r, const struct hello *hello) {
+    struct drawing *d = r->d;
+    int64_t entries = d->run.progress.n_steps / READINGS_EVERY;
+    choose_series(r, hello, SEGMENT_READINGS);
+    r->range.width = width_of(d, entries, d->points);
+    enum outcome outcome = read_range(r);
+    if (outcome == DRAWN && d->bounds.most) {
+        int rc = bounds_read(&d->bounds, &d->selection, d->q->reader, &r->range,
+                             width_of(d, entries, d->bounds.most), has_time, d);
+        outcome = rc ? STORE_FAILED : d->late ? OUT_OF_TIME : DRAWN;
+    }
+    return outcome;
+}
+
 static enum outcome read_attempt(struct reach *r, const char *facts) {
     struct drawing *d = r->d;
     struct hello hello;
@@ -191,13 +205,11 @@ static enum outcome read_attempt(struct reach *r, const char *facts) {
     enum outcome outcome = d->selection.has_scalars ? read_messages(r, &hello) : DRAWN;
     if (outcome == DRAWN) {
         choose_series(r, &hello, SEGMENT_STEPS);
-        r->range.width = width_of(d, d->run.progress.n_steps);
+        r->range.width = width_of(d, d->run.progress.n_steps, d->points);
         outcome = read_range(r);
     }
     if (outcome == DRAWN && d->from_readings) {
-        choose_series(r, &hello, SEGMENT_READINGS);
-        r->range.width = width_of(d, d->run.progress.n_steps / READINGS_EVERY);
-        outcome = read_range(r);
+        outcome = read_readings(r, &hello);
     }
     for (size_t i = 0; outcome == DRAWN && i < d->selection.n_series; i++) {
         struct buckets *b = &d->selection.series[i].buckets;

@@ -42,7 +42,7 @@ static int64_t most_steps(const struct drawing *d) {
 
 int kept_are_wanted(struct drawing *d) {
     struct stock s = {.kept = true, .raw = true};
-    if (!d->selection.has_instruments || query_number(&d->q->query, "intervals", 0) > 0) {
+    if (!d->selection.has_instruments) {
         return 0;
     }
     for (size_t i = 0; i < d->n_attempts; i++) {
@@ -110,22 +110,33 @@ static size_t find_layer(const struct snapshot *s, const char *name) {
     return SIZE_MAX;
 }
 
-// The snapshot's reading of a series as a point; count 0 where it has none.
-static struct bucket point_of(const struct drawing *d, const struct select_series *one) {
+// The snapshot's reading of a metric as a point; count 0 where it has none.
+static struct bucket point_of(const struct snapshot *s, enum metric m, size_t body,
+                              const struct reading *r) {
+    struct tier_cell cell;
+    double low, high;
+    tier_cell_clear(&cell);
+    tier_cell_add(&cell, r->value);
+    snapshot_extremes(s, m, body, &low, &high);
+    tier_cell_widen(&cell, low, high);
+    return bucket_of(s->step, &cell);
+}
+
+static bool add_live(struct drawing *d, size_t series) {
     const struct snapshot *s = d->live;
+    struct select_series *one = &d->selection.series[series];
     enum metric m = (enum metric)d->selection.metrics[one->metric].id;
     size_t body =
         one->layer == SIZE_MAX ? s->n_layers : find_layer(s, d->selection.layers[one->layer].name);
     if (body == SIZE_MAX) {
-        return (struct bucket){0};
+        return true;
     }
-    struct tier_cell cell;
-    double low, high;
-    tier_cell_clear(&cell);
-    tier_cell_add(&cell, body == s->n_layers ? s->global[m].value : s->layers[body][m].value);
-    snapshot_extremes(s, m, body, &low, &high);
-    tier_cell_widen(&cell, low, high);
-    return bucket_of(s->step, &cell);
+    const struct reading *r = body == s->n_layers ? &s->global[m] : &s->layers[body][m];
+    if (d->bounds.most && r->has_interval) {
+        bounds_take(&d->bounds, series, &(struct bound){s->step, r->low, r->high});
+    }
+    struct bucket point = point_of(s, m, body, r);
+    return !point.count || buckets_join(&one->buckets, &point);
 }
 
 bool kept_add_live(struct drawing *d) {
@@ -135,14 +146,11 @@ bool kept_add_live(struct drawing *d) {
         return true;
     }
     for (size_t i = 0; i < d->selection.n_series; i++) {
-        struct select_series *one = &d->selection.series[i];
-        struct buckets *b = &one->buckets;
-        if (d->selection.metrics[one->metric].kind != SELECT_INSTRUMENT ||
-            (b->n && b->at[b->n - 1].step >= s->step)) {
-            continue;
-        }
-        struct bucket point = point_of(d, one);
-        if (point.count && !buckets_join(b, &point)) {
+        const struct select_series *one = &d->selection.series[i];
+        const struct buckets *b = &one->buckets;
+        bool is_newer = !b->n || b->at[b->n - 1].step < s->step;
+        if (d->selection.metrics[one->metric].kind == SELECT_INSTRUMENT && is_newer &&
+            !add_live(d, i)) {
             return false;
         }
     }

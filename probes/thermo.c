@@ -445,3 +445,13 @@ double thermo_value(const struct thermo *t, size_t layer, enum metric m) {
     read_one(&v, m, &r);
     return r.reason ? num_missing() : r.value;
 }
+
+bool thermo_interval(const struct thermo *t, size_t layer, enum metric m, double *low,
+                     double *high) {
+    struct view v = view_of(t, layer, true);
+    struct reading r;
+    read_one(&v, m, &r);
+    *low = r.low;
+    *high = r.high;
+    return !r.reason && r.has_interval;
+}

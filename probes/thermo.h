@@ -76,6 +76,9 @@ void thermo_read(const struct thermo *t, size_t layer, struct reading readings[M
 // The value alone, the same to the last bit as thermo_read's; num_missing() when there is none.
 // Cheap enough to call at every step.
 double thermo_value(const struct thermo *t, size_t layer, enum metric m);
+// The 95% interval alone, as thermo_read has it. False when there is none.
+bool thermo_interval(const struct thermo *t, size_t layer, enum metric m, double *low,
+                     double *high);
 
 // The newest step alone, of the whole run; num_missing() where the step did not tell, or was not
 // used.

@@ -85,26 +85,58 @@ static bool put(struct step *out, const char *name, const double *values) {
     return num_is_missing(whole) || step_add_scalar(out, name, strlen(name), whole);
 }
 
-static bool put_extreme(struct step *out, enum metric m, const char *suffix, const double *values) {
+static bool put_beside(struct step *out, enum metric m, const char *suffix, const double *values) {
     char name[LIMIT_STAT_NAME];
     snprintf(name, sizeof name, "%s%s", metric_name(m), suffix);
     return put(out, name, values);
 }
 
+static bool has_intervals(const struct readings *r) {
+    return !readings_are_due(r) || r->steps / READINGS_EVERY % INTERVALS_EVERY == 0;
+}
+
+static float float_below(double x) {
+    float f = (float)x;
+    return (double)f > x ? nextafterf(f, -INFINITY) : f;
+}
+
+static float float_above(double x) {
+    float f = (float)x;
+    return (double)f < x ? nextafterf(f, INFINITY) : f;
+}
+
+// `ends` has room for two of each body.
+static bool put_interval(const struct readings *r, const struct thermo *t, enum metric m,
+                         double *ends, struct step *out) {
+    double *low = ends, *high = ends + r->n_bodies;
+    for (size_t b = 0; b < r->n_bodies; b++) {
+        bool has = thermo_interval(t, layer_of(r, b), m, &low[b], &high[b]);
+        low[b] = has ? (double)float_below(low[b]) : num_missing();
+        high[b] = has ? (double)float_above(high[b]) : num_missing();
+    }
+    return put_beside(out, m, READING_LOW, low) && put_beside(out, m, READING_HIGH, high);
+}
+
+static bool put_metric(const struct readings *r, const struct thermo *t, enum metric m,
+                       double *values, struct step *out) {
+    for (size_t b = 0; b < r->n_bodies; b++) {
+        values[b] = thermo_value(t, layer_of(r, b), m);
+    }
+    return put(out, metric_name(m), values) &&
+           (!has_intervals(r) || put_interval(r, t, m, values, out));
+}
+
 bool readings_print(const struct readings *r, const struct thermo *t, struct step *out) {
-    double *values = try_calloc(r->n_bodies, sizeof *values);
+    double *values = try_calloc(2 * r->n_bodies, sizeof *values);
     bool good = values != NULL;
     step_clear(out, r->n_bodies - 1);
     for (enum metric m = 0; good && m < METRIC_COUNT; m++) {
-        for (size_t b = 0; b < r->n_bodies && m != METRIC_QUADRANT; b++) {
-            values[b] = thermo_value(t, layer_of(r, b), m);
-        }
-        good = m == METRIC_QUADRANT || put(out, metric_name(m), values);
+        good = m == METRIC_QUADRANT || put_metric(r, t, m, values, out);
     }
     for (size_t i = 0; good && i < READINGS_STEPWISE; i++) {
         enum metric m = readings_stepwise[i];
-        good = put_extreme(out, m, READING_LEAST, r->low + i * r->n_bodies) &&
-               put_extreme(out, m, READING_GREATEST, r->high + i * r->n_bodies);
+        good = put_beside(out, m, READING_LEAST, r->low + i * r->n_bodies) &&
+               put_beside(out, m, READING_GREATEST, r->high + i * r->n_bodies);
     }
     free(values);
     return good;

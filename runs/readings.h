@@ -1,5 +1,6 @@
-// What a run's instruments read over time, for the store: all of them at a cadence, and of those
-// that a single step can move the least and the greatest of every step in between.
+// What a run's instruments read over time, for the store: all of them at a cadence, of those that a
+// single step can move the least and the greatest of every step in between, and every so many
+// entries the 95% intervals.
 //
 // The cadence counts the steps of an attempt, so that a run that is observed again, after a restart
 // or for somebody who asks, makes the same entries at the same steps, bit for bit. It is state of
@@ -13,6 +14,9 @@
 
 // The attempt's first step has an entry, and every READINGS_EVERY-th behind it.
 #define READINGS_EVERY 256
+// Entries by the cadence from one with intervals to the next; one beside the cadence has them, too.
+// They take as many bytes as the values, so every entry is not given them.
+#define INTERVALS_EVERY 4
 // The metrics whose extremes are those of every step: a spike of one step shows in them.
 #define READINGS_STEPWISE 2
 extern const enum metric readings_stepwise[READINGS_STEPWISE];
@@ -37,8 +41,9 @@ bool readings_are_due(const struct readings *r);
 // entry, beside the cadence, which goes on as if it had not been; once.
 bool readings_take_rest(struct readings *r);
 // An entry of the newest step, as storage/range.h wants it: the layers' values as statistics and
-// the whole run's as scalars, each by its metric's name, and the extremes beside them. `step` and
-// `time` are the caller's to set. False when memory is gone.
+// the whole run's as scalars, each by its metric's name, and the extremes and intervals beside
+// them. The ends of intervals are float32, rounded outward. `step` and `time` are the caller's to
+// set. False when memory is gone.
 bool readings_print(const struct readings *r, const struct thermo *t, struct step *out);
 
 void readings_save(const struct readings *r, struct buf *out);

@@ -14,6 +14,9 @@
 // for the cell's extremes.
 #define READING_LEAST ".min"
 #define READING_GREATEST ".max"
+// And two that are series of their own: the ends of its 95% interval, at some of the entries.
+#define READING_LOW ".low"
+#define READING_HIGH ".high"
 
 struct range_series {
     struct column_key key; // aggregate is not looked at

@@ -72,8 +72,7 @@ export class LayerPanel {
       const answer = await ask(this.run, {...query, points}, signal);
       setText(this.note, '');
       this.draw(plots, answer, from, to, marks);
-      // The intervals take longer; what is drawn from kept readings is too long for them.
-      if (answer.series.some(one => one.every)) return;
+      // The intervals may take longer.
       const bands = await ask(this.run, {...query, points: 2, intervals: BANDS}, signal);
       const bandOf = key => bands.series.find(one => one.metric === key)?.interval;
       this.draw(plots, {series: answer.series.map(one => ({...one, interval: bandOf(one.metric)}))}, from, to, marks);

@@ -322,11 +322,10 @@ export class RunView {
     this.took = performance.now() - began;
   }
 
-  // The intervals take longer than the values: the curves do not wait for them.
+  // The intervals may take longer than the values: the curves do not wait for them.
   async loadBands(from, to, signal) {
     const metrics = [...this.charted.warm, this.other].filter(m => m.thermometer || instruments.includes(m)).map(m => m.key);
-    // What is drawn from kept readings is too long for them.
-    if (!metrics.length || metrics.some(key => this.charted.found(key).every)) return this.bands.clear();
+    if (!metrics.length) return this.bands.clear();
     try {
       const answer = await ask(this.name, {metrics, from, to, points: 2, intervals: BANDS}, signal);
       if (signal.aborted) return;

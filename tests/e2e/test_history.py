@@ -1,7 +1,7 @@
 """Readings over time: what instruments read is kept as a run goes, and drawn without working it out again.
 
-The same series with `intervals` are worked out from the run's steps, every one: that is what is compared with. With FAULTS=all, as
-in `make torture`, the run of the spike has a million steps.
+Without its readings, as an older version left it, a copy of the store has the same series from the run's steps, every one: that is
+what is compared with. With FAULTS=all, as in `make torture`, the run of the spike has a million steps.
 """
 
 import contextlib
@@ -11,9 +11,11 @@ import sqlite3
 import struct
 import unittest
 
-from harness import TIMEOUT, Job, SharedDaemonCase, TestCase, eventually, frame, make_layers, new_run, run_program
+from harness import TIMEOUT, Daemon, Job, SharedDaemonCase, TestCase, eventually, frame, make_layers, new_run, run_program
 
 EVERY = 256  # steps between readings that are kept
+WITH_INTERVALS = 4 * EVERY  # steps between those that have intervals
+OUTWARD = 2e-7  # how much farther out the ends may lie, as a share of them: they are kept as float32
 LAYERS = 400  # enough for a run of some 1,300 steps to be drawn from what was kept
 LONG = (1000000, 2) if os.environ.get("FAULTS") == "all" else (1500, LAYERS)
 STATS = ("w_mean", "w_var", "g_mean", "g_var", "u_mean", "u_var", "gu")
@@ -67,24 +69,55 @@ class HistoryCase(TestCase):
             self.assertEqual(one.get("every"), EVERY, one["metric"])
         return series
 
-    def exact(self, daemon, run, metric, **query):
-        """The same from the steps: {step: value} of each series."""
-        series = daemon.series(run, metric, **dict(query, points=10000, intervals=1))["series"]
+    def from_steps(self, daemon, run, metric, **query):
+        """The same from the steps."""
+        twin = Daemon()
+        twin.data.mkdir()
+        try:
+            copied = run_program("pyrometer", "backup", daemon.data, twin.data / "pyrometer.db")
+            self.assertEqual(copied.returncode, 0, copied.stderr)
+            with contextlib.closing(sqlite3.connect(twin.data / "pyrometer.db")) as db:
+                db.execute("DELETE FROM segment WHERE kind=2")
+                db.execute("DELETE FROM reading")
+                db.commit()
+            series = twin.start().series(run, metric, **dict(query, points=10000, intervals=1000))["series"]
+        finally:
+            twin.close()
         for one in series:
             self.assertNotIn("every", one)
             self.assertNotIn("min", one)
-        return [dict(zip(one["step"], one["value"])) for one in series]
+        return series
+
+    def exact(self, daemon, run, metric, **query):
+        """{step: value} of each series, from the steps."""
+        return [dict(zip(one["step"], one["value"])) for one in self.from_steps(daemon, run, metric, **query)]
+
+    def check_intervals(self, kept, exact):
+        """Those that were kept are those of their steps, if a hair wider. Returns their steps."""
+        kept, exact = kept["interval"], exact["interval"]
+        ends = dict(zip(exact["step"], zip(exact["low"], exact["high"])))
+        for step, low, high in zip(kept["step"], kept["low"], kept["high"]):
+            if step in ends:
+                true_low, true_high = ends[step]
+                self.assertLessEqual(low, true_low)
+                self.assertGreaterEqual(low, true_low - OUTWARD * abs(true_low))
+                self.assertGreaterEqual(high, true_high)
+                self.assertLessEqual(high, true_high + OUTWARD * abs(true_high))
+        return kept["step"]
 
     def check_same(self, daemon, run, metrics=METRICS, **query):
         """Every point that was kept has the value of its step, and extremes lie where those of all its steps do."""
         metric = ",".join(metrics)
-        kept, exact = (ask(daemon, run, metric, **query) for ask in (self.kept, self.exact))
-        self.assertEqual(len(kept), len(exact))
-        for one, values in zip(kept, exact):
+        kept = self.kept(daemon, run, metric, intervals=1000, **query)
+        steps = self.from_steps(daemon, run, metric, **query)
+        self.assertEqual(len(kept), len(steps))
+        exact = [dict(zip(one["step"], one["value"])) for one in steps]
+        for one, walked, values in zip(kept, steps, exact):
             with self.subTest(metric=one["metric"], layer=one["layer"]):
                 self.assertEqual(one["step"], sorted(set(one["step"])))
                 self.assertEqual(one["value"], [values[step] for step in one["step"]])
                 self.assertEqual(one["step"][-1], max(values))
+                self.check_intervals(one, walked)
         return kept, exact
 
     def rows(self, daemon):
@@ -135,6 +168,9 @@ class Kept(HistoryCase, SharedDaemonCase):
             self.assertEqual(whole[0]["step"][-2:], [5 * EVERY, n - 1])
             self.assertEqual(whole[0]["value"][-1], reading["stability"])
             self.assertEqual(kept[0]["value"][-1], reading["layers"][0]["stability"])
+            for one in kept + whole:
+                if one["metric"] in ("stability", "temperature.kinetic"):
+                    self.assertEqual(one["interval"]["step"], [WITH_INTERVALS, n - 1])
             job.send({"type": "end", "status": "completed"})
         eventually(lambda: self.shared.run(run)["status"] == "completed", "the end")
         self.await_packed(self.shared)
@@ -144,7 +180,11 @@ class Kept(HistoryCase, SharedDaemonCase):
             if one["metric"] in ("stability", "coherence"):
                 self.assertEqual(min(one["min"]), min(values.values()))
                 self.assertEqual(max(one["max"]), max(values.values()))
-        middle = self.kept(self.shared, run, "stability", from_=300, to=1350)[0]
+                self.assertEqual(one["interval"]["step"], [WITH_INTERVALS, n - 1])
+        one = self.kept(self.shared, run, "stability", intervals=1)[0]
+        self.assertEqual(one["interval"]["step"], [WITH_INTERVALS, n - 1])
+        middle = self.kept(self.shared, run, "stability", from_=300, to=1350, intervals=10)[0]
+        self.assertEqual(middle["interval"]["step"], [WITH_INTERVALS])
         self.assertEqual(middle["step"], [2 * EVERY, 3 * EVERY, 4 * EVERY, 5 * EVERY])
 
     def test_a_short_run_has_every_step(self):
