@@ -274,9 +274,8 @@ static enum outcome draw_instruments(struct drawing *d) {
 }
 
 enum outcome draw(struct drawing *d) {
-    d->deadline_ns = clock_monotonic_ns() + DRAW_TIME_NS;
     const struct run_progress *p = &d->run.progress;
-    bounds_init(&d->bounds, &d->selection, (size_t)query_number(&d->q->query, "intervals", 0),
+    bounds_init(&d->bounds, &d->selection, d->intervals,
                 d->from > p->first_step ? d->from : p->first_step,
                 d->to < p->last_step ? d->to : p->last_step);
     if (!d->run.id) {

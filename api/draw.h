@@ -19,12 +19,13 @@ struct drawing {
     size_t n_layers;             // of the hello in force
     const struct snapshot *live; // NULL when the run is not
     int64_t from, to;
-    size_t points; // what a series is gathered to
+    size_t points;    // what a series is gathered to
+    size_t intervals; // beside an instrument's values
     struct selection selection;
     struct bounds bounds; // empty when no intervals are wanted
     bool from_readings;   // instruments were drawn from readings that were kept at a cadence
-    uint64_t deadline_ns;
-    uint64_t visited; // steps, or points, seen
+    uint64_t deadline_ns; // by the monotonic clock
+    uint64_t visited;     // steps, or points, seen
     bool late;        // behind the deadline, or the daemon stops
     struct step_damage damage;
 };

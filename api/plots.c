@@ -1,10 +1,10 @@
 #include "api/plots.h"
 
+#include "api/times.h"
 #include "base/memory.h"
 #include "base/num.h"
 #include "base/stat.h"
 #include "probes/metric.h"
-#include "runs/history.h"
 #include "runs/walk.h"
 
 #include <math.h>
@@ -207,191 +207,32 @@ void plots_free(struct plots *p) {
 }
 
 // 1 and the time of a step in force, 0 when there is none, -1 for an error of the store.
-static int time_of_step(struct reader *r, const struct run_record *run, int64_t at, double *time) {
-    struct history *h;
-    const struct step *step;
-    const struct thermo *thermo;
-    if (history_open(&h, r, run, at, at, false)) {
-        return -1;
-    }
-    int rc = history_next(h, &step, &thermo);
-    *time = rc == 1 ? step->time : 0;
-    history_close(h);
+static int time_of_step(struct reader *r, const struct attempt_record *attempts, size_t n,
+                        int64_t step, double *time) {
+    struct step_times t;
+    int rc = times_read(&t, r, attempts, n, step, step) ? -1 : t.n > 0;
+    *time = rc == 1 ? t.at[0].time : 0;
+    times_free(&t);
     return rc;
 }
 
 int plots_overlap(struct reader *r, const struct run_record *run, double start, double end) {
     const struct run_progress *p = &run->progress;
-    double first, last;
-    int rc = time_of_step(r, run, p->first_step, &first);
-    if (rc <= 0 || (rc = time_of_step(r, run, p->last_step, &last)) <= 0) {
+    struct attempt_record *attempts;
+    size_t n;
+    double first = 0, last = 0;
+    if (reader_attempts(r, run->id, &attempts, &n)) {
+        return -1;
+    }
+    int rc = time_of_step(r, attempts, n, p->first_step, &first);
+    rc = rc <= 0 ? rc : time_of_step(r, attempts, n, p->last_step, &last);
+    for (size_t i = 0; i < n; i++) {
+        attempt_record_free(&attempts[i]);
+    }
+    free(attempts);
+    if (rc <= 0) {
         return rc;
     }
     last = last > p->last_seen ? last : p->last_seen; // messages may come behind the last step
     return first <= end && last + PLOT_LOOKBACK_S >= start;
-}
-
-// The plots of one run on their way through it.
-struct pen {
-    struct plot *at;
-    size_t n;
-    const struct plot_times *times;
-    size_t next; // evaluation
-    double now;  // the newest time seen: a clock that was put back does not lead back
-    const struct hello_layer *indexed;
-    size_t *layers;   // of each plot in the hello in force
-    bool scalars;     // those are drawn, and nothing else
-    bool instruments; // some are read
-    bool out_of_memory, stopped;
-    plot_go_on_fn *go_on;
-    void *context;
-};
-
-static bool is_drawn(const struct pen *d, const struct plot *p) {
-    return (p->metric.kind == SELECT_SCALAR) == d->scalars;
-}
-
-static bool goes_on(struct pen *d) {
-    d->stopped = d->stopped || !d->go_on(d->context);
-    return !d->stopped && !d->out_of_memory && d->next < d->times->n;
-}
-
-static double time_of(const struct plot_times *t, size_t i) {
-    return t->start + (double)i * t->step;
-}
-
-static void put_point(struct pen *d, struct plot *p) {
-    if (p->n_points == p->cap) {
-        size_t cap = p->cap ? 2 * p->cap : 16;
-        struct plot_point *grown = try_grow(p->points, cap * sizeof *grown);
-        if (!grown) {
-            d->out_of_memory = true;
-            return;
-        }
-        p->points = grown;
-        p->cap = cap;
-    }
-    p->points[p->n_points++] = (struct plot_point){d->next, p->value};
-}
-
-// Evaluates at all times before `until`.
-static void evaluate(struct pen *d, double until) {
-    for (; d->next < d->times->n && time_of(d->times, d->next) < until; d->next++) {
-        double since = time_of(d->times, d->next) - PLOT_LOOKBACK_S;
-        for (size_t i = 0; i < d->n; i++) {
-            if (is_drawn(d, &d->at[i]) && d->at[i].time > since && d->at[i].time > 0) {
-                put_point(d, &d->at[i]);
-            }
-        }
-    }
-}
-
-static void take_time(struct pen *d, double time) {
-    d->now = time > d->now ? time : d->now;
-    evaluate(d, d->now);
-}
-
-static void index_layers(struct pen *d, const struct hello *hello) {
-    if (d->indexed == hello->layers) {
-        return;
-    }
-    d->indexed = hello->layers;
-    for (size_t i = 0; i < d->n; i++) {
-        size_t l = 0;
-        while (d->at[i].layer && l < hello->n_layers &&
-               strcmp(hello->layers[l].name, d->at[i].layer) != 0) {
-            l++;
-        }
-        d->layers[i] = l < hello->n_layers ? l : SIZE_MAX;
-    }
-}
-
-static void take_step(struct pen *d, const struct step *step, const struct thermo *thermo,
-                      const struct hello *hello) {
-    take_time(d, step->time);
-    index_layers(d, hello);
-    for (size_t i = 0; i < d->n; i++) {
-        struct plot *p = &d->at[i];
-        if (!is_drawn(d, p) || (p->layer && d->layers[i] == SIZE_MAX)) {
-            continue;
-        }
-        select_look(&p->metric, step);
-        double value =
-            select_value(&p->metric, p->layer ? d->layers[i] : THERMO_GLOBAL, step, thermo);
-        if (!num_is_missing(value)) {
-            p->value = value;
-            p->time = d->now;
-        }
-    }
-}
-
-static void take_scalars(struct pen *d, const struct step *message) {
-    take_time(d, message->time);
-    for (size_t i = 0; i < d->n; i++) {
-        struct plot *p = &d->at[i];
-        for (size_t j = 0; p->metric.kind == SELECT_SCALAR && j < message->n_scalars; j++) {
-            if (strcmp(message->scalars[j].name, p->metric.own) == 0) {
-                p->value = message->scalars[j].value;
-                p->time = d->now;
-            }
-        }
-    }
-}
-
-static int walk_steps(struct pen *d, struct reader *r, const struct run_record *run) {
-    struct history *h;
-    const struct step *step;
-    const struct thermo *thermo;
-    if (history_open(&h, r, run, 0, STEP_MAX, d->instruments)) {
-        return -1;
-    }
-    int rc = 0;
-    while (goes_on(d) && (rc = history_next(h, &step, &thermo)) == 1) {
-        take_step(d, step, thermo, history_hello(h));
-    }
-    history_close(h);
-    return rc < 0 ? -1 : 0;
-}
-
-static int walk_scalars(struct pen *d, struct reader *r, const struct run_record *run) {
-    struct walk_options options = {.scalars = true, .in_force_only = true, .to = STEP_MAX};
-    struct walk *w;
-    if (walk_open(&w, r, run->id, &options)) {
-        return -1;
-    }
-    enum walk_item item = WALK_END;
-    while (goes_on(d) && (item = walk_next(w)) > WALK_END) {
-        if (item == WALK_STEP || item == WALK_SCALARS) {
-            take_scalars(d, walk_step(w));
-        }
-    }
-    walk_close(w);
-    return item == WALK_ERROR ? -1 : 0;
-}
-
-// The plots of scalars, or all others, by one walk.
-static int draw(struct pen *d, bool scalars, struct reader *r, const struct run_record *run) {
-    bool any = false;
-    d->scalars = scalars;
-    d->instruments = false;
-    d->next = 0;
-    d->now = 0;
-    for (size_t i = 0; i < d->n; i++) {
-        any = any || is_drawn(d, &d->at[i]);
-        d->instruments = d->instruments || d->at[i].metric.kind == SELECT_INSTRUMENT;
-    }
-    int rc = !any ? 0 : scalars ? walk_scalars(d, r, run) : walk_steps(d, r, run);
-    evaluate(d, (double)INFINITY);
-    return rc ? rc : d->out_of_memory ? -2 : d->stopped ? 1 : 0;
-}
-
-int plots_draw(struct plots *p, size_t from, struct reader *r, const struct run_record *run,
-               const struct plot_times *times, plot_go_on_fn *go_on, void *context) {
-    struct pen d = {
-        .at = p->at + from, .n = p->n - from, .times = times, .go_on = go_on, .context = context};
-    d.layers = must_alloc((d.n + 1) * sizeof *d.layers);
-    int rc = draw(&d, false, r, run);
-    rc = rc ? rc : draw(&d, true, r, run);
-    free(d.layers);
-    return rc;
 }

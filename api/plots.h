@@ -7,7 +7,7 @@
 #ifndef API_PLOTS_H
 #define API_PLOTS_H
 
-#include "api/select.h"
+#include "api/draw.h"
 #include "api/selector.h"
 #include "storage/reader.h"
 
@@ -20,7 +20,6 @@ struct label {
     const char *name, *value;
 };
 
-// The last of each step's values within one evaluation.
 struct plot_point {
     size_t at; // which evaluation
     double value;
@@ -30,7 +29,6 @@ struct plot {
     struct select_metric metric;
     char *layer;         // NULL: the whole run
     char *run, *project; // project may be ""
-    double value, time;  // the newest so far; time 0: none yet
     struct plot_point *points;
     size_t n_points, cap;
 };
@@ -65,10 +63,10 @@ struct plot_times {
     double start, step;
     size_t n;
 };
-// Walks the run once and fills the points of the plots from..n-1, which are all of this run. 0, 1
-// when `go_on` said no, -1 for an error of the store, -2 when memory is gone.
-typedef bool plot_go_on_fn(void *context);
-int plots_draw(struct plots *p, size_t from, struct reader *r, const struct run_record *run,
-               const struct plot_times *times, plot_go_on_fn *go_on, void *context) WARN_UNUSED;
+// Fills the points of the plots from..n-1, which are all of this run: read by steps as any series
+// (api/draw.h), and laid over the times of these (api/times.h). Within a read transaction.
+enum outcome plots_draw(struct plots *p, size_t from, struct request *q,
+                        const struct run_record *run, const struct plot_times *times,
+                        uint64_t deadline_ns) WARN_UNUSED;
 
 #endif

@@ -59,7 +59,7 @@ struct evaluation {
     struct plots plots;
     bool draws, own;
     bool grew; // more points than there may be
-    uint64_t deadline_ns, visited;
+    uint64_t deadline_ns;
 };
 
 static enum MHD_Result answer_prom(struct request *q, unsigned status, struct buf *json) {
@@ -141,25 +141,24 @@ static int take_range(struct evaluation *v, struct buf *problem) {
     return 0;
 }
 
-static bool go_on(void *context) {
-    struct evaluation *v = context;
-    return (++v->visited & 63) != 0 ||
-           (api_progress(v->q->api) && clock_monotonic_ns() < v->deadline_ns);
+static bool has_time(const struct evaluation *v) {
+    return api_progress(v->q->api) && clock_monotonic_ns() < v->deadline_ns;
 }
 
-// 0, 1 out of time, -1 for an error of the store, -2 when memory is gone.
-static int take_run(struct evaluation *v, const struct run_record *run) {
+static enum outcome take_run(struct evaluation *v, const struct run_record *run) {
     int overlaps = plots_overlap(v->q->reader, run, v->start, v->end);
-    int rc = overlaps < 0 ? -1 : 0;
-    for (size_t i = 0; rc == 0 && overlaps && i < v->n_selectors; i++) {
+    enum outcome outcome = overlaps < 0 ? STORE_FAILED : DRAWN;
+    for (size_t i = 0; outcome == DRAWN && overlaps && i < v->n_selectors; i++) {
         size_t from = v->plots.n;
-        rc = plots_add_run(&v->plots, v->q->reader, run, &v->selectors[i], v->own);
+        if (plots_add_run(&v->plots, v->q->reader, run, &v->selectors[i], v->own)) {
+            return STORE_FAILED;
+        }
         v->grew = v->grew || (v->draws && v->plots.n * v->times.n > POINTS_MAX);
-        if (rc == 0 && v->draws && v->plots.n > from && !v->plots.too_many && !v->grew) {
-            rc = plots_draw(&v->plots, from, v->q->reader, run, &v->times, go_on, v);
+        if (v->draws && v->plots.n > from && !v->plots.too_many && !v->grew) {
+            outcome = plots_draw(&v->plots, from, v->q, run, &v->times, v->deadline_ns);
         }
     }
-    return rc || go_on(v) ? rc : 1;
+    return outcome != DRAWN || has_time(v) ? outcome : OUT_OF_TIME;
 }
 
 struct runs {
@@ -174,18 +173,19 @@ static bool note_run(void *context, const struct run_record *run) {
 }
 
 // Goes through the newest runs within one state of the store.
-static int take_runs(struct evaluation *v) {
+static enum outcome take_runs(struct evaluation *v) {
     struct run_filter newest = {.before_id = INT64_MAX};
     struct reader *r = v->q->reader;
     struct runs *runs = NEW(struct runs);
     v->deadline_ns = clock_monotonic_ns() + TIME_NS;
-    int rc = reader_begin(r);
-    if (rc == 0) {
-        rc = reader_runs(r, &newest, RUNS_MAX, note_run, runs) < 0 ? -1 : 0;
-        for (size_t i = 0; rc == 0 && i < runs->n; i++) {
+    enum outcome outcome = STORE_FAILED;
+    if (reader_begin(r) == 0) {
+        outcome =
+            reader_runs(r, &newest, RUNS_MAX, note_run, runs) < 0 ? STORE_FAILED : DRAWN;
+        for (size_t i = 0; outcome == DRAWN && i < runs->n; i++) {
             struct run_record run;
             int found = reader_find_run(r, runs->name[i], &run);
-            rc = found < 0 ? -1 : found ? take_run(v, &run) : 0;
+            outcome = found < 0 ? STORE_FAILED : found ? take_run(v, &run) : DRAWN;
             if (found == 1) {
                 run_record_free(&run);
             }
@@ -196,22 +196,22 @@ static int take_runs(struct evaluation *v) {
         free(runs->name[i]);
     }
     free(runs);
-    return rc;
+    return outcome;
 }
 
 // True when all went well; else the request has been answered.
 static bool evaluate(struct evaluation *v, enum MHD_Result *rc) {
     switch (take_runs(v)) {
-    case 0:
+    case DRAWN:
         break;
-    case 1:
+    case OUT_OF_TIME:
         *rc = fail(v->q, MHD_HTTP_SERVICE_UNAVAILABLE, "timeout",
                    "this took more than 20 s; name fewer series");
         return false;
-    case -1:
+    case STORE_FAILED:
         *rc = fail(v->q, MHD_HTTP_SERVICE_UNAVAILABLE, "internal", "the store could not be read");
         return false;
-    default:
+    case OUT_OF_MEMORY:
         *rc = fail(v->q, MHD_HTTP_SERVICE_UNAVAILABLE, "internal", "no memory for so many points");
         return false;
     }

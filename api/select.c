@@ -82,6 +82,13 @@ static unsigned fail_metric(const char *name, struct buf *problem) {
     return 400;
 }
 
+static void note_kind(struct selection *s, enum select_kind kind) {
+    s->has_scalars = s->has_scalars || kind == SELECT_SCALAR;
+    s->has_instruments = s->has_instruments || kind == SELECT_INSTRUMENT;
+    s->has_outputs = s->has_outputs || kind == SELECT_OUTPUT;
+    s->has_columns = s->has_columns || (kind != SELECT_INSTRUMENT && kind != SELECT_OUTPUT);
+}
+
 static unsigned read_metrics(struct selection *s, const struct query *q, struct buf *problem) {
     size_t at = 0;
     const char *name;
@@ -91,11 +98,7 @@ static unsigned read_metrics(struct selection *s, const struct query *q, struct 
         if (!select_read_metric(name, m)) {
             return fail_metric(name, problem);
         }
-        s->has_scalars = s->has_scalars || m->kind == SELECT_SCALAR;
-        s->has_instruments = s->has_instruments || m->kind == SELECT_INSTRUMENT;
-        s->has_outputs = s->has_outputs || m->kind == SELECT_OUTPUT;
-        s->has_columns =
-            s->has_columns || (m->kind != SELECT_INSTRUMENT && m->kind != SELECT_OUTPUT);
+        note_kind(s, m->kind);
     }
     if (s->n_metrics == 0) {
         buf_puts(problem, "metric is missing; expected one or several of ");
@@ -177,6 +180,20 @@ unsigned select_open(struct selection *s, const struct query *q, const struct he
     unsigned status = read_metrics(s, q, problem);
     read_layers(s, q, hello);
     return status ? status : make_series(s, layer_given, points, problem);
+}
+
+void select_add(struct selection *s, const struct select_metric *m, const char *layer,
+                size_t points) {
+    s->metrics = must_grow(s->metrics, (s->n_metrics + 1) * sizeof *s->metrics);
+    s->series = must_grow(s->series, (s->n_series + 1) * sizeof *s->series);
+    if (layer) {
+        s->layers = must_grow(s->layers, (s->n_layers + 1) * sizeof *s->layers);
+        s->layers[s->n_layers++] =
+            (struct select_layer){.name = must_copy(layer), .index = SIZE_MAX};
+    }
+    s->metrics[s->n_metrics] = *m;
+    note_kind(s, m->kind);
+    add_series(s, s->n_metrics++, layer ? s->n_layers - 1 : SIZE_MAX, points);
 }
 
 void select_free(struct selection *s) {

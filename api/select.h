@@ -54,6 +54,9 @@ struct selection {
 unsigned select_open(struct selection *s, const struct query *q, const struct hello *hello,
                      size_t points, struct buf *problem) WARN_UNUSED;
 void select_free(struct selection *s);
+// Adds one series to a selection that began as {0}: of the whole run where `layer` is NULL.
+void select_add(struct selection *s, const struct select_metric *m, const char *layer,
+                size_t points);
 // One metric by its name. False when there can be no such metric.
 bool select_read_metric(const char *name, struct select_metric *out);
 // Finds the metric's column in a step; then its value there. Not for scalars and outputs.

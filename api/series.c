@@ -4,6 +4,7 @@
 #include "api/find.h"
 #include "api/handlers.h"
 #include "api/lttb.h"
+#include "base/clock.h"
 #include "config/limits.h"
 
 #include <inttypes.h>
@@ -167,13 +168,12 @@ static enum MHD_Result answer_selection(struct request *q, struct drawing *d,
     print_etag(d, etag);
     bool traceless = d->selection.has_scalars || d->selection.has_outputs;
     const char *known_etag = traceless ? NULL : etag;
-    size_t intervals = (size_t)query_number(&q->query, "intervals", 0);
     if (status) {
         rc = answer_problem(q, status, "%s", buf_str(&problem));
-    } else if (intervals * d->selection.n_series > BOUNDS_TOTAL) {
+    } else if (d->intervals * d->selection.n_series > BOUNDS_TOTAL) {
         rc = answer_problem(q, MHD_HTTP_BAD_REQUEST,
                             "this asks for %zu intervals of %zu series; expected at most %d in all",
-                            intervals, d->selection.n_series, BOUNDS_TOTAL);
+                            d->intervals, d->selection.n_series, BOUNDS_TOTAL);
     } else if (known_etag && request_has(q, known_etag)) {
         rc = answer_not_modified(q, known_etag);
     } else {
@@ -229,7 +229,9 @@ enum MHD_Result series_get(struct request *q) {
     struct drawing d = {.q = q,
                         .from = query_number(&q->query, "from", 0),
                         .to = query_number(&q->query, "to", STEP_MAX),
-                        .points = (size_t)query_number(&q->query, "points", POINTS_DEFAULT)};
+                        .points = (size_t)query_number(&q->query, "points", POINTS_DEFAULT),
+                        .intervals = (size_t)query_number(&q->query, "intervals", 0),
+                        .deadline_ns = clock_monotonic_ns() + DRAW_TIME_NS};
     uint64_t max_points = q->api->config.max_points;
     struct found run;
     enum MHD_Result rc;

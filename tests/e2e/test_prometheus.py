@@ -1,11 +1,13 @@
 """Prometheus' query API as a client of its own reads it (promtool has the one that Grafana has)."""
 
 import json
+import random
+import struct
 import subprocess
 import unittest
 import urllib.parse
 
-from harness import Job, SharedDaemonCase
+from harness import Job, SharedDaemonCase, eventually, frame, make_layers
 
 EPOCH = 1_700_000_000
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -151,6 +153,85 @@ class Prometheus(SharedDaemonCase):
         self.ask("query_range", expect=400, query="pyrometer_loss", start=0, end=1, step=0)
         self.ask("query_range", expect=400, query="pyrometer_loss", start="NaN", end="inf", step=1)
         self.ask("series", expect=400)
+
+
+class Long(SharedDaemonCase):
+    """A run that is too long to be worked out anew, a step a second but for a pause: drawn from readings, tiers and what lies between."""
+
+    N, LAYERS, EVERY, PAUSED, PAUSE = 24000, 25, 256, 12000, 5000
+    RUN = "long"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        pool = []
+        for seed in range(61):
+            noise = random.Random(seed)
+            stats = {key: [noise.uniform(0.5, 1.5) for _ in range(cls.LAYERS)] for key in ("w_mean", "w_var", "g_mean", "g_var", "u_mean", "u_var", "gu")}
+            pool.append(frame({"step": 0, "loss": 0, "lr": 0.1, "batch_size": 32, "stats": stats}, wide=()))
+        with Job(cls.shared) as job:
+            job.hello(cls.RUN, make_layers(cls.LAYERS), optimizer={"name": "sgd", "lr": 0.1, "momentum": 0.9}, batch_size=32)
+            for at in range(0, cls.N, 500):
+                job.frame(b"".join(pool[i % 61][:8] + struct.pack("<qdd", i, cls.time(i), i) + pool[i % 61][32:] for i in range(at, at + 500)))
+                job.wait_ack(at - 3000)
+            job.wait_ack(cls.N - 1)
+            job.send({"type": "end", "status": "completed"})
+            eventually(lambda: cls.shared.run(cls.RUN)["status"] == "completed", "the end")
+
+    @classmethod
+    def time(cls, step):
+        return EPOCH + step + (cls.PAUSE if step >= cls.PAUSED else 0)
+
+    def range(self, query, start, end, step):
+        text = urllib.parse.urlencode({"query": query, "start": start, "end": end, "step": step})
+        answer = self.shared.get_json(f"/prometheus/api/v1/query_range?{text}")["data"]["result"]
+        self.assertEqual(len(answer), 1)
+        return [(t, float(value)) for t, value in answer[0]["values"]]
+
+    def series(self, **query):
+        one = self.shared.series(self.RUN, "temperature.kinetic", points=10000, **query)["series"][0]
+        return one, list(zip(one["step"], one["value"]))
+
+    def newest(self, values, t):
+        return [value for step, value in values if self.time(step) <= t][-1]
+
+    KINETIC = 'pyrometer_temperature{run="long",layer="",thermometer="kinetic"}'
+
+    def test_instruments_of_the_whole_run(self):
+        one, values = self.series()
+        self.assertEqual(one["every"], self.EVERY)
+        drawn = self.range(self.KINETIC, EPOCH + 1000, self.time(self.N), 200)
+        self.assertEqual([value for _, value in drawn], [self.newest(values, t) for t, _ in drawn])
+        times = {t for t, _ in drawn}
+        before, behind = self.time(self.PAUSED - self.EVERY), self.time(self.PAUSED + self.EVERY)
+        self.assertLessEqual({t for t in range(EPOCH + 1000, self.time(self.N), 200) if not before < t < behind}, times)
+        self.assertEqual([t for t in times if before + 300 + 3 * self.EVERY < t < self.time(self.PAUSED)], [])
+
+    def test_instruments_of_a_short_range(self):
+        for first, last in ((20000, 20400), (self.PAUSED - 300, self.PAUSED + 300)):
+            one, values = self.series(from_=first - 400, to=last)
+            self.assertNotIn("every", one)
+            drawn = self.range(self.KINETIC, self.time(first), self.time(last), 10)
+            self.assertEqual([value for _, value in drawn], [self.newest(values, t) for t, _ in drawn])
+            self.assertEqual(len(drawn), sum(1 for t in range(self.time(first), self.time(last) + 1, 10)
+                                             if not self.time(self.PAUSED - 1) + 300 <= t < self.time(self.PAUSED)))
+
+    def test_steps_of_the_whole_run(self):
+        """The loss is the step's number: a value is that of a step until then, and no older than an evaluation."""
+        drawn = self.range('pyrometer_loss{run="long"}', EPOCH, self.time(self.N), 100)
+        self.assertEqual(drawn[0], (EPOCH, 0))
+        for t, step in drawn:
+            self.assertGreaterEqual(t, self.time(step))
+            if not self.time(self.PAUSED - 1) <= t < self.time(self.PAUSED):
+                self.assertLessEqual(t - self.time(step), 100)
+        paused = [t for t, _ in drawn if self.time(self.PAUSED - 1) + 500 < t < self.time(self.PAUSED)]
+        self.assertEqual(paused, [])
+        self.assertGreater(len(drawn), 230)
+
+    def test_an_instant(self):
+        text = urllib.parse.urlencode({"query": 'pyrometer_loss{run="long"}', "time": self.time(13000) + 0.5})
+        answer = self.shared.get_json(f"/prometheus/api/v1/query?{text}")["data"]["result"]
+        self.assertEqual([one["value"][1] for one in answer], ["13000"])
 
 
 class Many(SharedDaemonCase):
