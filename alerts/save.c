@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define MAGIC UINT64_C(0x535452454c410a01) // "\1\nALERTS"
-#define VERSION 10
+#define VERSION 11
 
 struct header {
     uint64_t magic;

@@ -166,6 +166,33 @@ START_TEST(a_learning_rate_that_jumps) {
 }
 END_TEST
 
+// Behind a decay: back to what was borne, as a warm restart, or beyond it.
+START_TEST(a_learning_rate_that_jumps_behind_a_decay) {
+    sim_create_only(&sim, RULE_BIT(RULE_LEARNING_RATE), 330);
+    sim_steps(&sim, 300);
+    sim.lr /= 5;
+    sim_steps(&sim, 300);
+    sim.lr *= _i ? 7.5 : 5;
+    sim_steps(&sim, 1);
+    ck_assert_uint_eq(sim_count(&sim, RULE_LEARNING_RATE, ALERT_FIRING), (size_t)_i);
+    if (_i) {
+        sim_expect_text(&sim.changes[0], "0.15 is 7.");
+        sim_expect_text(&sim.changes[0], "times that of the last steps, beyond the highest");
+    }
+}
+END_TEST
+
+// In the learning rate's own warm-up nothing is proven; a jump is a jump.
+START_TEST(a_learning_rate_that_jumps_in_its_warm_up) {
+    sim_create_only(&sim, RULE_BIT(RULE_LEARNING_RATE), 331);
+    for (int k = 0; k < 600; k++) {
+        sim.lr = 0.1 * (k + 1) / 1000 * (k >= 500 ? 8 : 1);
+        sim_steps(&sim, 1);
+        ck_assert_uint_eq(sim_count(&sim, RULE_LEARNING_RATE, ALERT_FIRING), k >= 500);
+    }
+}
+END_TEST
+
 START_TEST(changes_of_phase_are_told) {
     sim_create_only(&sim, RULE_BIT(RULE_PHASE_TRANSITION), 36);
     struct phase_change sure = {PHASE_LOSS, 470, 500, 0.97, 2, 1}, vague = sure;
@@ -193,6 +220,8 @@ int main(void) {
     tcase_add_test(t, a_loss_that_falls_meets_its_trend);
     tcase_add_test(t, a_shock_behind_a_batch_change);
     tcase_add_loop_test(t, a_learning_rate_that_jumps, 0, 2);
+    tcase_add_loop_test(t, a_learning_rate_that_jumps_behind_a_decay, 0, 2);
+    tcase_add_test(t, a_learning_rate_that_jumps_in_its_warm_up);
     tcase_add_test(t, losses_of_zero_are_small_losses);
     tcase_add_test(t, a_rise_behind_a_fall_is_seen);
     tcase_add_test(t, a_small_rise_is_told_when_it_is_sure);
