@@ -78,8 +78,8 @@ const struct builtin builtins[RULE_COUNT] = {
     [RULE_LEARNING_RATE] =
         {
             .name = "learning_rate",
-            .help = "The learning rate is far above what the run has shown to bear. The value is "
-                    "how many times.",
+            .help = "The learning rate is far above what the run has shown to bear, or jumped "
+                    "beyond it. The value is how many times.",
             .reads = "lr,loss",
             .reach = REACH_RUN,
             .look = learning_rate_look,
@@ -113,7 +113,8 @@ const struct builtin builtins[RULE_COUNT] = {
         {
             .name = "shock",
             .help = "A layer's gradient, update or outputs jump. The value is the z-score of the "
-                    "logarithm of their size; the gradient's counts half.",
+                    "logarithm of their size; the gradient's counts half, its lead over all other "
+                    "layers' in full.",
             .reads = "g_var,u_var,z_var",
             .reach = REACH_LAYERS,
             .look = shock_look,

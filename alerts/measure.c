@@ -42,12 +42,34 @@ static double half_log(double square) {
     return square > 0 ? log(square) / 2 : num_missing();
 }
 
-static void measure_jumps(struct scope *s, const struct sizes *z, const struct thermo_step *step,
-                          size_t layer, double log_lr) {
+static void follow_lead(struct lead *l, size_t layer, double off) {
+    if (off > l->first) {
+        l->second = l->first;
+        l->first = off;
+        l->layer = layer;
+    } else if (off > l->second) {
+        l->second = off;
+    }
+}
+
+static void measure_lead(struct alerts *a) {
+    struct lead *l = &a->watch.lead;
+    double z = level_observe(&l->gap, &of_jumps, l->first - l->second);
+    const struct level *own = &a->scopes[l->layer].jumps[CHANNEL_GRADIENT];
+    if (z > 0 && own->held > 0 && own->z > 0) {
+        a->scopes[l->layer].alone = z;
+    }
+}
+
+static void measure_jumps(struct watch *w, struct scope *s, const struct sizes *z,
+                          const struct thermo_step *step, size_t layer, double log_lr) {
     double gradient = half_log(z->gradient2), update = half_log(z->update2) - log_lr;
     double output = half_log(mean_square(step, STAT_Z_MEAN, STAT_Z_VAR, layer));
     if (isnan(output)) {
         output = half_log(mean_square(step, STAT_A_MEAN, STAT_A_VAR, layer));
+    }
+    if (s->jumps[CHANNEL_GRADIENT].count >= of_jumps.learn) {
+        follow_lead(&w->lead, layer, gradient - s->jumps[CHANNEL_GRADIENT].mean);
     }
     level_observe(&s->jumps[CHANNEL_GRADIENT], &of_jumps, gradient);
     level_observe(&s->jumps[CHANNEL_UPDATE], &of_jumps, update);
@@ -127,10 +149,11 @@ static void measure_layer(struct alerts *a, const struct thermo_step *step, size
         s->unaccounted = books_observe(&s->books, step->step, stat[STAT_W_MEAN][layer], weight_rms,
                                        stat[STAT_U_MEAN][layer], z->update_rms);
     }
+    s->alone = 0;
     measure_stillness(&a->watch, &s->still, z->gradient2);
     measure_growth(s, weight_rms, rate->share);
     if (a->watch.batch_steps == 0) {
-        measure_jumps(s, z, step, layer, rate->log);
+        measure_jumps(&a->watch, s, z, step, layer, rate->log);
     }
 }
 
@@ -174,10 +197,12 @@ void measure_layers(struct alerts *a, const struct thermo_step *step) {
     }
     measure_course(&a->watch.course, step->loss);
     a->watch.still_layers = a->watch.live_layers = 0;
+    a->watch.lead.first = a->watch.lead.second = -(double)INFINITY;
     for (size_t i = 0; i < a->n_layers; i++) {
         measure_layer(a, step, i, &rate);
     }
     if (a->watch.batch_steps == 0) {
+        measure_lead(a);
         measure_gain(&a->watch.gain, step, first_with_outputs(a, step));
     }
 }

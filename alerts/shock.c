@@ -1,7 +1,8 @@
 // A scale of a layer that jumps from one step to the next: its gradient, its update, its outputs.
 //
 // Gradients have heavy tails of their own, so that theirs counts half (measured on healthy runs:
-// docs/alerting.md).
+// docs/alerting.md). Those tails come of the batch and are every layer's: where one alone jumps,
+// its lead counts in full.
 #include "alerts/state.h"
 
 #include <inttypes.h>
@@ -16,7 +17,8 @@ static double score(const struct scope *s, enum channel c) {
     if (s->jumps[c].held > FRESH) {
         return 0;
     }
-    return s->jumps[c].z * (c == CHANNEL_GRADIENT ? GRADIENT_WEIGHT : 1);
+    double z = s->jumps[c].z;
+    return c == CHANNEL_GRADIENT ? fmax(GRADIENT_WEIGHT * z, s->alone) : z;
 }
 
 static enum channel largest(const struct scope *s) {
@@ -43,10 +45,11 @@ static double rise(const struct scope *s, enum channel c) {
 }
 
 // Gradients come of the loss, and updates of gradients: an update that rises by far more than the
-// gradient has another cause, and so have outputs. By far: where a unit comes alive Adam's update
-// rises by itself, from what is usual up to (1 - b1) / sqrt(1 - b2) = 3 learning rates, tenfold.
+// gradient has another cause, and so have outputs, and a gradient that jumps alone. By far: where a
+// unit comes alive Adam's update rises by itself, from what is usual up to (1 - b1) / sqrt(1 - b2)
+// = 3 learning rates, tenfold.
 static bool comes_of_the_loss(const struct scope *s, double threshold) {
-    return !(score(s, CHANNEL_OUTPUT) > threshold) &&
+    return !(score(s, CHANNEL_OUTPUT) > threshold) && !(s->alone > threshold) &&
            !(score(s, CHANNEL_UPDATE) > threshold &&
              rise(s, CHANNEL_UPDATE) > rise(s, CHANNEL_GRADIENT) + MORE);
 }
@@ -76,6 +79,9 @@ void shock_describe(struct text *t, const struct life *l, const struct story *st
         text_add(
             t, ": its %s jumped at step %" PRId64 ", %.3g times the usual scatter above its level",
             names[c], l->since, story->scope->jumps[c].z);
+        if (c == CHANNEL_GRADIENT && story->scope->alone > l->threshold) {
+            text_add(t, ", beyond those of all other layers");
+        }
     } else {
         text_add(t,
                  ": scales jumped in %" PRIu32 " of %" PRIu32 " layers at step %" PRId64

@@ -47,6 +47,14 @@ struct movement {
 #define JUMPS_FLOOR 0.05 // of their scatter
 enum channel { CHANNEL_GRADIENT, CHANNEL_UPDATE, CHANNEL_OUTPUT, CHANNELS };
 
+// The layer whose gradient lies the furthest above its level. What a batch does to the gradient it
+// does to that of every layer, so that how far one goes beyond the next is far steadier than either.
+struct lead {
+    double first, second; // of the newest step's logarithms
+    uint64_t layer;
+    struct level gap;
+};
+
 // The steps in a row in which a layer got no gradient, exactly none.
 struct stillness {
     uint32_t steps, longest; // now; the longest that ended
@@ -68,6 +76,7 @@ struct gain {
 // What every step touches, and nothing else: with many runs it comes from memory at each of them.
 struct scope {
     struct level jumps[CHANNELS];
+    double alone; // z of the lead of its gradient, where that jumps and leads; else 0
     struct level growth; // of the weights' size a step, per learning rate
     double weight_rms;   // of the newest step, NaN when not sent
     double unaccounted;  // the newest of the books
@@ -174,6 +183,7 @@ struct watch {
     uint32_t spike_steps; // since the spike's alert fired
     double loss_z;        // of the newest loss
     struct course course;
+    struct lead lead;
     struct gain gain; // of the first layer that sends outputs
     struct rising rising;
     struct collapse collapse;

@@ -1,6 +1,6 @@
 // The rules that follow the loss, on made-up runs whose losses have something of their own: a tail,
-// zeros, a steep fall, a level far from zero; changes of phase; and jumps of what the schedule
-// sets.
+// zeros, a steep fall, a level far from zero; changes of phase; and jumps, of what the schedule
+// sets and of gradients beside each other.
 #include "test_alerts_sim.h"
 
 #include <math.h>
@@ -112,18 +112,50 @@ static void spoil_update(struct feed *f) {
     feed_update(f, 1, 500);
 }
 
-// Down there a gradient that jumps, and the update with it, informs; an update by itself warns.
+// Down there gradients that jump, and the updates with them, inform; an update by itself warns, and
+// so does a gradient.
 START_TEST(a_shock_next_to_nothing) {
     sim_create_only(&sim, RULE_BIT(RULE_SHOCK), 39);
     for (int i = 0; i < 1000; i++) {
         sim.loss = fmax(exp(-i / 50.), 1e-5);
         sim_steps(&sim, 1);
     }
-    sim.heat[1] = _i ? 1 : 1e5;
-    sim.spoil = _i ? spoil_update : NULL;
+    sim.heat[1] = _i == 1 ? 1 : 1e5;
+    sim.heat[2] = _i == 0 ? 1e5 : 1;
+    sim.spoil = _i == 1 ? spoil_update : NULL;
     sim_steps(&sim, 1);
     const struct alert_change *c = sim_find(&sim, RULE_SHOCK, ALERT_FIRING);
     ck_assert(c->layer == 1 && c->severity == (_i ? SEVERITY_WARNING : SEVERITY_INFO));
+}
+END_TEST
+
+static size_t spoilt_layers;
+
+static void spoil_gradients(struct feed *f) {
+    for (size_t i = 0; i < spoilt_layers; i++) {
+        double mean = f->column[STAT_G_MEAN][i];
+        feed_gradient(f, i, 1e6 * (mean * mean + f->column[STAT_G_VAR][i]));
+    }
+}
+
+// Where batches make gradients vary fiftyfold, a thousand times the usual is no news if it is all
+// layers', and is if it is one's; not where the others' fell.
+START_TEST(a_gradient_that_jumps_alone) {
+    sim_create_only(&sim, RULE_BIT(RULE_SHOCK), 340);
+    for (int k = 0; k < 500; k++) {
+        sim.gradient = exp(1.1 * dice_normal(&sim.dice));
+        sim_steps(&sim, 1);
+    }
+    sim.gradient = _i == 2 ? 1e-6 : 1;
+    spoilt_layers = _i == 0 ? SIM_LAYERS : 1;
+    sim.spoil = spoil_gradients;
+    sim_steps(&sim, 1);
+    ck_assert_uint_eq(sim_count(&sim, RULE_SHOCK, ALERT_FIRING), _i == 1);
+    if (_i == 1) {
+        ck_assert_uint_eq(sim.changes[0].layer, 0);
+        sim_expect_text(&sim.changes[0], "its gradient jumped at step 500");
+        sim_expect_text(&sim.changes[0], "beyond those of all other layers");
+    }
 }
 END_TEST
 
@@ -226,7 +258,8 @@ int main(void) {
     tcase_add_test(t, a_rise_behind_a_fall_is_seen);
     tcase_add_test(t, a_small_rise_is_told_when_it_is_sure);
     tcase_add_test(t, a_loss_next_to_nothing_informs);
-    tcase_add_loop_test(t, a_shock_next_to_nothing, 0, 2);
+    tcase_add_loop_test(t, a_shock_next_to_nothing, 0, 3);
+    tcase_add_loop_test(t, a_gradient_that_jumps_alone, 0, 3);
     tcase_add_loop_test(t, a_warm_restart_may_raise_the_loss, 0, 2);
     tcase_add_test(t, changes_of_phase_are_told);
     Suite *s = suite_create("alerts on the loss");
