@@ -11,7 +11,7 @@
 void learning_rate_look(const struct look *look, struct finding *f) {
     const struct rule *r = look->rule;
     const struct pace *p = &look->a->watch.pace;
-    double excess = fmax(pace_excess(p), p->rise);
+    double excess = fmax(pace_excess(p), p->jump);
     double allowed = r->fire_above * (p->rising >= CREEPING_STEPS ? CREEPING_SHARE : 1);
     *f = (struct finding){.fire = look->warmed_up && excess > allowed,
                           .clear = excess < fmin(r->clear_below, allowed),
@@ -23,9 +23,9 @@ void learning_rate_look(const struct look *look, struct finding *f) {
 void learning_rate_describe(struct text *t, const struct life *l, const struct story *story) {
     const struct pace *p = &story->a->watch.pace;
     double excess = pace_excess(p);
-    if (p->rise > excess) {
-        text_add(t, "the learning rate %.3g is %.3g times that of the last steps, beyond ", p->lr,
-                 l->value);
+    if (p->jump > excess) {
+        text_add(t, "the learning rate jumped to %.3g, %.3g times that of the step before, beyond ",
+                 p->lr, l->value);
         text_add(t, "the highest that the run has shown to bear");
         return;
     }

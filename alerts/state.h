@@ -31,7 +31,7 @@ struct pace {
     uint32_t flat;   // steps since it last rose above the highest
     uint32_t rising; // steps in a row in which it rose
     double usual;    // an average of the last steps' logarithms
-    double rise;     // this step's over the usual, where it is more than the run has borne; else 1
+    double jump;     // over the step before, where it goes beyond what the run has borne; else 1
     bool restarts;   // this step: far above the usual, and no higher than the run has borne
 };
 

@@ -26,25 +26,31 @@ double pace_excess(const struct pace *p) {
     return p->proven > 0 && p->lr > p->proven ? p->lr / p->proven : 1;
 }
 
-// A schedule that rises steeply returns to what the run has borne: a warm restart. Where it ends
-// above that, the rise itself is unproven, however low it began.
-static void look_for_rise(struct pace *p) {
-    double x = log(p->lr), rise = p->highest > 0 ? x - p->usual : 0;
+// A schedule that jumps returns to what the run has borne: a warm restart. Where a jump ends above
+// that it is unproven itself, however low it began.
+static double look_for_jump(const struct pace *p, double before) {
     double borne = p->proven > 0 ? p->proven : p->highest;
-    p->rise = p->lr > UNPROVEN * borne ? exp(rise) : 1;
-    p->restarts = rise > RESTART && !(pace_excess(p) > UNPROVEN);
-    p->usual = p->restarts || !(p->highest > 0) ? x : p->usual + USUAL_RATE * rise;
+    return borne > 0 && before > 0 && p->lr > UNPROVEN * borne ? p->lr / before : 1;
+}
+
+// A warm restart, or another rise that the schedule wants.
+static void look_for_restart(struct pace *p) {
+    double x = log(p->lr);
+    p->restarts = x - p->usual > RESTART && !(pace_excess(p) > UNPROVEN);
+    p->usual = p->restarts || !(p->highest > 0) ? x : p->usual + USUAL_RATE * (x - p->usual);
 }
 
 void pace_observe(struct pace *p, double lr, bool warmed_up) {
     p->rising = lr > p->lr ? p->rising + (p->rising < UINT32_MAX) : 0;
+    double before = p->lr;
     p->lr = lr;
-    p->rise = 1;
+    p->jump = 1;
     p->restarts = false;
     if (!(lr > 0) || isinf(lr)) {
         return;
     }
-    look_for_rise(p);
+    p->jump = look_for_jump(p, before);
+    look_for_restart(p);
     if (lr > p->highest) {
         p->highest = lr;
         p->flat = 0;

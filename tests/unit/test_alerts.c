@@ -35,8 +35,8 @@ static double scheduled(int schedule, int step) {
         return 0.1 * (1 + cos(M_PI * (step % 300) / 300)) / 2 + 1e-6;
     case 3: // up by half, half way
         return step < 700 ? 0.1 : 0.15;
-    default: // up to four and a half times
-        return step < 700 ? 0.02 : 0.09;
+    default: // up to five times
+        return step < 700 ? 0.02 : 0.1;
     }
 }
 
