@@ -54,9 +54,10 @@ static void follow_lead(struct lead *l, size_t layer, double off) {
 
 static void measure_lead(struct alerts *a) {
     struct lead *l = &a->watch.lead;
-    double z = level_observe(&l->gap, &of_jumps, l->first - l->second);
-    const struct level *own = &a->scopes[l->layer].jumps[CHANNEL_GRADIENT];
-    if (z > 0 && own->held > 0 && own->z > 0) {
+    bool is_known = isfinite(l->second); // one layer leads nobody
+    double gap = is_known ? l->first - fmax(l->second, 0) : num_missing();
+    double z = level_observe(&l->gap, &of_jumps, gap);
+    if (gap > JUMPS_FAR && z > 0) {
         a->scopes[l->layer].alone = z;
     }
 }

@@ -10,7 +10,6 @@
 
 #define GRADIENT_WEIGHT 0.5
 #define FRESH 3 // steps
-#define MORE 3. // of the logarithm: twenty times
 
 // A jump is what has just begun: what stays is another level.
 static double score(const struct scope *s, enum channel c) {
@@ -51,7 +50,7 @@ static double rise(const struct scope *s, enum channel c) {
 static bool comes_of_the_loss(const struct scope *s, double threshold) {
     return !(score(s, CHANNEL_OUTPUT) > threshold) && !(s->alone > threshold) &&
            !(score(s, CHANNEL_UPDATE) > threshold &&
-             rise(s, CHANNEL_UPDATE) > rise(s, CHANNEL_GRADIENT) + MORE);
+             rise(s, CHANNEL_UPDATE) > rise(s, CHANNEL_GRADIENT) + JUMPS_FAR);
 }
 
 void shock_look(const struct look *look, struct finding *f) {

@@ -45,14 +45,16 @@ struct movement {
 
 // The scales of a layer that may jump, as logarithms: gradient, update per learning rate, outputs.
 #define JUMPS_FLOOR 0.05 // of their scatter
+#define JUMPS_FAR 3.     // twenty times
 enum channel { CHANNEL_GRADIENT, CHANNEL_UPDATE, CHANNEL_OUTPUT, CHANNELS };
 
 // The layer whose gradient lies the furthest above its level. What a batch does to the gradient it
-// does to that of every layer, so that how far one goes beyond the next is far steadier than either.
+// does to that of every layer, so that how far one goes beyond the next is far steadier than either:
+// in 240,000 steps of healthy recordings it was never tenfold.
 struct lead {
     double first, second; // of the newest step's logarithms
     uint64_t layer;
-    struct level gap;
+    struct level gap;     // from the second, or its own level where that is higher
 };
 
 // The steps in a row in which a layer got no gradient, exactly none.
@@ -76,7 +78,7 @@ struct gain {
 // What every step touches, and nothing else: with many runs it comes from memory at each of them.
 struct scope {
     struct level jumps[CHANNELS];
-    double alone; // z of the lead of its gradient, where that jumps and leads; else 0
+    double alone; // z of its gradient's lead, where that is far; else 0
     struct level growth; // of the weights' size a step, per learning rate
     double weight_rms;   // of the newest step, NaN when not sent
     double unaccounted;  // the newest of the books
