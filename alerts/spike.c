@@ -7,16 +7,17 @@
 #include <math.h>
 #include <string.h>
 
-#define TREND_ALPHA 0.01      // half-life of about 70 steps
-#define HOLD_MAX 500          // values kept out in a row until they are the new normal
-#define BOTH_ABOVE (6. / 8)   // of the rule's threshold, where loss and gradient rise together
-#define ALONE 1.5             // times the threshold that a single loss must reach
-#define RECOVERY_STEPS 100    // after which a spike is a change of level
-#define GRADIENT_FLOOR 1e-300 // keeps the logarithm finite
-#define LOSS_FLOOR 1e-7       // what a float32 loss near zero is made of: less is no smaller
-#define BEYOND_LARGEST 1.5    // times as far as the largest so far is news whatever the tail
-#define BEYOND_FEW 2.5        // the same while the tail is unknown: (1e5 / 200)^0.15
-#define TAIL_SHARE 1e-5       // of the run's own losses may lie beyond the threshold
+#define TREND_ALPHA 0.01       // half-life of about 70 steps
+#define HOLD_MAX 500           // values kept out in a row until they are the new normal
+#define BOTH_ABOVE (6. / 8)    // of the rule's threshold, where loss and gradient rise together
+#define ALONE 1.5              // times the threshold that a single loss must reach
+#define RECOVERY_STEPS 100     // after which a spike is a change of level
+#define GRADIENT_FLOOR 1e-300  // keeps the logarithm finite
+#define LOSS_FLOOR 1e-7        // what a float32 loss near zero is made of: less is no smaller
+#define BEYOND_LARGEST 1.5     // times as far as the largest so far is news whatever the tail
+#define BEYOND_FEW 2.5         // the same while the tail is unknown: (1e5 / 200)^0.15
+#define TAIL_SHARE 1e-5        // of the run's own losses may lie beyond the threshold
+#define FORGET (1 - 1. / 2048) // of the highest lone loss, a step
 
 double detrended_score(const struct detrended *d, double x) {
     return robust_z_is_full(&d->window) ? robust_z_score(&d->window, x - d->trend) : 0;
@@ -75,16 +76,25 @@ static bool is_beyond_tail(const struct watch *w, double off) {
     return off > bound;
 }
 
+// Where all but a few samples are learnt, losses fall and fall while those that a single sample
+// makes stay as high as they were: further and further off, and no news.
+static bool is_higher(const struct watch *w, double loss) {
+    return w->signed_loss || loss > BEYOND_LARGEST * w->highest_lone;
+}
+
 // What may be a spike's first step is learnt once the next step has shown that it stood alone.
-static void learn_tail(struct watch *w, double off, bool is_high, bool is_spike) {
+static void learn_tail(struct watch *w, double loss, double off, bool is_high, bool is_spike) {
     if (!robust_z_is_full(&w->loss.window)) {
         return;
     }
+    w->highest_lone *= FORGET;
     if (w->has_lone && !is_spike) {
         spot_add(&w->tail, w->lone);
+        w->highest_lone = fmax(w->highest_lone, w->lone_loss);
     }
     w->has_lone = is_high && !is_spike;
     w->lone = off;
+    w->lone_loss = loss;
     if (!is_high && !is_spike) {
         spot_add(&w->tail, off);
     }
@@ -126,9 +136,9 @@ void spike_look(const struct look *look, struct finding *f) {
     w->loss_z = f->value;
     double off = x - w->loss.trend;
     bool high = f->value > f->threshold && again && look->warmed_up;
-    f->fire = high && is_beyond_tail(w, off);
+    f->fire = high && is_beyond_tail(w, off) && is_higher(w, step->loss);
     f->clear = f->value < rule->clear_below;
-    learn_tail(w, off, f->value > f->threshold, open || f->fire);
+    learn_tail(w, step->loss, off, f->value > f->threshold, open || f->fire);
     detrended_add(&w->loss, x, f->value > f->threshold || (open && !f->clear));
     w->spike_steps = open ? w->spike_steps + 1 : 0;
     if (w->spike_steps >= RECOVERY_STEPS && !f->clear) {

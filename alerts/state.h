@@ -49,12 +49,12 @@ struct movement {
 enum channel { CHANNEL_GRADIENT, CHANNEL_UPDATE, CHANNEL_OUTPUT, CHANNELS };
 
 // The layer whose gradient lies the furthest above its level. What a batch does to the gradient it
-// does to that of every layer, so that how far one goes beyond the next is far steadier than either:
-// in 240,000 steps of healthy recordings it was never tenfold.
+// does to that of every layer, so that how far one goes beyond the next is far steadier than
+// either: in 240,000 steps of healthy recordings it was never tenfold.
 struct lead {
     double first, second; // of the newest step's logarithms
     uint64_t layer;
-    struct level gap;     // from the second, or its own level where that is higher
+    struct level gap; // from the second, or its own level where that is higher
 };
 
 // The steps in a row in which a layer got no gradient, exactly none.
@@ -78,7 +78,7 @@ struct gain {
 // What every step touches, and nothing else: with many runs it comes from memory at each of them.
 struct scope {
     struct level jumps[CHANNELS];
-    double alone; // z of its gradient's lead, where that is far; else 0
+    double alone;        // z of its gradient's lead, where that is far; else 0
     struct level growth; // of the weights' size a step, per learning rate
     double weight_rms;   // of the newest step, NaN when not sent
     double unaccounted;  // the newest of the books
@@ -180,8 +180,9 @@ struct watch {
     struct detrended loss, gradient;
     bool signed_loss; // a loss was below zero: losses are judged as they are, not by logarithm
     struct spot tail; // of the losses' distances from their trend
-    double lone;      // the newest distance, not yet in the tail
+    double lone, lone_loss; // the newest distance, not yet in the tail, and its loss
     uint64_t has_lone;
+    double highest_lone;  // of the losses that stood alone, slowly forgotten
     uint32_t spike_steps; // since the spike's alert fired
     double loss_z;        // of the newest loss
     struct course course;

@@ -46,6 +46,23 @@ START_TEST(a_loss_that_falls_meets_its_trend) {
 }
 END_TEST
 
+// All but a few samples are learnt and their losses fall; what one that is not makes stays as high
+// as it was, further and further off.
+START_TEST(a_sample_that_is_not_learnt_is_no_spike) {
+    sim_create_only(&sim, RULE_BIT(RULE_LOSS_SPIKE), 34 + (uint64_t)_i);
+    for (int k = 0; k < 3000; k++) {
+        bool is_rare = k % 23 == 7;
+        double rare = exp(-fabs(dice_normal(&sim.dice)));
+        sim.loss = is_rare ? rare : 0.03 * exp(-k / 600.);
+        sim_steps(&sim, 1);
+    }
+    ck_assert_msg(sim.n == 0, "%s", sim.changes[0].summary);
+    sim.loss = 3; // higher than any
+    sim_steps(&sim, 2);
+    sim_find(&sim, RULE_LOSS_SPIKE, ALERT_FIRING);
+}
+END_TEST
+
 static void spoil_zero(struct feed *f) {
     f->step.loss = f->step.step % 5 == 2 ? 0 : 1e-5 * exp(20 * (f->step.loss - 1));
 }
@@ -208,7 +225,8 @@ START_TEST(a_learning_rate_that_jumps_behind_a_decay) {
     sim_steps(&sim, 1);
     ck_assert_uint_eq(sim_count(&sim, RULE_LEARNING_RATE, ALERT_FIRING), (size_t)_i);
     if (_i) {
-        sim_expect_text(&sim.changes[0], "jumped to 0.15, 7.5 times that of the step before, beyond");
+        sim_expect_text(&sim.changes[0],
+                        "jumped to 0.15, 7.5 times that of the step before, beyond");
     }
 }
 END_TEST
@@ -249,6 +267,7 @@ int main(void) {
     tcase_add_checked_fixture(t, NULL, tear_down);
     tcase_add_loop_test(t, a_tail_of_its_own_is_no_spike, 0, 3);
     tcase_add_test(t, a_loss_that_falls_meets_its_trend);
+    tcase_add_loop_test(t, a_sample_that_is_not_learnt_is_no_spike, 0, 5);
     tcase_add_test(t, a_shock_behind_a_batch_change);
     tcase_add_loop_test(t, a_learning_rate_that_jumps, 0, 2);
     tcase_add_loop_test(t, a_learning_rate_that_jumps_behind_a_decay, 0, 2);
