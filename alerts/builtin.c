@@ -114,7 +114,7 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "shock",
             .help = "A layer's gradient, update or outputs jump. The value is the z-score of the "
                     "logarithm of their size; the gradient's counts half, its lead over all other "
-                    "layers' in full.",
+                    "layers' twice.",
             .reads = "g_var,u_var,z_var",
             .reach = REACH_LAYERS,
             .look = shock_look,

@@ -52,13 +52,15 @@ static void follow_lead(struct lead *l, size_t layer, double off) {
     }
 }
 
+#define LEAD_WEIGHT 2 // in healthy recordings none was far
+
 static void measure_lead(struct alerts *a) {
     struct lead *l = &a->watch.lead;
     bool is_known = isfinite(l->second); // one layer leads nobody
     double gap = is_known ? l->first - fmax(l->second, 0) : num_missing();
     double z = level_observe(&l->gap, &of_jumps, gap);
     if (gap > JUMPS_FAR && z > 0) {
-        a->scopes[l->layer].alone = z;
+        a->scopes[l->layer].alone = LEAD_WEIGHT * z;
     }
 }
 

@@ -2,7 +2,7 @@
 //
 // Gradients have heavy tails of their own, so that theirs counts half (measured on healthy runs:
 // docs/alerting.md). Those tails come of the batch and are every layer's: where one alone jumps,
-// its lead counts in full.
+// its lead counts twice.
 #include "alerts/state.h"
 
 #include <inttypes.h>
