@@ -112,9 +112,9 @@ const struct builtin builtins[RULE_COUNT] = {
     [RULE_SHOCK] =
         {
             .name = "shock",
-            .help = "A layer's gradient, update or outputs jump. The value is the z-score of the "
-                    "logarithm of their size; the gradient's counts half, its lead over all other "
-                    "layers' twice.",
+            .help = "A layer's gradient, update or outputs jump, or its outputs fall. The value is "
+                    "the z-score of the logarithm of their size; the gradient's counts half, its "
+                    "lead over all other layers' twice, two steps' falls are added.",
             .reads = "g_var,u_var,z_var",
             .reach = REACH_LAYERS,
             .look = shock_look,

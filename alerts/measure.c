@@ -76,7 +76,8 @@ static void measure_jumps(struct watch *w, struct scope *s, const struct sizes *
     }
     level_observe(&s->jumps[CHANNEL_GRADIENT], &of_jumps, gradient);
     level_observe(&s->jumps[CHANNEL_UPDATE], &of_jumps, update);
-    level_observe(&s->jumps[CHANNEL_OUTPUT], &of_jumps, output);
+    s->falls[1] = s->falls[0];
+    s->falls[0] = fmax(-level_observe(&s->jumps[CHANNEL_OUTPUT], &of_jumps, output), 0);
 }
 
 static void measure_growth(struct scope *s, double weight_rms, double lr_share) {
@@ -219,5 +220,6 @@ void measure_move(struct scope *s, double widen) {
 
 void measure_begin(struct scope *s) {
     memset(s->jumps, 0, sizeof s->jumps);
+    memset(s->falls, 0, sizeof s->falls);
     memset(&s->movement, 0, sizeof s->movement);
 }

@@ -2,7 +2,8 @@
 //
 // Gradients have heavy tails of their own, so that theirs counts half (measured on healthy runs:
 // docs/alerting.md). Those tails come of the batch and are every layer's: where one alone jumps,
-// its lead counts twice.
+// its lead counts twice. Outputs have no tail downwards: no batch makes those of all its samples
+// small, so that two steps' falls are added. Where gradients or updates fall nothing is the matter.
 #include "alerts/state.h"
 
 #include <inttypes.h>
@@ -17,6 +18,9 @@ static double score(const struct scope *s, enum channel c) {
         return 0;
     }
     double z = s->jumps[c].z;
+    if (c == CHANNEL_OUTPUT) {
+        return fmax(z, s->falls[0] + s->falls[1]);
+    }
     return c == CHANNEL_GRADIENT ? fmax(GRADIENT_WEIGHT * z, s->alone) : z;
 }
 
@@ -75,9 +79,9 @@ void shock_describe(struct text *t, const struct life *l, const struct story *st
     text_add_subject(t, story->layer);
     if (story->scope) {
         enum channel c = largest(story->scope);
-        text_add(
-            t, ": its %s jumped at step %" PRId64 ", %.3g times the usual scatter above its level",
-            names[c], l->since, story->scope->jumps[c].z);
+        double z = story->scope->jumps[c].z;
+        text_add(t, ": its %s %s at step %" PRId64 ", %.3g times the usual scatter %s its level",
+                 names[c], z < 0 ? "fell" : "jumped", l->since, fabs(z), z < 0 ? "below" : "above");
         if (c == CHANNEL_GRADIENT && story->scope->alone > l->threshold) {
             text_add(t, ", beyond those of all other layers");
         }

@@ -191,6 +191,33 @@ START_TEST(a_warm_restart_may_raise_the_loss) {
 }
 END_TEST
 
+static double outputs; // of the middle layer; their logarithm scatters by 0.1
+
+static void spoil_outputs(struct feed *f) {
+    feed_square(f, STAT_Z_MEAN, STAT_Z_VAR, 1, outputs * exp(0.2 * dice_normal(&sim.dice)));
+}
+
+// Seven times the usual scatter below the level is news once it has come twice, gradients as they
+// were.
+START_TEST(outputs_that_fall) {
+    sim_create_only(&sim, RULE_BIT(RULE_SHOCK), 341 + (uint64_t)_i);
+    sim.spoil = spoil_outputs;
+    outputs = 1;
+    sim_steps(&sim, 600);
+    sim.gradient = 1e-9;
+    sim_steps(&sim, 10);
+    sim.gradient = 1;
+    sim_steps(&sim, 100);
+    ck_assert_msg(sim.n == 0, "%s", sim.changes[0].summary);
+    outputs = exp(-2 * 0.8);
+    sim_steps(&sim, 2);
+    const struct alert_change *c = sim_find(&sim, RULE_SHOCK, ALERT_FIRING);
+    ck_assert(c->layer == 1 && c->step == 711 && c->severity == SEVERITY_WARNING);
+    sim_expect_text(c, "layer fc2: its outputs fell at step 711");
+    sim_expect_text(c, "times the usual scatter below its level");
+}
+END_TEST
+
 // Thirty steps behind a change of the batch size a jump is seen again.
 START_TEST(a_shock_behind_a_batch_change) {
     sim_create(&sim, NULL, 301);
@@ -278,6 +305,7 @@ int main(void) {
     tcase_add_test(t, a_loss_next_to_nothing_informs);
     tcase_add_loop_test(t, a_shock_next_to_nothing, 0, 3);
     tcase_add_loop_test(t, a_gradient_that_jumps_alone, 0, 3);
+    tcase_add_loop_test(t, outputs_that_fall, 0, 5);
     tcase_add_loop_test(t, a_warm_restart_may_raise_the_loss, 0, 2);
     tcase_add_test(t, changes_of_phase_are_told);
     Suite *s = suite_create("alerts on the loss");
