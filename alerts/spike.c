@@ -112,6 +112,13 @@ static double gradient_score(const struct look *look, bool open) {
     return z;
 }
 
+// Losses of small batches have heavy tails: one alone must be further off than two in a row.
+static bool is_high(const struct look *look, const struct finding *f) {
+    double fire_above = look->rule->fire_above;
+    bool again = look->a->watch.loss_z > fire_above / 2;
+    return f->value > f->threshold && (again || f->value > ALONE * fire_above);
+}
+
 void spike_look(const struct look *look, struct finding *f) {
     struct watch *w = &look->a->watch;
     const struct rule *rule = look->rule;
@@ -131,12 +138,10 @@ void spike_look(const struct look *look, struct finding *f) {
     if (together && !(f->value > rule->fire_above)) {
         f->threshold = both;
     }
-    // Losses of small batches have heavy tails: one alone must be further off than two in a row.
-    bool again = w->loss_z > rule->fire_above / 2 || f->value > ALONE * rule->fire_above;
-    w->loss_z = f->value;
     double off = x - w->loss.trend;
-    bool high = f->value > f->threshold && again && look->warmed_up;
-    f->fire = high && is_beyond_tail(w, off) && is_higher(w, step->loss);
+    f->fire =
+        look->warmed_up && is_high(look, f) && is_beyond_tail(w, off) && is_higher(w, step->loss);
+    w->loss_z = f->value;
     f->clear = f->value < rule->clear_below;
     learn_tail(w, step->loss, off, f->value > f->threshold, open || f->fire);
     detrended_add(&w->loss, x, f->value > f->threshold || (open && !f->clear));
