@@ -11,7 +11,14 @@
 
 #define SHRINKS 1e-4  // of the weights' size, a step
 #define LR_SHARE 0.01 // of the highest: what a smaller learning rate does drowns in rounding
+#define LR_MAX 1e100  // beyond this sums would no longer be finite
 #define GAIN_BLOCK 8  // steps
+
+// See struct dwindling.
+#define DWINDLE_STEPS 64
+#define DWINDLE_FLOOR (1. / 600) // of the weights' size, in so many steps
+#define DWINDLE_USUAL 0.25       // of what the run usually loses
+#define DWINDLE_MEMORY 256.      // steps
 
 // The floors: of logarithms, so that a regular run's smaller changes are no jumps; of the weights'
 // size a step.
@@ -80,9 +87,26 @@ static void measure_jumps(struct watch *w, struct scope *s, const struct sizes *
     s->falls[0] = fmax(-level_observe(&s->jumps[CHANNEL_OUTPUT], &of_jumps, output), 0);
 }
 
-static void measure_growth(struct scope *s, double weight_rms, double lr_share) {
+// The learning rate of a step: its share of the highest, its logarithm, and itself, though not less
+// than LR_SHARE of the highest.
+struct rate {
+    double share, log, least;
+};
+
+static void measure_dwindling(struct dwindling *d, double growth, double lr_sum) {
+    if (!isfinite(growth) || !(lr_sum > 0)) {
+        return;
+    }
+    d->lost -= d->lost / DWINDLE_STEPS + growth;
+    d->z = d->lost / fmax(DWINDLE_FLOOR, DWINDLE_USUAL * d->usual * lr_sum);
+    d->usual += (fmax(d->lost, 0) / lr_sum - d->usual) / DWINDLE_MEMORY;
+}
+
+static void measure_growth(struct scope *s, double weight_rms, const struct rate *rate,
+                           double lr_sum) {
     double growth = s->weight_rms > 0 ? log(weight_rms / s->weight_rms) : num_missing();
-    level_observe(&s->growth, &of_growth, growth / lr_share);
+    level_observe(&s->growth, &of_growth, growth / rate->share);
+    measure_dwindling(&s->dwindling, growth, lr_sum);
     s->shrinks = growth < -SHRINKS;
     s->weight_rms = weight_rms;
 }
@@ -134,11 +158,6 @@ static void measure_gain(struct gain *g, const struct thermo_step *step, size_t 
     g->filled = 0;
 }
 
-// The learning rate of a step: its share of the highest, and its logarithm.
-struct rate {
-    double share, log;
-};
-
 static void measure_layer(struct alerts *a, const struct thermo_step *step, size_t layer,
                           const struct rate *rate) {
     struct scope *s = &a->scopes[layer];
@@ -155,7 +174,7 @@ static void measure_layer(struct alerts *a, const struct thermo_step *step, size
     }
     s->alone = 0;
     measure_stillness(&a->watch, &s->still, z->gradient2);
-    measure_growth(s, weight_rms, rate->share);
+    measure_growth(s, weight_rms, rate, a->watch.lr_sum);
     if (a->watch.batch_steps == 0) {
         measure_jumps(&a->watch, s, z, step, layer, rate->log);
     }
@@ -195,10 +214,12 @@ bool loss_suffers(const struct watch *w) {
 
 void measure_layers(struct alerts *a, const struct thermo_step *step) {
     const struct pace *p = &a->watch.pace;
-    struct rate rate = {.share = 1};
+    struct rate rate = {.share = 1, .least = fmin(fmax(p->lr, LR_SHARE * p->highest), LR_MAX)};
     if (p->lr > 0 && p->highest > 0) {
-        rate = (struct rate){fmax(p->lr / p->highest, LR_SHARE), log(p->lr)};
+        rate.share = fmax(p->lr / p->highest, LR_SHARE);
+        rate.log = log(p->lr);
     }
+    a->watch.lr_sum += rate.least - a->watch.lr_sum / DWINDLE_STEPS;
     measure_course(&a->watch.course, step->loss);
     a->watch.still_layers = a->watch.live_layers = 0;
     a->watch.lead.first = a->watch.lead.second = -(double)INFINITY;
@@ -222,4 +243,6 @@ void measure_begin(struct scope *s) {
     memset(s->jumps, 0, sizeof s->jumps);
     memset(s->falls, 0, sizeof s->falls);
     memset(&s->movement, 0, sizeof s->movement);
+    s->dwindling.lost = 0;
+    s->weight_rms = num_missing();
 }

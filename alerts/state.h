@@ -73,6 +73,15 @@ struct gain {
     uint32_t filled, n, learnt, held;
 };
 
+// How much of a layer's weights is lost, little by little: the sum of the fall of their size's
+// logarithm over the last 64 steps, about. Decay that is part of the run shows itself from the
+// start and is in proportion to the learning rate.
+struct dwindling {
+    double lost;  // of the logarithm
+    double usual; // the same, what there was of it, per sum of learning rates over as many steps
+    double z;     // what is lost, in quarters of the usual; of next to nothing where none is
+};
+
 #define SCOPE_LIVES 8 // alerts of one layer that may be open, or remembered, at once
 
 // What every step touches, and nothing else: with many runs it comes from memory at each of them.
@@ -81,8 +90,9 @@ struct scope {
     double falls[2]; // how far its outputs lie below their level: of this step, of the one before
     double alone;    // of its gradient's lead where that is far, weighted; else 0
     struct level growth; // of the weights' size a step, per learning rate
-    double weight_rms;   // of the newest step, NaN when not sent
-    double unaccounted;  // the newest of the books
+    struct dwindling dwindling;
+    double weight_rms;  // of the newest step, NaN when not sent
+    double unaccounted; // the newest of the books
     struct books books;
     struct stillness still;
     struct baseline stability;
@@ -198,6 +208,7 @@ struct watch {
     uint32_t still_layers; // without a gradient at this step, of those that had one before
     uint32_t live_layers;  // with one
     struct pace pace;
+    double lr_sum;        // over the last 64 steps, about
     double batch;         // logarithm of the batch size in the windows
     uint32_t batch_steps; // with another batch size, in a row
     // The newest group of alerts: its first one and the step at which that fired.

@@ -1,0 +1,92 @@
+// Faults that come on slowly: weights that decay.
+#include "test_alerts_sim.h"
+
+static struct sim sim;
+static double size[SIM_LAYERS], noise; // of the weights
+static unsigned shrinking;             // layers
+
+static void tear_down(void) {
+    sim_destroy(&sim);
+}
+
+static void set_up(void) {
+    for (size_t i = 0; i < SIM_LAYERS; i++) {
+        size[i] = 1;
+    }
+    noise = 0;
+    shrinking = SIM_LAYERS;
+}
+
+static void spoil_weights(struct feed *f) {
+    for (size_t i = 0; i < SIM_LAYERS; i++) {
+        double x = size[i] * (1 + noise * dice_normal(&sim.dice));
+        feed_weights(f, i, x * x);
+    }
+}
+
+static void decay(double share) {
+    for (size_t i = 0; i < shrinking; i++) {
+        size[i] *= 1 - share;
+    }
+}
+
+static void creep(int steps) {
+    for (int k = 0; k < steps; k++) {
+        decay(1e-5 * k);
+        sim_steps(&sim, 1);
+    }
+}
+
+START_TEST(weights_that_decay_little_by_little) {
+    sim_create_only(&sim, RULE_BIT(RULE_QUENCHING), 41);
+    sim.spoil = spoil_weights;
+    noise = 1e-3; // a single step shows nothing
+    sim_steps(&sim, 400);
+    creep(100);
+    const struct alert_change *c = sim_find(&sim, RULE_QUENCHING, ALERT_FIRING);
+    ck_assert(c->severity == SEVERITY_WARNING && c->layer == THERMO_GLOBAL && c->step < 480);
+    sim_expect_text(c, "the weights of 4 of 4 layers shrink");
+    sim_steps(&sim, 300);
+    ck_assert_uint_eq(sim_count(&sim, RULE_QUENCHING, ALERT_RESOLVED), 1);
+}
+END_TEST
+
+START_TEST(half_of_the_layers_may_shrink) {
+    sim_create_only(&sim, RULE_BIT(RULE_QUENCHING), 42);
+    sim.spoil = spoil_weights;
+    noise = 1e-3;
+    sim_steps(&sim, 400);
+    shrinking = SIM_LAYERS / 2;
+    creep(300);
+    ck_assert_uint_eq(sim.n, 0);
+}
+END_TEST
+
+// Through a long warm-up of the learning rate, a step decay and a restart.
+START_TEST(decay_in_proportion_to_the_learning_rate_is_the_runs_own) {
+    sim_create_only(&sim, RULE_BIT(RULE_QUENCHING), 43);
+    sim.spoil = spoil_weights;
+    for (int k = 0; k < 2000; k++) {
+        sim.lr = k < 500 ? 2e-4 * k : k < 1000 ? 0.1 : k < 1500 ? 0.01 : 0.1;
+        decay(0.01 * sim.lr);
+        sim_steps(&sim, 1);
+    }
+    ck_assert_msg(sim.n == 0, "%s", sim.changes[0].summary);
+    for (int k = 0; k < 100; k++) {
+        decay(0.05 * sim.lr); // five times as much
+        sim_steps(&sim, 1);
+    }
+    sim_find(&sim, RULE_QUENCHING, ALERT_FIRING);
+}
+END_TEST
+
+int main(void) {
+    TCase *t = tcase_create("slow");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, weights_that_decay_little_by_little);
+    tcase_add_test(t, half_of_the_layers_may_shrink);
+    tcase_add_test(t, decay_in_proportion_to_the_learning_rate_is_the_runs_own);
+    Suite *s = suite_create("slow faults");
+    suite_add_tcase(s, t);
+    return feed_main(s);
+}
