@@ -133,7 +133,8 @@ const struct builtin builtins[RULE_COUNT] = {
         {
             .name = "data_shift",
             .help = "The first layer's outputs change size though its weights do not: other "
-                    "inputs. The value is the change over 32 steps in units of what is usual.",
+                    "inputs. The value is the change over 32 or 96 steps, whichever is larger in "
+                    "units of what is usual.",
             .reads = "z_var,w_var",
             .reach = REACH_RUN,
             .look = data_shift_look,

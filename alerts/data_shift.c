@@ -7,7 +7,9 @@
 
 void data_shift_look(const struct look *look, struct finding *f) {
     const struct rule *r = look->rule;
-    double z = look->a->watch.gain.z;
+    const struct gain *g = &look->a->watch.gain;
+    double fast = g->of[GAIN_FAST].z, slow = g->of[GAIN_SLOW].z;
+    double z = fabs(fast) > fabs(slow) ? fast : slow;
     *f = (struct finding){.clear = fabs(z) < r->clear_below,
                           .severity = r->severity,
                           .value = z,

@@ -33,6 +33,9 @@ static const struct level_settings of_growth = {
 #define GAIN_MEMORY 64. // blocks
 #define GAIN_SUSPECT 3
 #define GAIN_HOLD 64 // blocks
+// What changes fast shows in single blocks; what changes slowly, or drowns in a small batch's
+// noise, in the means of several.
+static const unsigned gain_lags[GAIN_SPANS] = {4, 12}, gain_widths[GAIN_SPANS] = {1, 4}; // blocks
 
 // Of a layer's values; num_missing() when not sent.
 static inline double mean_square(const struct thermo_step *step, enum statistic mean,
@@ -126,16 +129,24 @@ static void measure_stillness(struct watch *w, struct stillness *s, double gradi
     }
 }
 
-// The change over GAIN_LAG blocks beside what is usual. While it is suspect nothing is learnt.
-static void judge_gain(struct gain *g, double change) {
-    double spread = fmax(g->spread, GAIN_FLOOR);
-    g->z = g->learnt >= GAIN_LEARN ? change / spread : 0;
-    if (fabs(g->z) > GAIN_SUSPECT && ++g->held < GAIN_HOLD) {
+// A change beside what is usual. While it is suspect nothing is learnt.
+static void judge_gain(struct gain_change *c, double change) {
+    c->z = c->learnt >= GAIN_LEARN ? change / fmax(c->spread, GAIN_FLOOR) : 0;
+    if (fabs(c->z) > GAIN_SUSPECT && ++c->held < GAIN_HOLD) {
         return;
     }
-    g->held = 0;
-    g->learnt += g->learnt < UINT32_MAX;
-    g->spread += fmax(1 / GAIN_MEMORY, 1. / g->learnt) * (1.2533 * fabs(change) - g->spread);
+    c->held = 0;
+    c->learnt += c->learnt < UINT32_MAX;
+    c->spread += fmax(1 / GAIN_MEMORY, 1. / c->learnt) * (1.2533 * fabs(change) - c->spread);
+}
+
+// The mean of so many blocks, of which the newest is `back` blocks old.
+static double gain_mean(const struct gain *g, unsigned back, unsigned blocks) {
+    double sum = 0;
+    for (unsigned i = 0; i < blocks; i++) {
+        sum += g->blocks[(g->n - back - i) % GAIN_BLOCKS];
+    }
+    return sum / blocks;
 }
 
 static void measure_gain(struct gain *g, const struct thermo_step *step, size_t layer) {
@@ -148,14 +159,15 @@ static void measure_gain(struct gain *g, const struct thermo_step *step, size_t 
     if (++g->filled < GAIN_BLOCK) {
         return;
     }
-    double mean = g->sum / g->filled, *oldest = &g->blocks[g->n % GAIN_LAG];
-    if (g->n >= GAIN_LAG) {
-        judge_gain(g, mean - *oldest);
-    }
-    *oldest = mean;
-    g->n++;
+    g->blocks[++g->n % GAIN_BLOCKS] = g->sum / g->filled;
     g->sum = 0;
     g->filled = 0;
+    for (enum gain_span i = 0; i < GAIN_SPANS; i++) {
+        unsigned lag = gain_lags[i], blocks = gain_widths[i];
+        if (g->n >= lag + blocks) {
+            judge_gain(&g->of[i], gain_mean(g, 0, blocks) - gain_mean(g, lag, blocks));
+        }
+    }
 }
 
 static void measure_layer(struct alerts *a, const struct thermo_step *step, size_t layer,

@@ -64,13 +64,19 @@ struct stillness {
     uint32_t reserved;
 };
 
-#define GAIN_LAG 4 // blocks
+#define GAIN_BLOCKS 16 // as many as the slow change looks back
+enum gain_span { GAIN_FAST, GAIN_SLOW, GAIN_SPANS };
+
+struct gain_change {
+    double spread, z; // the usual change; the newest in units of it
+    uint32_t learnt, held;
+};
 
 // What a layer makes of its input: log(outputs / weights), in means of blocks.
 struct gain {
-    double sum, blocks[GAIN_LAG]; // of the block being filled; the newest complete ones
-    double spread, z;             // the usual change over so many blocks; the newest in units of it
-    uint32_t filled, n, learnt, held;
+    double sum, blocks[GAIN_BLOCKS]; // of the block being filled; the newest complete ones
+    uint32_t filled, n;
+    struct gain_change of[GAIN_SPANS];
 };
 
 // How much of a layer's weights is lost, little by little: the sum of the fall of their size's

@@ -1,9 +1,9 @@
-// Faults that come on slowly: weights that decay.
+// Faults that come on slowly: weights that decay, inputs that drift.
 #include "test_alerts_sim.h"
 
 static struct sim sim;
-static double size[SIM_LAYERS], noise; // of the weights
-static unsigned shrinking;             // layers
+static double size[SIM_LAYERS], noise, outputs; // of the weights; of both; of the first layer
+static unsigned shrinking;                      // layers
 
 static void tear_down(void) {
     sim_destroy(&sim);
@@ -14,6 +14,7 @@ static void set_up(void) {
         size[i] = 1;
     }
     noise = 0;
+    outputs = 1;
     shrinking = SIM_LAYERS;
 }
 
@@ -80,12 +81,38 @@ START_TEST(decay_in_proportion_to_the_learning_rate_is_the_runs_own) {
 }
 END_TEST
 
+static void spoil_outputs(struct feed *f) {
+    double x = outputs * exp(noise * dice_normal(&sim.dice));
+    feed_square(f, STAT_Z_MEAN, STAT_Z_VAR, 0, x * x);
+}
+
+static void drift(int steps, double rate) {
+    for (int k = 0; k < steps; k++) {
+        outputs *= 1 + rate;
+        sim_steps(&sim, 1);
+    }
+}
+
+START_TEST(inputs_that_drift_beneath_the_noise_of_small_batches) {
+    sim_create_only(&sim, RULE_BIT(RULE_DATA_SHIFT), 44 + (uint64_t)_i);
+    sim.spoil = spoil_outputs;
+    noise = 0.25;
+    drift(600, 5e-5); // the first layer learns
+    ck_assert_msg(sim.n == 0, "%s", sim.changes[0].summary);
+    drift(150, _i ? -0.006 : 0.006);
+    const struct alert_change *c = sim_find(&sim, RULE_DATA_SHIFT, ALERT_FIRING);
+    ck_assert(c->severity == SEVERITY_WARNING && c->step < 720);
+    sim_expect_text(c, _i ? "inputs shrink" : "inputs grow");
+}
+END_TEST
+
 int main(void) {
     TCase *t = tcase_create("slow");
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, weights_that_decay_little_by_little);
     tcase_add_test(t, half_of_the_layers_may_shrink);
     tcase_add_test(t, decay_in_proportion_to_the_learning_rate_is_the_runs_own);
+    tcase_add_loop_test(t, inputs_that_drift_beneath_the_noise_of_small_batches, 0, 2);
     Suite *s = suite_create("slow faults");
     suite_add_tcase(s, t);
     return feed_main(s);
