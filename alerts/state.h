@@ -32,7 +32,11 @@ struct pace {
     uint32_t rising; // steps in a row in which it rose
     double usual;    // an average of the last steps' logarithms
     double jump;     // over the step before, where it goes beyond what the run has borne; else 1
-    bool restarts;   // this step: far above the usual, and no higher than the run has borne
+    double share;    // by which its logarithm grew at the first of the steps that grew alike
+    double from;     // the learning rate before these
+    uint32_t steady; // such steps in a row
+    uint32_t reserved;
+    bool restarts; // this step: far above the usual, and no higher than the run has borne
 };
 
 // The movement of a layer per learning rate: averages of |dw|^2 and of the learning rate's square.

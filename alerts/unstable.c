@@ -14,10 +14,12 @@
 #define PACE_FOLLOW (1. / 2000) // a higher learning rate becomes proven within some thousand steps
 #define RESTART 0.7             // of the learning rate's logarithm above the usual: a doubling
 #define USUAL_RATE (1. / 64)
-#define UNPROVEN 1.1    // times the proven learning rate
-#define FLOOR 0.02      // any restoring force at all, beyond what noise would feign
-#define RISE_PROVEN 0.5 // over the healthy level, at a proven learning rate
-#define RISE 0.35       // the same at an unproven one, before it is eased
+#define CREEP_MIN 1e-4       // of the logarithm, a step; less is rounding
+#define CREEP_TOLERANCE 1e-3 // of that: the steps of a line, or of a wave, differ by more
+#define UNPROVEN 1.1         // times the proven learning rate
+#define FLOOR 0.02           // any restoring force at all, beyond what noise would feign
+#define RISE_PROVEN 0.5      // over the healthy level, at a proven learning rate
+#define RISE 0.35            // the same at an unproven one, before it is eased
 #define RISE_MIN 0.05
 #define RISE_SPREADS 4
 #define CRITICAL_FACTOR 2 // times the rule's threshold
@@ -40,7 +42,22 @@ static void look_for_restart(struct pace *p) {
     p->usual = p->restarts || !(p->highest > 0) ? x : p->usual + USUAL_RATE * (x - p->usual);
 }
 
+// One that grows by the same share at each step.
+static void look_for_creep(struct pace *p, double lr) {
+    double share = log(lr / p->lr);
+    if (!(share > CREEP_MIN)) {
+        p->steady = 0;
+    } else if (p->steady > 0 && fabs(share - p->share) < CREEP_TOLERANCE * p->share) {
+        p->steady += p->steady < UINT32_MAX;
+    } else {
+        p->steady = 1;
+        p->share = share;
+        p->from = p->lr;
+    }
+}
+
 void pace_observe(struct pace *p, double lr, bool warmed_up) {
+    look_for_creep(p, lr);
     p->rising = lr > p->lr ? p->rising + (p->rising < UINT32_MAX) : 0;
     double before = p->lr;
     p->lr = lr;

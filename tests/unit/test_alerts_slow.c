@@ -1,4 +1,4 @@
-// Faults that come on slowly: weights that decay, inputs that drift.
+// Faults that come on slowly: weights that decay, inputs that drift, learning rates that creep.
 #include "test_alerts_sim.h"
 
 static struct sim sim;
@@ -106,6 +106,35 @@ START_TEST(inputs_that_drift_beneath_the_noise_of_small_batches) {
 }
 END_TEST
 
+// Behind a decay, within what the run has borne: by the same share at each step, along a line,
+// along a wave.
+static double rising(int way, int step) {
+    switch (way) {
+    case 0:
+        return 0.004 * pow(1.005, step);
+    case 1:
+        return 0.004 + 0.0004 * step;
+    default:
+        return 0.004 + 0.048 * (1 - cos(M_PI * step / 240));
+    }
+}
+
+START_TEST(a_learning_rate_that_creeps_up_behind_a_decay) {
+    sim_create_only(&sim, RULE_BIT(RULE_LEARNING_RATE), 46);
+    sim_steps(&sim, 400);
+    for (int k = -100; k < 240; k++) {
+        sim.lr = rising(_i, k > 0 ? k : 0);
+        sim_steps(&sim, 1);
+    }
+    ck_assert_uint_eq(sim_count(&sim, RULE_LEARNING_RATE, ALERT_FIRING), _i == 0);
+    if (_i == 0) {
+        ck_assert(sim.changes[0].step < 650 && sim.changes[0].severity == SEVERITY_WARNING);
+        sim_expect_text(&sim.changes[0], "has crept up to 0.008");
+        sim_expect_text(&sim.changes[0], "by the same share at each step");
+    }
+}
+END_TEST
+
 int main(void) {
     TCase *t = tcase_create("slow");
     tcase_add_checked_fixture(t, set_up, tear_down);
@@ -113,6 +142,7 @@ int main(void) {
     tcase_add_test(t, half_of_the_layers_may_shrink);
     tcase_add_test(t, decay_in_proportion_to_the_learning_rate_is_the_runs_own);
     tcase_add_loop_test(t, inputs_that_drift_beneath_the_noise_of_small_batches, 0, 2);
+    tcase_add_loop_test(t, a_learning_rate_that_creeps_up_behind_a_decay, 0, 3);
     Suite *s = suite_create("slow faults");
     suite_add_tcase(s, t);
     return feed_main(s);
