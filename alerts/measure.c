@@ -16,9 +16,7 @@
 
 // See struct dwindling.
 #define DWINDLE_STEPS 64
-#define DWINDLE_FLOOR (1. / 600) // of the weights' size, in so many steps
-#define DWINDLE_USUAL 0.25       // of what the run usually loses
-#define DWINDLE_MEMORY 256.      // steps
+#define DWINDLE_MEMORY 256 // steps
 
 // The floors: of logarithms, so that a regular run's smaller changes are no jumps; of the weights'
 // size a step.
@@ -101,8 +99,8 @@ static void measure_dwindling(struct dwindling *d, double growth, double lr_sum)
         return;
     }
     d->lost -= d->lost / DWINDLE_STEPS + growth;
-    d->z = d->lost / fmax(DWINDLE_FLOOR, DWINDLE_USUAL * d->usual * lr_sum);
-    d->usual += (fmax(d->lost, 0) / lr_sum - d->usual) / DWINDLE_MEMORY;
+    double share = d->lost > 0 ? d->lost / lr_sum : 0;
+    d->usual += (share - d->usual) / DWINDLE_MEMORY;
 }
 
 static void measure_growth(struct scope *s, double weight_rms, const struct rate *rate,

@@ -5,14 +5,19 @@
 #include <inttypes.h>
 #include <math.h>
 
-// From one step to the next, beyond rounding; or little by little.
-static double shrinking(const struct scope *s) {
-    return fmax(s->shrinks ? -s->growth.z : 0, s->dwindling.z);
+#define DWINDLE_FLOOR (1. / 600) // of the weights' size, in 64 steps
+#define DWINDLE_USUAL 0.25       // of what the run usually loses
+
+static double dwindling(const struct dwindling *d, double lr_sum) {
+    return d->lost > 0 ? d->lost / fmax(DWINDLE_FLOOR, DWINDLE_USUAL * d->usual * lr_sum) : 0;
 }
 
 void quenching_look(const struct look *look, struct finding *f) {
     const struct rule *r = look->rule;
-    double z = shrinking(look->scope);
+    const struct scope *s = look->scope;
+    // From one step to the next, beyond rounding; or little by little.
+    double sudden = s->shrinks ? -s->growth.z : 0;
+    double z = fmax(sudden, dwindling(&s->dwindling, look->a->watch.lr_sum));
     *f = (struct finding){.fire = look->warmed_up && z > r->fire_above,
                           .clear = z < r->clear_below,
                           .severity = r->severity,

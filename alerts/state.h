@@ -89,7 +89,6 @@ struct gain {
 struct dwindling {
     double lost;  // of the logarithm
     double usual; // the same, what there was of it, per sum of learning rates over as many steps
-    double z;     // what is lost, in quarters of the usual; of next to nothing where none is
 };
 
 #define SCOPE_LIVES 8 // alerts of one layer that may be open, or remembered, at once
