@@ -9,7 +9,8 @@ Runs of tasks.py with sizes, optimizers, learning rates, schedules, batches (tha
 magnitudes by lot, so many of them healthy, the rest with each fault in turn; a share of the data sets is so small that a
 network learns it by heart. Runs that are there already are kept: call again after --seconds to go on. A sudden fault's `effect` is measured: from the fault's step on a twin without
 it goes on beside the run, and the effect is the largest distance in 50 steps, over the logarithms of the loss and of the
-layers' gradients, updates and outputs, in units of the series' own noise in the 100 steps before.
+layers' gradients, updates and outputs, in units of the series' own noise in the 100 steps before. A slow fault's `failure`
+is the step at which the smoothed loss first passes three times its minimum; a run that does so before its fault has none.
 """
 
 import argparse
@@ -261,14 +262,15 @@ def effect_of(past, broken, twin):
 
 
 def failure_of(losses, start):
-    """The step at which the smoothed loss passes three times its minimum."""
+    """The step at which the smoothed loss passes three times its minimum. A run that does so before its fault fails by
+    itself: what it does later is not the fault's, and there is none."""
     mean = least = None
     for step, x in enumerate(losses):
         x = x if isinstance(x, float) else math.inf
         mean = x if mean is None else mean + 0.05 * (x - mean)
         least = mean if least is None or step < 50 else min(least, mean)
-        if step > start and not mean <= 3 * least:
-            return step
+        if not mean <= 3 * least:
+            return step if step > start else None
     return None
 
 
