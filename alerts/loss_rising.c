@@ -10,7 +10,9 @@
 #define WINSOR 4
 #define FAST 0.1
 #define RISE 1.5
-#define SURE 2 // times the threshold
+#define FAILING 3         // times its least: what counts as failed
+#define FAILING_SHARE 0.7 // of the threshold: more than two samples by themselves, or three
+#define SURE 2            // times the threshold
 #define SURE_STEPS 100
 #define SURE_RISE 1.1
 
@@ -61,11 +63,13 @@ void loss_rising_look(const struct look *look, struct finding *f) {
         s->slow = slow;
     }
     // A loss that is far from zero, as of text, cannot rise by half: there the sum itself must show
-    // that the rise is real, and soon.
-    bool far = s->fast > RISE * s->least;
+    // that the rise is real, and soon. The further the loss has come the less is left to be shown.
+    bool far = f->value > r->fire_above && s->fast > RISE * s->least;
+    bool failing = f->value > FAILING_SHARE * r->fire_above && s->fast > FAILING * s->least &&
+                   look->a->watch.lives[RULE_LOSS_SPIKE].phase == LIFE_IDLE; // told once
     bool sure = f->value > SURE * r->fire_above && s->sum.length <= SURE_STEPS &&
                 s->fast > SURE_RISE * s->least;
-    f->fire = look->warmed_up && f->value > r->fire_above && (far || sure);
+    f->fire = look->warmed_up && (far || failing || sure);
     f->clear = f->value < r->clear_below;
 }
 

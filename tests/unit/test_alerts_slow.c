@@ -1,4 +1,5 @@
-// Faults that come on slowly: weights that decay, inputs that drift, learning rates that creep.
+// Faults that come on slowly: weights that decay, inputs that drift, learning rates that creep,
+// labels that go wrong.
 #include "test_alerts_sim.h"
 
 static struct sim sim;
@@ -135,6 +136,23 @@ START_TEST(a_learning_rate_that_creeps_up_behind_a_decay) {
 }
 END_TEST
 
+// Where losses vary by a factor of three from step to step: a step or two far above all others is
+// no rise, three are, once the average is thrice its least.
+START_TEST(a_loss_that_fails_within_some_steps) {
+    sim_create_only(&sim, RULE_BIT(RULE_LOSS_RISING), 47);
+    sim.loss_noise = 0;
+    for (int k = 0; k < 600; k++) {
+        bool failing = k >= 590 && k < 590 + _i;
+        sim.loss = failing ? 3 : 0.1 * exp(dice_normal(&sim.dice));
+        sim_steps(&sim, 1);
+    }
+    ck_assert_uint_eq(sim_count(&sim, RULE_LOSS_RISING, ALERT_FIRING), _i > 2);
+    if (_i > 2) {
+        ck_assert_int_eq(sim.changes[0].step, 592);
+    }
+}
+END_TEST
+
 int main(void) {
     TCase *t = tcase_create("slow");
     tcase_add_checked_fixture(t, set_up, tear_down);
@@ -143,6 +161,7 @@ int main(void) {
     tcase_add_test(t, decay_in_proportion_to_the_learning_rate_is_the_runs_own);
     tcase_add_loop_test(t, inputs_that_drift_beneath_the_noise_of_small_batches, 0, 2);
     tcase_add_loop_test(t, a_learning_rate_that_creeps_up_behind_a_decay, 0, 3);
+    tcase_add_loop_test(t, a_loss_that_fails_within_some_steps, 1, 4);
     Suite *s = suite_create("slow faults");
     suite_add_tcase(s, t);
     return feed_main(s);
