@@ -111,6 +111,10 @@ static void take(void *context, const struct alert_change *change) {
         }
         return;
     }
+    int64_t warned = v ? v->warned : -1;
+    if (warned < 0 && change->severity >= SEVERITY_WARNING) {
+        warned = j->last;
+    }
     v = v ? v : add(j);
     free(v->summary);
     *v = (struct verdict){
@@ -122,6 +126,7 @@ static void take(void *context, const struct alert_change *change) {
         .since = change->since,
         .step = change->step,
         .group_since = change->group_since,
+        .warned = warned,
         .resolved = -1,
         .value = change->value,
         .threshold = change->threshold,

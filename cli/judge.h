@@ -16,6 +16,7 @@ struct verdict {
     const char *rule, *layer, *group_rule, *group_layer; // layers: NULL for the whole run
     enum severity severity;                              // the highest it had
     int64_t since, step, group_since;
+    int64_t warned;   // the step from which on it was at least a warning, -1 where it never was
     int64_t resolved; // the step, -1 while it fires
     double value, threshold;
     char *summary;

@@ -116,6 +116,14 @@ static void add_text(cJSON *object, const char *key, const char *text) {
     }
 }
 
+static void add_step(cJSON *object, const char *key, int64_t step) {
+    if (step >= 0) {
+        add_number(object, key, (double)step);
+    } else {
+        cJSON_AddNullToObject(object, key);
+    }
+}
+
 static cJSON *verdict_json(const struct verdict *v) {
     cJSON *alert = cJSON_CreateObject();
     add_text(alert, "rule", v->rule);
@@ -123,11 +131,8 @@ static cJSON *verdict_json(const struct verdict *v) {
     add_text(alert, "layer", v->layer);
     add_number(alert, "since", (double)v->since);
     add_number(alert, "step", (double)v->step);
-    if (v->resolved >= 0) {
-        add_number(alert, "resolved", (double)v->resolved);
-    } else {
-        cJSON_AddNullToObject(alert, "resolved");
-    }
+    add_step(alert, "warned", v->warned);
+    add_step(alert, "resolved", v->resolved);
     add_number(alert, "value", v->value);
     add_number(alert, "threshold", v->threshold);
     cJSON *group = cJSON_AddObjectToObject(alert, "group");

@@ -12,7 +12,7 @@ import quality  # noqa: E402
 
 
 def key(alert):
-    return alert["rule"], alert["layer"], alert["since"], alert["step"], alert["severity"]
+    return alert["rule"], alert["layer"], alert["since"], alert["step"], alert["severity"], alert["warned"]
 
 
 class Labelled(unittest.TestCase):

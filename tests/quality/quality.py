@@ -144,6 +144,15 @@ def row(name, f):
     return f"| {name} | " + " | ".join("–" if x is None else f"{scale * x:.3g}{unit}" for x, scale, unit in shown) + " |"
 
 
+def warned(daemon, alert, recording):
+    """The step from which on the alert was at least a warning."""
+    if alert["severity"] not in SERIOUS:
+        return None
+    history = daemon.get_json(f"/api/v1/alerts/{alert['id']}")["history"]
+    time = min(h["time"] for h in history if h["state"] == "firing" and h["severity"] in SERIOUS)
+    return min(recording.messages, key=lambda m: abs(m["time"] - time))["step"]
+
+
 def through_the_daemon(recordings, config):
     """{name: alerts} as the daemon's REST API tells them after `pyrometer replay`."""
     found = {}
@@ -157,7 +166,7 @@ def through_the_daemon(recordings, config):
                 if harness_run.returncode:
                     raise SystemExit(harness_run.stderr)
                 daemon.reading_at(recording.run, recording.steps[-1])
-                found[recording.name] = [dict(a, leads=a["group"] == a["id"])
+                found[recording.name] = [dict(a, leads=a["group"] == a["id"], warned=warned(daemon, a, recording))
                                          for a in daemon.alerts(run=recording.run, limit=1000)
                                          if a["state"] != "pending"]
                 print(f"\r{len(found)} of {len(recordings)}", end="", file=sys.stderr)
@@ -179,9 +188,9 @@ def episodes(signs):
 
 
 def outcome(recording, alerts):
-    """Of alerts at one step the first of the group comes first, then what began earlier; the daemon and `rules backtest`
-    list the rest in different orders."""
-    serious = [a for a in alerts if a.get("severity", "warning") in SERIOUS]
+    """An alert counts from where it was at least a warning. Of alerts at one step the first of the group comes first, then
+    what began earlier; the daemon and `rules backtest` list the rest in different orders."""
+    serious = [dict(a, step=a.get("warned", a["step"])) for a in alerts if a.get("severity", "warning") in SERIOUS]
     return judgement.Outcome(recording.label, recording.steps, sorted(serious, key=lambda a: (
         a["step"], not a.get("leads", True), a.get("since", 0), a["rule"], a["layer"] or "")))
 
