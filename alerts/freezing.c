@@ -26,7 +26,8 @@ void freezing_describe(struct text *t, const struct life *l, const struct story 
              l->since - (int64_t)l->value + 1, l->value);
     if (story->crowd) {
         uint32_t others = story->a->watch.live_layers;
-        text_add(t, " while %" PRIu32 " other layer%s", others, others == 1 ? " gets one" : "s get one");
+        text_add(t, " while %" PRIu32 " other layer%s", others,
+                 others == 1 ? " gets one" : "s get one");
     }
     text_add(t, " (frozen, detached, or all its units dead)");
 }

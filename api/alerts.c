@@ -286,8 +286,7 @@ static bool read_id(const char *text, int64_t *id) {
 enum MHD_Result alert_acknowledge(struct request *q) {
     struct api_command command = {.type = API_ACKNOWLEDGE_ALERT};
     char message[256] = "";
-    int found =
-        read_id(q->part[0], &command.alert) ? find_alert(q, command.alert, NULL, false) : 0;
+    int found = read_id(q->part[0], &command.alert) ? find_alert(q, command.alert, NULL, false) : 0;
     int failed = found == 1 ? q->api->config.command(q->api->config.context, &command, message) : 0;
     if (found < 0) {
         return answer_store_problem(q);

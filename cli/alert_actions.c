@@ -222,12 +222,9 @@ static const struct action {
     int (*run)(const struct cli *cli, int count, char **words);
     const char *words;
 } actions[] = {
-    {"show", 1, 1, alert_show, " ID"},
-    {"test", 0, 0, test, ""},
-    {"ack", 1, 1, acknowledge, " ID"},
-    {"silence", 1, 16, silence, " MATCHER..."},
-    {"silences", 0, 0, silences, ""},
-    {"unsilence", 1, 1, unsilence, " ID"},
+    {"show", 1, 1, alert_show, " ID"}, {"test", 0, 0, test, ""},
+    {"ack", 1, 1, acknowledge, " ID"}, {"silence", 1, 16, silence, " MATCHER..."},
+    {"silences", 0, 0, silences, ""},  {"unsilence", 1, 1, unsilence, " ID"},
 };
 
 int alert_action(const struct cli *cli, int count, char **words) {
@@ -241,8 +238,9 @@ int alert_action(const struct cli *cli, int count, char **words) {
             return a->run(cli, count - 1, words + 1);
         }
     }
-    cli_fail("alerts %s is not known; expected show ID, test, ack ID, silence MATCHER..., silences or "
-             "unsilence ID",
-             words[0]);
+    cli_fail(
+        "alerts %s is not known; expected show ID, test, ack ID, silence MATCHER..., silences or "
+        "unsilence ID",
+        words[0]);
     return CLI_USAGE;
 }

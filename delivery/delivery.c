@@ -15,8 +15,6 @@
 #include <string.h>
 
 #define BODY_BYTES_MAX ((size_t)8 << 20)
-#define BACKOFF_MAX_S 300.0
-#define RETRY_AFTER_MAX_S 3600.0
 #define TEST_ENDS_S 60 // Alertmanager lets a test resolve by itself
 
 extern char **environ;
@@ -79,21 +77,6 @@ char *delivery_receivers(const struct delivery *d, const struct alert_record *a)
 
 // -- what people see of it -----------------------------------------------------------------------
 
-static void emit_receiver(struct emit *e, const struct receiver *r) {
-    emit_object(e, NULL);
-    emit_text(e, "receiver", r->name);
-    emit_text(e, "kind", receiver_kind_name(r->kind));
-    emit_text(e, "severity_from", severity_name((enum severity)r->severity_from));
-    emit_integer(e, "waiting", (int64_t)r->n_waiting);
-    emit_integer(e, "delivered", (int64_t)r->n_delivered);
-    emit_integer(e, "refused", (int64_t)r->n_refused);
-    emit_integer(e, "failures", (int64_t)r->n_failed);
-    emit_time(e, "last_delivered", r->delivered_s);
-    emit_time(e, "last_failure", r->failed_s);
-    emit_text(e, "last_error", *r->error ? r->error : NULL);
-    emit_end(e);
-}
-
 static void publish(struct delivery *d) {
     struct buf json;
     struct board_figures *figures = board_figures(d->board);
@@ -104,7 +87,7 @@ static void publish(struct delivery *d) {
     emit_array(&e, "receivers");
     for (const struct receiver *r = d->receivers; r; r = r->next) {
         if (!r->gone) {
-            emit_receiver(&e, r);
+            receiver_emit(&e, r);
             waiting += r->n_waiting;
         }
     }
@@ -147,15 +130,6 @@ static void remove_receiver(struct delivery *d, struct receiver *r) {
     receiver_destroy(r);
 }
 
-static void wait_after_failure(struct receiver *r, double retry_after_s) {
-    double pause = r->failures < 16 ? (double)(1u << r->failures) : BACKOFF_MAX_S;
-    pause = pause > BACKOFF_MAX_S ? BACKOFF_MAX_S : pause;
-    // A quarter of it by chance, so that many receivers of one failed host do not come together.
-    pause *= 1 + 0.25 * (double)(clock_monotonic_ns() % 1000) / 1000;
-    retry_after_s = retry_after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : retry_after_s;
-    r->retry_at_s = monotonic_s() + (retry_after_s > pause ? retry_after_s : pause);
-}
-
 enum outcome { TAKEN, REFUSED_FOR_GOOD, FAILED };
 
 static void finish(struct receiver *r, enum outcome outcome, double retry_after_s,
@@ -182,7 +156,7 @@ static void finish(struct receiver *r, enum outcome outcome, double retry_after_
         }
     }
     if (outcome == FAILED) {
-        wait_after_failure(r, retry_after_s);
+        receiver_wait(r, monotonic_s(), retry_after_s);
         r->failures++;
         for (struct notice *n = r->first; n; n = n->next) {
             n->sending = false;
@@ -323,8 +297,8 @@ static void put_entry(const struct receiver *r, const struct alert_record *a, do
     payload_alertmanager(a, r->delivery->external_url, clock_wall_s(), ends, body);
 }
 
-// Whether its notice waits here to be told later. One that was taken before the hold began is told on: to
-// Alertmanager silence would mean that it has resolved.
+// Whether its notice waits here to be told later. One that was taken before the hold began is told
+// on: to Alertmanager silence would mean that it has resolved.
 static bool is_held_back(const struct receiver *r, const struct alert_record *a) {
     const struct notice *n = r->first;
     while (n && !(n->held && n->alert.id == a->id && n->alert.severity == a->severity)) {
@@ -411,18 +385,9 @@ static void shed(struct receiver *r) {
     drop(r, at);
 }
 
-static struct receiver *find(const struct delivery *d, const char *name, size_t len) {
-    for (struct receiver *r = d->receivers; r; r = r->next) {
-        if (!r->gone && strlen(r->name) == len && memcmp(r->name, name, len) == 0) {
-            return r;
-        }
-    }
-    return NULL;
-}
-
 static void enqueue(struct delivery *d, const char *name, size_t len, int64_t id,
                     const struct alert_record *a) {
-    struct receiver *r = find(d, name, len);
+    struct receiver *r = receiver_find(d->receivers, name, len);
     if (!r) {
         leave_outbox(d, id); // the configuration does not name it any more
         return;
@@ -512,7 +477,7 @@ struct delivery *delivery_create(uv_loop_t *loop, struct board *board, delivery_
 
 // Takes the receiver of that name out of the list in force; NULL when there is none.
 static struct receiver *take_receiver(struct delivery *d, const char *name) {
-    struct receiver *r = find(d, name, strlen(name)), **at = &d->receivers;
+    struct receiver *r = receiver_find(d->receivers, name, strlen(name)), **at = &d->receivers;
     while (r && *at != r) {
         at = &(*at)->next;
     }

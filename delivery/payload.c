@@ -256,10 +256,9 @@ void payload_mail(const struct alert_record *a, const char *external_url, const 
                "Auto-Submitted: auto-generated\n\n%s\n\n",
                a->summary);
     put_mail_advice(a, out);
-    buf_printf(out,
-               "run        %s\nlayer      %s\nstep       %" PRId64
-               "\nvalue      %s\nthreshold  %s\n",
-               a->run_name, a->layer ? a->layer : "(whole run)", a->step, value, threshold);
+    buf_printf(
+        out, "run        %s\nlayer      %s\nstep       %" PRId64 "\nvalue      %s\nthreshold  %s\n",
+        a->run_name, a->layer ? a->layer : "(whole run)", a->step, value, threshold);
     buf_puts(out, "cause      ");
     if (!put_cause(a, out)) {
         buf_puts(out, "this alert is the first of its cause");

@@ -1,12 +1,15 @@
 #include "delivery/receiver.h"
 
 #include "alerts/alerts.h"
+#include "base/clock.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define API_V2 "/api/v2/alerts"
+#define BACKOFF_MAX_S 300.0
+#define RETRY_AFTER_MAX_S 3600.0
 
 const char *receiver_kind_name(enum receiver_kind kind) {
     static const char *const names[] = {"webhook", "alertmanager", "command", "mail"};
@@ -222,4 +225,37 @@ void receiver_drop_notice(struct receiver *r, struct notice **at) {
     r->n_waiting--;
     alert_record_free(&n->alert);
     free(n);
+}
+
+void receiver_wait(struct receiver *r, double now_s, double retry_after_s) {
+    double pause = r->failures < 16 ? (double)(1u << r->failures) : BACKOFF_MAX_S;
+    pause = pause > BACKOFF_MAX_S ? BACKOFF_MAX_S : pause;
+    // A quarter of it by chance, so that many receivers of one failed host do not come together.
+    pause *= 1 + 0.25 * (double)(clock_monotonic_ns() % 1000) / 1000;
+    retry_after_s = retry_after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : retry_after_s;
+    r->retry_at_s = now_s + (retry_after_s > pause ? retry_after_s : pause);
+}
+
+void receiver_emit(struct emit *e, const struct receiver *r) {
+    emit_object(e, NULL);
+    emit_text(e, "receiver", r->name);
+    emit_text(e, "kind", receiver_kind_name(r->kind));
+    emit_text(e, "severity_from", severity_name((enum severity)r->severity_from));
+    emit_integer(e, "waiting", (int64_t)r->n_waiting);
+    emit_integer(e, "delivered", (int64_t)r->n_delivered);
+    emit_integer(e, "refused", (int64_t)r->n_refused);
+    emit_integer(e, "failures", (int64_t)r->n_failed);
+    emit_time(e, "last_delivered", r->delivered_s);
+    emit_time(e, "last_failure", r->failed_s);
+    emit_text(e, "last_error", *r->error ? r->error : NULL);
+    emit_end(e);
+}
+
+struct receiver *receiver_find(struct receiver *first, const char *name, size_t len) {
+    for (struct receiver *r = first; r; r = r->next) {
+        if (!r->gone && strlen(r->name) == len && memcmp(r->name, name, len) == 0) {
+            return r;
+        }
+    }
+    return NULL;
 }

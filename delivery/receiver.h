@@ -2,6 +2,7 @@
 #ifndef DELIVERY_RECEIVER_H
 #define DELIVERY_RECEIVER_H
 
+#include "api/emit.h"
 #include "config/config.h"
 #include "delivery/post.h"
 #include "delivery/spawn.h"
@@ -28,12 +29,12 @@ struct receiver {
     struct receiver *next;
     struct delivery *delivery;
     enum receiver_kind kind;
-    char *name;        // of the outbox's rows: kind and address, without what is secret; no two alike
-    char *url;         // or the program, or the mail's address
-    char *token;       // Authorization: Bearer; NULL: none
-    char *secret;      // signs webhooks; NULL: they are not signed
-    char *sender;      // of mails; NULL: sendmail's own
-    char *program;     // of mails
+    char *name;    // of the outbox's rows: kind and address, without what is secret; no two alike
+    char *url;     // or the program, or the mail's address
+    char *token;   // Authorization: Bearer; NULL: none
+    char *secret;  // signs webhooks; NULL: they are not signed
+    char *sender;  // of mails; NULL: sendmail's own
+    char *program; // of mails
     int severity_from; // enum severity; less severe alerts are not sent
     double resend_s;   // Alertmanager
     struct notice *first, **last;
@@ -56,12 +57,20 @@ struct receiver {
 int receivers_create(const struct config *config, struct receiver **first,
                      struct buf *messages) WARN_UNUSED;
 void receiver_destroy(struct receiver *r);
+// The one of that name that the configuration still names; NULL when there is none.
+struct receiver *receiver_find(struct receiver *first, const char *name, size_t len);
 // Exchanges what the configuration says of two receivers of one name. The next try is at once.
 void receiver_change(struct receiver *r, struct receiver *with);
 
 struct notice *receiver_add_notice(struct receiver *r, int64_t id, const struct alert_record *a);
 // Takes a notice out of the list and frees it; *at points to it.
 void receiver_drop_notice(struct receiver *r, struct notice **at);
+
+// After a failure: no try before a while, which grows with the failures in a row, or before what
+// the answer asked for. now_s: monotonic.
+void receiver_wait(struct receiver *r, double now_s, double retry_after_s);
+// What people see of it.
+void receiver_emit(struct emit *e, const struct receiver *r);
 
 // A copy with strings of its own.
 struct alert_record alert_copy(const struct alert_record *a);

@@ -104,32 +104,34 @@ static bool is_set(double x) {
 
 // stalled judges silence, by alerts.stall_after.
 static const char *key_of_steps(const struct config_rule *c) {
-    return is_set(c->fire_above)            ? "fire_above"
-           : is_set(c->clear_below)         ? "clear_below"
-           : c->for_span.is_set             ? "for"
-           : c->keep_firing_for.is_set      ? "keep_firing_for"
+    return is_set(c->fire_above)             ? "fire_above"
+           : is_set(c->clear_below)          ? "clear_below"
+           : c->for_span.is_set              ? "for"
+           : c->keep_firing_for.is_set       ? "keep_firing_for"
            : c->warmup_steps != CONFIG_UNSET ? "warmup_steps"
-                                            : NULL;
+                                             : NULL;
+}
+
+// A bound on the side to which the rule does not look.
+static const char *key_of_bound(const struct config_rule *c, bool up, bool down) {
+    return !down && is_set(c->fire_below)    ? "fire_below"
+           : !down && is_set(c->clear_above) ? "clear_above"
+           : !up && is_set(c->fire_above)    ? "fire_above"
+           : !up && is_set(c->clear_below)   ? "clear_below"
+                                             : NULL;
 }
 
 static void check_built_in(struct draft *d, const struct config_rule *c, enum rule_id id) {
     const struct rule initial = rule_default(id);
-    bool looks_down = is_set(initial.fire_below);
-    bool looks_up = is_set(initial.fire_above) || id == RULE_STALLED;
-    const char *key = c->metric                                 ? "metric"
-                      : !looks_down && is_set(c->fire_below)    ? "fire_below"
-                      : !looks_down && is_set(c->clear_above)   ? "clear_above"
-                      : !looks_up && is_set(c->fire_above)      ? "fire_above"
-                      : !looks_up && is_set(c->clear_below)     ? "clear_below"
-                      : c->window != CONFIG_UNSET               ? "window"
-                                                                : NULL;
+    bool down = is_set(initial.fire_below), up = is_set(initial.fire_above) || !down;
+    const char *bound = key_of_bound(c, up, down);
+    const char *key = c->metric ? "metric" : c->window != CONFIG_UNSET ? "window" : NULL;
     if (key) {
-        tell(d, c, key, "%s has its own measure and bounds%s; expected no %s with this rule",
-             c->rule,
-             looks_down && !looks_up ? ", fire_below and clear_above"
-             : looks_down            ? ""
-                                     : ", fire_above and clear_below",
-             key);
+        tell(d, c, key, "%s has its own measure; expected no %s with this rule", c->rule, key);
+    }
+    if (bound && id != RULE_STALLED) {
+        tell(d, c, bound, "%s looks to the other side; expected %s", c->rule,
+             up ? "fire_above and clear_below" : "fire_below and clear_above");
     }
     if (c->layer && rule_is_of_run(id)) {
         tell(d, c, "layer",

@@ -9,7 +9,8 @@
 
 // The names of the built-in rules, for config_load(). Returns `names`.
 const char *const *rules_names(const char *names[RULE_COUNT + 1]);
-// NULL with a line of *error for each mistake, as config_load() writes them. The caller releases the ruleset.
+// NULL with a line of *error for each mistake, as config_load() writes them. The caller releases
+// the ruleset.
 struct ruleset *rules_from_config(const struct config *config, struct buf *error) WARN_UNUSED;
 
 #endif
