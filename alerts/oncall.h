@@ -8,7 +8,7 @@ struct oncall {
     const char *means, *causes, *todo;
 };
 
-// NULL for a rule of the configuration's own.
+// Of a built-in rule, or of store_trouble. NULL for a rule of the configuration's own.
 const struct oncall *oncall_find(const char *rule);
 
 #endif

@@ -106,24 +106,30 @@ static bool emit_row(void *context, const struct alert_record *alert) {
     return true;
 }
 
-// The daemon's own alert, first of the first page: that nothing can be stored. The store cannot
-// keep it; it is of no run and has the id 0, which no other alert has.
+struct alert_record alert_of_trouble(struct board_trouble *trouble) {
+    static char rule[] = "store_trouble";
+    bool is_over = trouble->ended > 0;
+    return (struct alert_record){.rule = rule,
+                                 .severity = SEVERITY_CRITICAL,
+                                 .state = is_over ? ALERT_RESOLVED : ALERT_FIRING,
+                                 .since = -1,
+                                 .step = -1,
+                                 .started = trouble->began,
+                                 .fired = trouble->began,
+                                 .resolved = trouble->ended,
+                                 .changed = is_over ? trouble->ended : trouble->began,
+                                 .value = num_missing(),
+                                 .threshold = num_missing(),
+                                 .summary = trouble->reason};
+}
+
+// First of the first page.
 static void emit_trouble(struct emit *e, struct board *board, const struct alert_filter *filter) {
     struct board_trouble trouble;
     if (filter->run || filter->before_id != INT64_MAX || !board_trouble(board, &trouble)) {
         return;
     }
-    char rule[] = "store_trouble";
-    struct alert_record alert = {.rule = rule,
-                                 .severity = SEVERITY_CRITICAL,
-                                 .state = trouble.ended > 0 ? ALERT_RESOLVED : ALERT_FIRING,
-                                 .since = -1,
-                                 .step = -1,
-                                 .started = trouble.began,
-                                 .resolved = trouble.ended,
-                                 .value = num_missing(),
-                                 .threshold = num_missing(),
-                                 .summary = trouble.reason};
+    struct alert_record alert = alert_of_trouble(&trouble);
     if ((filter->state < 0 || filter->state == alert.state) &&
         (filter->severity < 0 || filter->severity == alert.severity)) {
         emit_alert(e, &alert);

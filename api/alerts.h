@@ -2,6 +2,7 @@
 #ifndef API_ALERTS_H
 #define API_ALERTS_H
 
+#include "api/board.h"
 #include "api/emit.h"
 #include "storage/record.h"
 
@@ -10,6 +11,9 @@
 
 // Appends the alert as the contract's JSON object.
 void alert_json(const struct alert_record *alert, struct buf *out);
+// The daemon's own alert: that nothing can be stored. The store cannot keep it; it is of no run and
+// has the id 0, which no other alert has. Its texts are *trouble's.
+struct alert_record alert_of_trouble(struct board_trouble *trouble);
 // Labels or annotations, a line "key=value" each, as members of the object that is open.
 void alert_emit_words(struct emit *e, const char *lines);
 

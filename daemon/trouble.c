@@ -19,8 +19,11 @@ void trouble_tell(struct conn *c) {
 }
 
 void trouble_note(struct app *app, const char *reason) {
-    bool is_news = reason && !app->trouble;
+    bool is_news = reason && !app->trouble, is_over = !reason && app->trouble;
     board_set_trouble(app->board, reason);
+    if (is_news || is_over) {
+        delivery_trouble(app->delivery);
+    }
     free(app->trouble);
     app->trouble = op_text(reason);
     for (struct conn *c = app->conns; is_news && c; c = c->next) {

@@ -66,7 +66,8 @@ static void resolve(struct active *x, const struct alert_record *a) {
 
 const struct alert_record *actives_note(struct actives *list, const struct alert_record *a) {
     struct active *x = find(list, a->id);
-    if (!x) {
+    bool is_again = x && x->alert.state == ALERT_RESOLVED && a->state == ALERT_FIRING;
+    if (!x || is_again) { // of the daemon's own alert, which has one number
         return &add(list, a)->alert;
     }
     if (a->state == ALERT_RESOLVED) {

@@ -1,7 +1,7 @@
 #include "delivery/delivery.h"
 
 #include "alerts/alerts.h"
-#include "api/emit.h"
+#include "api/alerts.h"
 #include "api/silences.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -397,6 +397,28 @@ static void enqueue(struct delivery *d, const char *name, size_t len, int64_t id
     shed(r);
 }
 
+static void pump_all(struct delivery *d) {
+    for (struct receiver *r = d->receivers; r; r = r->next) {
+        pump(r);
+    }
+    publish(d);
+}
+
+void delivery_trouble(struct delivery *d) {
+    struct board_trouble trouble;
+    if (!board_trouble(d->board, &trouble)) {
+        return;
+    }
+    struct alert_record a = alert_of_trouble(&trouble);
+    const struct alert_record *whole = actives_note(&d->actives, &a);
+    for (struct receiver *r = d->receivers; r; r = r->next) {
+        if (wants(r, &a)) {
+            receiver_add_notice(r, 0, whole)->held = is_held(d, &a);
+        }
+    }
+    pump_all(d);
+}
+
 void delivery_alert(struct delivery *d, const struct alert_record *a) {
     if (a->id == 0 || a->state == ALERT_PENDING) {
         return; // cancelled, or nothing to tell yet
@@ -408,10 +430,7 @@ void delivery_alert(struct delivery *d, const struct alert_record *a) {
         enqueue(d, at, len, id, whole);
         at += len + (at[len] == '\n');
     }
-    for (struct receiver *r = d->receivers; r; r = r->next) {
-        pump(r);
-    }
-    publish(d);
+    pump_all(d);
 }
 
 void delivery_forget_run(struct delivery *d, int64_t run) {

@@ -42,6 +42,9 @@ bool delivery_is_silenced(const struct delivery *d, const struct alert_record *a
 char *delivery_receivers(const struct delivery *d, const struct alert_record *a);
 // The change is durable.
 void delivery_alert(struct delivery *d, const struct alert_record *a);
+// That nothing can be stored, or can be again, as the board says. No store can keep this notice: it
+// is gone with the process.
+void delivery_trouble(struct delivery *d);
 // The run is being deleted, with its alerts.
 void delivery_forget_run(struct delivery *d, int64_t run);
 // Sends every receiver a test. Returns their number.

@@ -42,7 +42,9 @@ static double began(const struct alert_record *a) {
 static void emit_labels(struct emit *e, const char *key, const struct alert_record *a) {
     emit_object(e, key);
     emit_text(e, "alertname", a->rule);
-    emit_text(e, "run", a->run_name);
+    if (a->run_name) { // else it is the daemon's own
+        emit_text(e, "run", a->run_name);
+    }
     if (a->project && *a->project) {
         emit_text(e, "project", a->project);
     }
@@ -123,9 +125,11 @@ static void emit_annotations(struct emit *e, const char *key, const struct alert
         put_runbook_url(a, external_url, &text);
         annotate(e, a, "runbook_url", buf_str(&text));
     }
-    annotate(e, a, "step", step);
-    annotate_number(e, a, "value", a->value);
-    annotate_number(e, a, "threshold", a->threshold);
+    if (a->run_name) {
+        annotate(e, a, "step", step);
+        annotate_number(e, a, "value", a->value);
+        annotate_number(e, a, "threshold", a->threshold);
+    }
     alert_emit_words(e, a->annotations);
     emit_end(e);
     buf_free(&text);
@@ -133,13 +137,14 @@ static void emit_annotations(struct emit *e, const char *key, const struct alert
 
 static void emit_generator(struct emit *e, const struct alert_record *a, const char *external_url) {
     char url[URL_BYTES];
-    snprintf(url, sizeof url, "%s/#/run/%s", external_url, a->run_name);
+    snprintf(url, sizeof url, "%s/#/%s%s", external_url, a->run_name ? "run/" : "alerts",
+             a->run_name ? a->run_name : "");
     emit_text(e, "generatorURL", url);
 }
 
 // FNV-1a of the labels.
 static void emit_fingerprint(struct emit *e, const struct alert_record *a) {
-    const char *const labels[] = {a->rule, a->run_name, a->layer ? a->layer : "",
+    const char *const labels[] = {a->rule, a->run_name ? a->run_name : "", a->layer ? a->layer : "",
                                   severity_name((enum severity)a->severity),
                                   a->labels ? a->labels : ""};
     uint64_t hash = UINT64_C(14695981039346656037);
@@ -175,7 +180,7 @@ static void emit_alert(struct emit *e, const struct alert_record *a, const char 
 void payload_webhook(const struct alert_record *a, const char *external_url, struct buf *out) {
     struct buf group;
     buf_init(&group, URL_BYTES);
-    buf_printf(&group, "{}:{run=\"%s\", group=\"%" PRId64 "\"}", a->run_name,
+    buf_printf(&group, "{}:{run=\"%s\", group=\"%" PRId64 "\"}", a->run_name ? a->run_name : "",
                a->group ? a->group : a->id);
     struct emit e = emit_to(out);
     emit_object(&e, NULL);
@@ -185,7 +190,9 @@ void payload_webhook(const struct alert_record *a, const char *external_url, str
     emit_text(&e, "status", is_firing(a) ? "firing" : "resolved");
     emit_text(&e, "receiver", "pyrometer");
     emit_object(&e, "groupLabels");
-    emit_text(&e, "run", a->run_name);
+    if (a->run_name) {
+        emit_text(&e, "run", a->run_name);
+    }
     emit_end(&e);
     emit_labels(&e, "commonLabels", a);
     emit_annotations(&e, "commonAnnotations", a, external_url);
@@ -233,11 +240,27 @@ static void put_mail_advice(const struct alert_record *a, struct buf *out) {
     }
 }
 
-void payload_mail(const struct alert_record *a, const char *external_url, const char *to,
-                  const char *from, struct buf *out) {
+static void put_mail_facts(const struct alert_record *a, const char *external_url,
+                           struct buf *out) {
+    if (!a->run_name) {
+        buf_printf(out, "%s/#/alerts\n", external_url);
+        return;
+    }
     char value[NUM_TEXT_MAX], threshold[NUM_TEXT_MAX];
     value[num_format(value, a->value)] = '\0';
     threshold[num_format(threshold, a->threshold)] = '\0';
+    buf_printf(
+        out, "run        %s\nlayer      %s\nstep       %" PRId64 "\nvalue      %s\nthreshold  %s\n",
+        a->run_name, a->layer ? a->layer : "(whole run)", a->step, value, threshold);
+    buf_puts(out, "cause      ");
+    if (!put_cause(a, out)) {
+        buf_puts(out, "this alert is the first of its cause");
+    }
+    buf_printf(out, "\n\n%s/#/run/%s\n", external_url, a->run_name);
+}
+
+void payload_mail(const struct alert_record *a, const char *external_url, const char *to,
+                  const char *from, struct buf *out) {
     buf_puts(out, "To: ");
     put_header_text(out, to);
     if (from) {
@@ -248,7 +271,7 @@ void payload_mail(const struct alert_record *a, const char *external_url, const 
                severity_name((enum severity)a->severity));
     put_header_text(out, a->rule);
     buf_puts(out, ": ");
-    put_header_text(out, a->run_name);
+    put_header_text(out, a->run_name ? a->run_name : "the daemon");
     buf_puts(out, " ");
     put_header_text(out, a->layer ? a->layer : "");
     buf_printf(out,
@@ -256,14 +279,7 @@ void payload_mail(const struct alert_record *a, const char *external_url, const 
                "Auto-Submitted: auto-generated\n\n%s\n\n",
                a->summary);
     put_mail_advice(a, out);
-    buf_printf(
-        out, "run        %s\nlayer      %s\nstep       %" PRId64 "\nvalue      %s\nthreshold  %s\n",
-        a->run_name, a->layer ? a->layer : "(whole run)", a->step, value, threshold);
-    buf_puts(out, "cause      ");
-    if (!put_cause(a, out)) {
-        buf_puts(out, "this alert is the first of its cause");
-    }
-    buf_printf(out, "\n\n%s/#/run/%s\n", external_url, a->run_name);
+    put_mail_facts(a, external_url, out);
     if (oncall_find(a->rule)) {
         put_runbook_url(a, external_url, out);
         buf_putc(out, '\n');

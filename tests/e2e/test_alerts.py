@@ -153,17 +153,21 @@ class Life(TestCase):
         self.assertEqual([a["id"] for a in fired(daemon, "survives", "loss_nonfinite")], [identifier])
 
     def test_stalled(self):
-        daemon = self.daemon("alerts: { stall_after: 1s }\n")
+        daemon = self.daemon("alerts: { stall_after: 1s, rules: [ { rule: own, metric: scalar.x, fire_above: 0 } ] }\n")
         job = self.job(daemon)
         job.hello("silent")
         for step in range(20):
-            job.step(step)
+            job.step(step, scalars={"x": 1})
         job.wait_ack(19)
         eventually(lambda: daemon.run("silent")["status"] == "stalled", "the status 'stalled'")
         alert = eventually(lambda: fired(daemon, "silent", "stalled"), "the alert")[0]
-        self.assertEqual((alert["run"], alert["state"]), ("silent", "firing"))
-        job.step(20)
+        self.assertEqual((alert["run"], alert["state"], alert["no_data"]), ("silent", "firing", False))
+        [other] = fired(daemon, "silent", "own")  # nobody knows whether it still holds
+        self.assertEqual((other["state"], other["no_data"]), ("firing", True))
+        job.step(20, scalars={"x": 1})
         job.wait_ack(20)
+        eventually(lambda: not fired(daemon, "silent", "own")[0]["no_data"], "data")
+        self.assertEqual(fired(daemon, "silent", "own")[0]["state"], "firing")
         eventually(lambda: fired(daemon, "silent", "stalled")[0]["state"] == "resolved", "the end of the alert")
 
     def test_ended_runs_do_not_stall(self):

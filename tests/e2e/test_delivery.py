@@ -468,6 +468,8 @@ class Programs(DeliveryCase):
         self.assertEqual(json.loads((home / "firing.json").read_text())["status"], "firing")
         self.assertEqual((home / "arguments").read_text(), "-t -i\n")
         mail = (home / "mail").read_text()
+        for part in ("What to do: Stop, go back", "/#/run/programs\n", "/#/rules/loss_nonfinite\n"):
+            self.assertIn(part, mail)
         self.assertIn("To: on@call.example\nFrom: p@x.example\nSubject: [firing] critical loss_nonfinite: programs", mail)
 
     def test_a_command_that_fails_is_run_again(self):

@@ -2,6 +2,7 @@
 stored is stored once it works again. The disk fails for real (a limit of file sizes) and by tests/e2e/faultfs.c."""
 
 import errno
+import json
 import os
 import resource
 import signal
@@ -13,6 +14,7 @@ import unittest
 from faults import Control, chosen
 from harness import (BIN, SANITIZED, TIMEOUT, Daemon, Job, TestCase, eventually, frame, make_step, program_environment,
                      run_program)
+from test_delivery import Receiver
 
 
 def preloading(library):
@@ -121,6 +123,31 @@ class Disk(TroubleCase):
         daemon.kill9()
         daemon.start()
         self.assertEqual(self.numbers(daemon, "sick"), list(range(step)))
+
+    def test_receivers_are_told(self):
+        receiver = Receiver()
+        self.addCleanup(receiver.close)
+        daemon = self.faulty('alerts: { webhooks: [ { url: "%s", format: generic } ] }\n' % receiver.url)
+        job = self.job(daemon)
+        job.hello("sick")
+        for last in (9, 19):
+            daemon.break_(("write", errno.ENOSPC))
+            for step in range(last - 9, last + 1):
+                job.step(step)
+            self.expect_told(job)
+            daemon.mend()
+            job.wait_ack(last)
+        eventually(lambda: len(receiver.posts) == 4, "both times, beginning and end")
+        told = [json.loads(body) for _, _, body in receiver.posts]
+        self.assertEqual([t["status"] for t in told], ["firing", "resolved"] * 2)
+        first, second = told[0]["alerts"][0], told[2]["alerts"][0]
+        self.assertEqual(first["labels"], {"alertname": "store_trouble", "severity": "critical"})
+        self.assertIn("SQLite", first["annotations"]["summary"])
+        self.assertIn("make room", first["annotations"]["description"])
+        self.assertGreater(second["startsAt"], first["startsAt"])
+        self.assertEqual(told[1]["alerts"][0]["startsAt"], first["startsAt"])
+        self.assertEqual((told[0]["pyrometer"]["id"], told[0]["pyrometer"]["run"]), (0, None))
+        eventually(lambda: daemon.get_json("/api/v1/receivers")["receivers"][0]["waiting"] == 0, "nothing waits")
 
     def test_new_jobs_are_told(self):
         """A run that begins while nothing can be stored is taken, told, and stored when it can be."""
