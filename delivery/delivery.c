@@ -176,11 +176,6 @@ static void finish(struct receiver *r, enum outcome outcome, double retry_after_
     publish(d);
 }
 
-// A status that says that this body will never be taken, however often it comes.
-static bool is_final(long status) {
-    return status == 400 || status == 410 || status == 413 || status == 415 || status == 422;
-}
-
 static void on_posted(void *context, long status, double retry_after_s, const char *error) {
     struct receiver *r = context;
     char text[160];
@@ -188,7 +183,7 @@ static void on_posted(void *context, long status, double retry_after_s, const ch
         finish(r, TAKEN, 0, NULL);
     } else if (status) {
         snprintf(text, sizeof text, "it answered with status %ld", status);
-        finish(r, is_final(status) ? REFUSED_FOR_GOOD : FAILED, retry_after_s, text);
+        finish(r, post_is_final(status) ? REFUSED_FOR_GOOD : FAILED, retry_after_s, text);
     } else {
         finish(r, FAILED, 0, error);
     }
@@ -551,16 +546,8 @@ int delivery_configure(struct delivery *d, const struct config *config, const ch
     }
     new = keep_receivers(d, new);
     struct receiver *old = d->receivers;
-    struct buf url;
-    buf_init(&url, LIMIT_CONFIG_TEXT + 16);
-    buf_printf(&url, "%s%s", config->alerts.external_url ? "" : "http://",
-               config->alerts.external_url ? config->alerts.external_url : http_address);
-    while (url.len && url.data[url.len - 1] == '/') {
-        url.data[--url.len] = '\0';
-    }
     free(d->external_url);
-    d->external_url = must_copy(buf_str(&url));
-    buf_free(&url);
+    d->external_url = payload_external_url(config->alerts.external_url, http_address);
     d->receivers = new;
     retire(d, old);
     publish(d);

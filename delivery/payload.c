@@ -5,7 +5,9 @@
 #include "api/alerts.h"
 #include "api/emit.h"
 #include "base/check.h"
+#include "base/memory.h"
 #include "base/num.h"
+#include "config/limits.h"
 
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
@@ -222,6 +224,18 @@ void payload_alertmanager(const struct alert_record *a, const char *external_url
     emit_rfc3339(&e, "endsAt", ends);
     emit_generator(&e, a, external_url);
     emit_end(&e);
+}
+
+char *payload_external_url(const char *configured, const char *http_address) {
+    struct buf url;
+    buf_init(&url, LIMIT_CONFIG_TEXT + 16);
+    buf_printf(&url, "%s%s", configured ? "" : "http://", configured ? configured : http_address);
+    while (url.len && url.data[url.len - 1] == '/') {
+        url.data[--url.len] = '\0';
+    }
+    char *text = must_copy(buf_str(&url));
+    buf_free(&url);
+    return text;
 }
 
 // A header is one line of visible ASCII.

@@ -5,7 +5,9 @@
 #include "base/buf.h"
 #include "storage/record.h"
 
-// `external_url`: where people find this daemon's page and API; no slash at the end.
+// `external_url`: where people find this daemon's page and API; no slash at the end. Made of what
+// is configured, or of http_address (HOST:PORT) where that is NULL; free() it.
+char *payload_external_url(const char *configured, const char *http_address);
 
 // The alert's labels are alertname (the rule), run, project, layer (left out for the whole run),
 // severity and those of its rule; never a value, which would make it another alert to its

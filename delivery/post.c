@@ -143,6 +143,10 @@ static int on_timeout(CURLM *multi, long timeout_ms, void *context) {
     return 0;
 }
 
+bool post_is_final(long status) {
+    return status == 400 || status == 410 || status == 413 || status == 415 || status == 422;
+}
+
 struct poster *poster_create(uv_loop_t *loop) {
     struct poster *p = NEW(struct poster);
     p->loop = loop;

@@ -3,6 +3,7 @@
 #ifndef DELIVERY_POST_H
 #define DELIVERY_POST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
 
@@ -18,6 +19,9 @@ struct post {
 // status: HTTP's, 0 when there was no answer, and then `error` says why. retry_after_s: what the
 // answer asked for, 0 for nothing.
 typedef void post_done_fn(void *context, long status, double retry_after_s, const char *error);
+
+// The status says that this body will never be taken, however often it comes.
+bool post_is_final(long status);
 
 struct poster *poster_create(uv_loop_t *loop);
 // `done` is called once, later, unless the poster is closed before.

@@ -121,27 +121,29 @@ static int severity_from(unsigned own, const struct config *config) {
     return (int)(configured - CONFIG_SEVERITY_INFO);
 }
 
-static int read_secret(const char *path, char **text, struct buf *messages) {
+static int read_secret(const char *path, size_t i, const char *key, char **text,
+                       struct buf *messages) {
     struct buf why;
     buf_init(&why, 4096);
     int rc = path ? config_read_token(path, text, &why) : 0;
     if (why.len) {
-        buf_printf(messages, "alerts.webhooks: %s", buf_str(&why));
+        buf_printf(messages, "alerts.webhooks[%zu].%s: %s", i, key, buf_str(&why));
     }
     buf_free(&why);
     return rc;
 }
 
-static int add_webhook(const struct config *c, const struct config_webhook *w,
-                       struct receiver ***last, struct buf *messages) {
+static int add_webhook(const struct config *c, size_t i, struct receiver ***last,
+                       struct buf *messages) {
+    const struct config_webhook *w = &c->alerts.webhooks[i];
     struct receiver *r = create(
         w->format == CONFIG_FORMAT_GENERIC ? RECEIVER_WEBHOOK : RECEIVER_ALERTMANAGER, w->url);
     **last = r;
     *last = &r->next;
     r->severity_from = severity_from(w->severity_from, c);
     r->resend_s = w->resend_s;
-    return read_secret(w->token_file, &r->token, messages) ||
-                   read_secret(w->secret_file, &r->secret, messages)
+    return read_secret(w->token_file, i, "token_file", &r->token, messages) ||
+                   read_secret(w->secret_file, i, "secret_file", &r->secret, messages)
                ? -1
                : 0;
 }
@@ -193,7 +195,7 @@ int receivers_create(const struct config *config, struct receiver **first, struc
     int rc = 0;
     *first = NULL;
     for (size_t i = 0; i < config->alerts.n_webhooks && rc == 0; i++) {
-        rc = add_webhook(config, &config->alerts.webhooks[i], &last, messages);
+        rc = add_webhook(config, i, &last, messages);
     }
     if (rc == 0) {
         add_programs(config, &last);

@@ -202,6 +202,15 @@ class Webhooks(DeliveryCase):
         self.assertNotIn("the-key", daemon.log())
         self.assertNotIn("the-key", json.dumps(daemon.get_json("/api/v1/receivers")))
 
+    def test_a_key_that_cannot_be_read(self):
+        receiver = self.receiver()
+        daemon = self.daemon(webhook(receiver))
+        daemon.configure(webhook(receiver, secret_file="/nonexistent"))
+        daemon.process.send_signal(1)
+        eventually(lambda: "alerts.webhooks[0].secret_file: /nonexistent: cannot be opened" in daemon.log(), "the reason")
+        fail(daemon, "unsigned")  # the running configuration stays in force
+        eventually(lambda: receiver.posts, "the alert")
+
     def test_mild_alerts_are_not_sent(self):
         receiver = self.receiver()
         daemon = self.daemon("alerts: { rules: [ { rule: loss_nonfinite, severity: info } ], webhooks: [ { url: "
