@@ -6,13 +6,15 @@
 static bool take_line(void *client, const char *line, size_t n, bool adopted) {
     struct pyrometer *p = client;
     struct pyr_message *m = pyr_message_line(line, n);
+    if (!m) {
+        return false;
+    }
     // What an earlier process left behind the step to which this one goes back is superseded.
-    if (m && adopted && m->kind == PYR_STEP && m->step > p->rewind_step) {
-        free(m);
-    } else if (m && !pyr_queue_append(&p->flight, m)) {
+    bool superseded = adopted && m->kind == PYR_STEP && m->step > p->rewind_step;
+    if (superseded || !pyr_queue_append(&p->flight, m)) {
         free(m);
     }
-    return m;
+    return true;
 }
 
 static bool put_back(void *client, const char *line, size_t n, bool adopted) {

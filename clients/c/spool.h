@@ -28,8 +28,9 @@ void pyr_spool_after_fork(struct pyr_spool *s);
 void pyr_spool_adopt(struct pyr_spool *s);
 void pyr_spool_hello_said(struct pyr_spool *s);
 
-// False: the disk does not take it, nor anything until pyr_spool_try_again(); see pyr_spool_fault(). The line
-// stays the caller's; those appended before that are not on disk are there for pyr_spool_take_back().
+// False: the disk does not take it, nor anything until pyr_spool_try_again(); see
+// pyr_spool_fault(). The line stays the caller's; those appended before that are not on disk are
+// there for pyr_spool_take_back().
 bool pyr_spool_append(struct pyr_spool *s, const char *line, size_t n);
 // What was appended is with the operating system after this. False as above.
 bool pyr_spool_flush(struct pyr_spool *s);
@@ -44,8 +45,9 @@ uint64_t pyr_spool_lines(const struct pyr_spool *s);   // in it, without hellos
 uint64_t pyr_spool_dropped(const struct pyr_spool *s); // lines that gave way to newer ones
 
 // Reads the oldest segment, line by line, hellos and ends left out; what was cut off is left out
-// too. `adopted` is told of each: whether an earlier process wrote it. False when there is no memory
-// for it now (`take` says so by false) or the file cannot be opened: it is there another time.
+// too. `adopted` is told of each: whether an earlier process wrote it. False when there is no
+// memory for it now (`take` says so by false) or the file cannot be opened: it is there another
+// time.
 typedef bool pyr_spool_line(void *context, const char *line, size_t n, bool adopted);
 bool pyr_spool_read(struct pyr_spool *s, pyr_spool_line *take, void *context);
 // Behind a fault: the lines that are not on disk, the newest first; once.

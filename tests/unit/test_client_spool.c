@@ -218,9 +218,12 @@ static void leave_little_memory(struct rlimit *before) {
 }
 
 START_TEST(what_there_is_no_memory_to_spill_waits) {
-    struct pyrometer p = {.spool = open_spool(1 << 30), .rewind_step = INT64_MAX,
-                          .queue.bytes_max = 1 << 30, .flight.bytes_max = 1 << 30,
-                          .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct pyrometer p = {.spool = open_spool(1 << 30),
+                          .rewind_step = INT64_MAX,
+                          .queue.bytes_max = 1 << 30,
+                          .flight.bytes_max = 1 << 30,
+                          .lock = PTHREAD_MUTEX_INITIALIZER,
+                          .changed = PTHREAD_COND_INITIALIZER};
     ck_assert(pyr_queue_append(&p.queue, big_step()));
     struct rlimit before;
     leave_little_memory(&before);

@@ -47,6 +47,7 @@ class Queue:
         self.sent = 0
         self.acked = 0
         self.dropped = 0
+        self.overflowed = False  # some of these for want of room
 
     def put(self, entry: Entry) -> bool:
         """True if the sender sleeps and has to be woken."""
@@ -56,6 +57,7 @@ class Queue:
             self._bytes += entry.size
             while self._bytes > self._limit and (self._pending or self._unacked):
                 self._forget((self._pending or self._unacked).popleft())
+                self.overflowed = True
             wake, self._idle = self._idle and bool(self._pending), False
             return wake
 

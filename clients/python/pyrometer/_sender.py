@@ -119,6 +119,7 @@ class Sender:
 
     def spill(self) -> None:
         """What waits goes to the disk, where it survives this process."""
+        self.say_overflow()
         self.spool.try_again(at_once=self.status is not None)
         while not self.spool.broken:
             entry = self.queue.take_for_spool()
@@ -130,6 +131,12 @@ class Sender:
                 self.spool.append(entry.data, entry.step)
         self.spool.flush()
         self.take_back()
+
+    def say_overflow(self) -> None:
+        if self.queue.overflowed:
+            warn_once(f"overflow {self.hello['run']}",
+                      f"run {self.hello['run']}: more waits to be sent than memory (queue_bytes) "
+                      "and disk have room for; the oldest steps are dropped and counted")
 
     def take_back(self) -> None:
         """What the disk did not take is in memory again."""
@@ -357,6 +364,7 @@ class _Connection:
 
     def _fill(self) -> None:
         """The next batch of messages, or the end when all is said."""
+        self._sender.say_overflow()
         batch: list[bytes] = []
         size = 0
         while size < BATCH_BYTES:

@@ -389,6 +389,15 @@ class Bounds(ClientTest):
             self.assertEqual(newest.step, 999)
             run.finish(timeout=0)
 
+    def test_what_is_dropped_for_want_of_room_is_said_once(self):
+        with self.assertLogs("pyrometer", "WARNING") as logs:
+            run = self.start(self.daemon().address, queue_bytes=100)
+            for _ in range(20):
+                run.step(1.0)
+            run.finish()
+        self.assertEqual((run.counters()["dropped"], len(logs.output)), (20, 1), logs.output)
+        self.assertIn("dropped", logs.output[0])
+
     def test_queue_keeps_its_account(self):
         queue = _queue.Queue(1 << 20)
         for step in (0, None, 1, 2):
