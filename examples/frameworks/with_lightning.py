@@ -2,9 +2,8 @@
 
     python3 with_lightning.py [RUN]        # needs lightning, and the client: clients/python/README.md
 
-Not run where it was written, for want of Lightning: the callback and the logger are tested against a stand-in of Lightning's
-callback interface (clients/python/tests/frameworks.py) only, and of this file only that it compiles and
-that the calls and options of pyrometer in it exist.
+It was run under Lightning 2.2.5. What is tested again and again is the callback and the logger against a stand-in of Lightning's
+interface (clients/python/tests/frameworks.py), and of this file that it compiles and that what it calls of pyrometer exists.
 """
 import sys
 
@@ -27,7 +26,7 @@ class Circle(LightningModule):
     def training_step(self, batch, number):
         x, y = batch
         scores = self.net(x)
-        self.log("accuracy", (scores.argmax(1) == y).float().mean())  # by the logger, beside the next step
+        self.log("accuracy", (scores.argmax(1) == y).float().mean())  # by the logger, a scalar of this step
         return F.cross_entropy(scores, y)
 
     def validation_step(self, batch, number):

@@ -1,4 +1,4 @@
-"""A transformer of four blocks that learns the letters of this project's documents."""
+"""A transformer of four blocks that learns the letters of a text."""
 import sys
 from pathlib import Path
 

@@ -45,10 +45,10 @@ def statistics(params: Tree, grads: Tree, updates: Tree,
     `updates` are what optax.apply_updates adds; `previous` those of the step before, which plain
     SGD's stability needs. What these have no leaf for (None: it is not trained) counts as zeros.
     """
-    weights = list(_by_node(params).values())
-    others = [None if tree is None else list(_by_node(params, tree).values())
-              for tree in (grads, updates, previous)]
-    return columns(jnp, weights, *others, jnp.promote_types(jnp.float32, _dtype(params)))
+    lists = [None if tree is None else list(_by_node(params, tree).values())
+             for tree in (grads, updates, previous)]
+    return columns(jnp, list(_by_node(params).values()), lists[0], lists[1], lists[2],
+                   jnp.promote_types(jnp.float32, _dtype(params)))
 
 
 def log(run: Run, step: int, loss: Any, stats: dict[str, Any], **facts: Any) -> None:
