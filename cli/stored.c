@@ -79,7 +79,7 @@ static void show_progress(void *context, int64_t done, int64_t total) {
 }
 
 static cJSON *damage_json(const struct damage *d) {
-    static const char *const kinds[] = {"database", "journal", "segment"};
+    static const char *const kinds[] = {"database", "journal", "segment", "state"};
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "kind", kinds[d->kind]);
     cJSON_AddStringToObject(o, "message", d->what);
@@ -114,9 +114,14 @@ static void print_damage(const struct damage *d) {
     if (d->kind == DAMAGE_DATABASE) {
         buf_puts(&line, "damaged: the database");
     } else {
-        buf_printf(&line, "damaged: %s%s, attempt %" PRId64 ", %s %" PRId64 " to %" PRId64,
+        buf_printf(&line, "damaged: %s%s, attempt %" PRId64 ", %s",
                    d->run ? "run " : "a run that was forgotten", d->run ? d->run : "", d->attempt,
-                   d->part, d->first_step, d->last_step);
+                   d->part);
+    }
+    if (d->kind == DAMAGE_STATE) {
+        buf_printf(&line, " behind step %" PRId64, d->first_step);
+    } else if (d->kind != DAMAGE_DATABASE) {
+        buf_printf(&line, " %" PRId64 " to %" PRId64, d->first_step, d->last_step);
     }
     if (d->kind == DAMAGE_SEGMENT) {
         buf_printf(&line, ", segment %" PRId64, d->segment);
@@ -153,6 +158,7 @@ static cJSON *whole_answer(const char *path, const struct verified *v, cJSON *li
     cJSON_AddNumberToObject(o, "segments", (double)v->segments);
     cJSON_AddNumberToObject(o, "chunks", (double)v->chunks);
     cJSON_AddNumberToObject(o, "journal_rows", (double)v->journal_rows);
+    cJSON_AddNumberToObject(o, "states", (double)v->states);
     cJSON_AddItemToObject(o, "damage", list);
     return o;
 }
@@ -167,8 +173,9 @@ static void print_sum(const char *path, const struct verified *v) {
     } else {
         printf("sound");
     }
-    printf("; %" PRId64 " segments with %" PRId64 " checksums, %" PRId64 " rows of the journal\n",
-           v->segments, v->chunks, v->journal_rows);
+    printf("; %" PRId64 " segments with %" PRId64 " checksums, %" PRId64
+           " rows of the journal, %" PRId64 " states of instruments\n",
+           v->segments, v->chunks, v->journal_rows, v->states);
 }
 
 int stored_check(const struct cli *cli, const char *path, cJSON **answer) {

@@ -3,12 +3,12 @@
 #include "base/memory.h"
 #include "storage/cursor.h"
 #include "storage/reader_internal.h"
+#include "storage/state.h"
 #include "storage/statement.h"
 #include "storage/store.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
 #define RUN_COLUMNS                                                                                \
     "id, name, project, status, started, last_seen, end_time, first_step, last_step, n_steps, "    \
@@ -309,24 +309,6 @@ int reader_alert_counts(struct reader *r, int64_t run, int64_t counts[3]) {
     return finish(r, q, rc);
 }
 
-#define CHECKPOINT_BYTES_MAX (UINT64_C(1) << 30)
-
-// A copy of a state, which stands packed or, in older stores, as it is. NULL when it is damaged.
-static void *unpack(const void *stored, size_t stored_size, size_t *size) {
-    unsigned long long n = stored_size ? ZSTD_getFrameContentSize(stored, stored_size) : 0;
-    bool is_packed = n != ZSTD_CONTENTSIZE_ERROR && n != ZSTD_CONTENTSIZE_UNKNOWN && stored_size;
-    *size = is_packed ? (size_t)n : stored_size;
-    void *bytes = n > CHECKPOINT_BYTES_MAX && is_packed ? NULL : try_alloc(*size + 1);
-    if (bytes && is_packed && ZSTD_decompress(bytes, *size, stored, stored_size) != *size) {
-        free(bytes);
-        return NULL;
-    }
-    if (bytes && !is_packed && stored_size) {
-        memcpy(bytes, stored, stored_size);
-    }
-    return bytes;
-}
-
 static int read_state(struct reader *r, sqlite3_stmt *q, int64_t *attempt, int64_t *step,
                       void **bytes, size_t *size) {
     int rc = sqlite3_step(q);
@@ -335,7 +317,9 @@ static int read_state(struct reader *r, sqlite3_stmt *q, int64_t *attempt, int64
         *step = sqlite3_column_int64(q, 1);
     }
     if (rc == SQLITE_ROW && bytes) {
-        *bytes = unpack(sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2), size);
+        const char *problem;
+        const void *stored = sqlite3_column_blob(q, 2);
+        *bytes = state_unpack(stored, (size_t)sqlite3_column_bytes(q, 2), size, &problem);
         if (!*bytes) {
             sqlite3_reset(q);
             return 0; // damaged: as if it were not there

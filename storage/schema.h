@@ -20,6 +20,7 @@
 #define SCHEMA_APPLICATION_ID 0x5079726F // "Pyro"
 #define SCHEMA_VERSION_SEGMENTS 4        // the first that has the tables `segment` and `block`
 #define SCHEMA_VERSION_READINGS 6        // the first that has the table `reading`
+#define SCHEMA_VERSION_WAYPOINTS 7       // the first that has the table `waypoint`
 #define SCHEMA_STEP_BITS 43
 #define SCHEMA_ATTEMPT_MAX ((INT64_C(1) << 20) - 1)
 

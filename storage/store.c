@@ -6,6 +6,7 @@
 #include "storage/aging.h"
 #include "storage/lock.h"
 #include "storage/schema.h"
+#include "storage/state.h"
 #include "storage/statement.h"
 #include "storage/store_internal.h"
 #include "storage/upkeep.h"
@@ -17,7 +18,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
 
 // Pages of the log at which it is copied into the database.
 #define LOG_PAGES 256
@@ -358,22 +358,23 @@ int store_put_outputs(struct store *s, const struct outputs_record *o) {
     return connection_run(&s->c, q);
 }
 
-// The state of instruments is packed to about a third; see reader_checkpoint().
 static int put_state(struct store *s, int which, int64_t run, int64_t attempt, int64_t step,
                      const void *bytes, size_t size) {
     sqlite3_stmt *q = connection_statement(&s->c, (size_t)which);
     if (!q) {
         return -1;
     }
-    size_t bound = ZSTD_compressBound(size);
-    void *packed = try_alloc(bound);
-    size_t packed_size = packed ? ZSTD_compress(packed, bound, bytes, size, 1) : 0;
-    bool is_packed = packed && !ZSTD_isError(packed_size);
+    size_t packed_size;
+    void *packed = state_pack(bytes, size, &packed_size);
+    if (!packed) {
+        log_warning("no memory to keep a state of %zu bytes; a restart observes more steps again",
+                    size);
+        return 0;
+    }
     sqlite3_bind_int64(q, 1, run);
     sqlite3_bind_int64(q, 2, attempt);
     sqlite3_bind_int64(q, 3, step);
-    sqlite3_bind_blob64(q, 4, is_packed ? packed : bytes, is_packed ? packed_size : size,
-                        SQLITE_STATIC);
+    sqlite3_bind_blob64(q, 4, packed, packed_size, SQLITE_STATIC);
     int rc = connection_run(&s->c, q);
     sqlite3_clear_bindings(q);
     free(packed);

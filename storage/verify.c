@@ -6,6 +6,7 @@
 #include "storage/codec.h"
 #include "storage/place.h"
 #include "storage/schema.h"
+#include "storage/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,23 @@
 // Rows of the journal read in one transaction.
 #define BATCH_ROWS 512
 
-enum { SQL_RUN, SQL_STEPS, SQL_SCALARS, SQL_READINGS, SQL_SEGMENT, SQL_COUNT_SEGMENTS, SQL_COUNT };
+enum {
+    SQL_RUN,
+    SQL_STEPS,
+    SQL_SCALARS,
+    SQL_READINGS,
+    SQL_SEGMENT,
+    SQL_COUNT_SEGMENTS,
+    SQL_CHECKPOINT,
+    SQL_WAYPOINT,
+    SQL_COUNT
+};
+
+// A row's key, the run's name and, where it is the run's, the attempt's id.
+#define STATE_SQL(table, key)                                                                      \
+    "SELECT s." key ", r.name, a.id, s.attempt, s.step, s.state FROM " table                       \
+    " AS s LEFT JOIN run AS r ON r.id=s.run LEFT JOIN attempt AS a ON a.id=s.attempt AND "         \
+    "a.run=s.run WHERE s." key ">?1 ORDER BY s." key " LIMIT 1"
 
 static const char *const statements[SQL_COUNT] = {
     [SQL_RUN] = "SELECT r.name FROM attempt AS a JOIN run AS r ON r.id=a.run WHERE a.id=?1",
@@ -23,6 +40,8 @@ static const char *const statements[SQL_COUNT] = {
     [SQL_READINGS] = "SELECT key, key, columns FROM reading WHERE key>?1 ORDER BY key LIMIT ?2",
     [SQL_SEGMENT] = "SELECT " PLACE_COLUMNS ", head FROM segment WHERE id>?1 ORDER BY id LIMIT 1",
     [SQL_COUNT_SEGMENTS] = "SELECT count(*) FROM segment",
+    [SQL_CHECKPOINT] = STATE_SQL("checkpoint", "run"),
+    [SQL_WAYPOINT] = STATE_SQL("waypoint", "id"),
 };
 
 static const char *const parts[SEGMENT_KINDS] = {"steps", "messages", "readings"};
@@ -229,6 +248,50 @@ static int check_segments(struct verify *v) {
     return rc == SQLITE_DONE ? 0 : -1;
 }
 
+static void check_state(struct verify *v, sqlite3_stmt *q, const char *part) {
+    struct damage d = {.kind = DAMAGE_STATE,
+                       .run = (const char *)sqlite3_column_text(q, 1),
+                       .attempt = sqlite3_column_int64(q, 3),
+                       .part = part,
+                       .first_step = sqlite3_column_int64(q, 4)};
+    const void *stored = sqlite3_column_blob(q, 5);
+    size_t size;
+    void *bytes = state_unpack(stored, (size_t)sqlite3_column_bytes(q, 5), &size, &d.what);
+    v->out->states++;
+    if (sqlite3_column_type(q, 2) == SQLITE_NULL) {
+        d.what = "its run has no such attempt";
+    } else if (!bytes && !d.what) {
+        d.what = "no memory to unpack it";
+    }
+    if (d.what) {
+        d.last_step = d.first_step;
+        tell(v, &d);
+    }
+    free(bytes);
+}
+
+// The rows of a table of states, one a read transaction: they may be large.
+static int check_states(struct verify *v, size_t which, const char *part) {
+    int64_t last = INT64_MIN;
+    int rc;
+    do {
+        sqlite3_stmt *q = connection_statement(&v->c, which);
+        if (!q) {
+            return -1;
+        }
+        sqlite3_bind_int64(q, 1, last);
+        rc = sqlite3_step(q);
+        if (rc == SQLITE_ROW) {
+            last = sqlite3_column_int64(q, 0);
+            check_state(v, q, part);
+        } else if (rc != SQLITE_DONE) {
+            connection_fail(&v->c);
+        }
+        sqlite3_reset(q);
+    } while (rc == SQLITE_ROW);
+    return rc == SQLITE_DONE ? 0 : -1;
+}
+
 // What cannot even be read is damage too, and ends only the part that it is in.
 static void note(struct verify *v, int rc) {
     if (rc) {
@@ -246,6 +309,10 @@ static void check_all(struct verify *v) {
     }
     if (v->out->version >= SCHEMA_VERSION_READINGS) {
         note(v, check_journal(v, SQL_READINGS, parts[SEGMENT_READINGS]));
+    }
+    note(v, check_states(v, SQL_CHECKPOINT, "checkpoint"));
+    if (v->out->version >= SCHEMA_VERSION_WAYPOINTS) {
+        note(v, check_states(v, SQL_WAYPOINT, "waypoint"));
     }
 }
 

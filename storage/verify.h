@@ -2,9 +2,10 @@
 // well: in short read transactions, but for SQLite's own check, which sees one state of the store
 // and keeps the WAL from being recycled as long as it takes.
 //
-// What packs columns has checksums (storage/segment.h); all of them are compared, and everything is
-// decoded. Rows of the journal and checkpoints have none of their own: the journal's rows are
-// decoded, and everything SQLite can tell of its pages, rows and indexes is asked.
+// What packs columns has checksums (storage/segment.h), and so have checkpoints and waypoints
+// (storage/state.h); all of them are compared, and everything is decoded. Rows of the journal have
+// none of their own: they are decoded, and everything SQLite can tell of its pages, rows and
+// indexes is asked.
 #ifndef STORAGE_VERIFY_H
 #define STORAGE_VERIFY_H
 
@@ -19,13 +20,14 @@ enum damage_kind {
     DAMAGE_DATABASE, // SQLite's pages, rows or indexes; only `what` is known
     DAMAGE_JOURNAL,  // a row of a step, or of a message of scalars
     DAMAGE_SEGMENT,  // a whole segment, or a chunk of one of its columns
+    DAMAGE_STATE,    // a checkpoint or a waypoint; both steps are that which it is behind
 };
 // Strings are the callee's for the call only.
 struct damage {
     enum damage_kind kind;
     const char *run;  // NULL where it is not known, as of one that was forgotten
     int64_t attempt;  // and below: not of DAMAGE_DATABASE
-    const char *part; // "steps", "messages", "readings"
+    const char *part; // "steps", "messages", "readings", "checkpoint", "waypoint"
     int64_t first_step, last_step;
     int64_t segment;    // its id, and below: of DAMAGE_SEGMENT
     unsigned tier;      // 0: the values themselves
@@ -36,7 +38,7 @@ struct damage {
 
 struct verified {
     int version; // of the layout
-    int64_t journal_rows, segments, chunks, damages;
+    int64_t journal_rows, segments, chunks, states, damages;
 };
 
 struct verify_calls {

@@ -5,6 +5,7 @@ what is compared with. With FAULTS=all, as in `make torture`, the run of the spi
 """
 
 import contextlib
+import json
 import os
 import random
 import sqlite3
@@ -327,6 +328,56 @@ class Interrupted(HistoryCase):
         for run in ("old", "gone"):
             self.assertEqual(daemon.call("DELETE", f"/api/v1/runs/{run}")[0], 204)
         eventually(lambda: self.rows(daemon) == (0, 0), "the readings to be deleted")
+
+
+class Damaged(HistoryCase):
+    """Checkpoints and waypoints that are no longer what was written."""
+
+    N = 1100
+
+    def change(self, path, sql, *values):
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute(sql, values)
+            db.commit()
+
+    def check(self, path, *words, expect=1):
+        done = run_program("pyrometer", *words, "check", path)
+        self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_states(self):
+        """A flipped byte, garbage, nothing, and one of an attempt that is not the run's are named, and not used."""
+        daemon, pool = self.daemon(), make_pool(LAYERS)
+        for run in ("sound", "hurt"):
+            with Job(daemon) as job:
+                self.hello(job, run)
+                self.send(job, pool, range(self.N))
+        daemon.stop()  # makes checkpoints
+        path, hurt = daemon.data / "pyrometer.db", "WHERE run=(SELECT id FROM run WHERE name='hurt')"
+        self.assertIn("4 states", self.check(path, expect=0))
+        for table, step in (("checkpoint", self.N - 1), ("waypoint", 1023)):
+            with contextlib.closing(sqlite3.connect(path)) as db:
+                (sound, attempt, at), = db.execute(f"SELECT state, attempt, step FROM {table} {hurt}").fetchall()
+            self.assertEqual(at, step)
+            flips = [bytearray(sound) for _ in range(4)]
+            for flip, where in zip(flips, (0, 9, len(sound) // 2, len(sound) - 1)):
+                flip[where] ^= 0x10
+            for state in (*flips, os.urandom(1000), b"", sound[:len(sound) // 2]):
+                self.change(path, f"UPDATE {table} SET state=? {hurt}", bytes(state))
+                self.assertIn(f"damaged: run hurt, attempt {attempt}, {table} behind step {step}: its bytes", self.check(path))
+            damage = json.loads(self.check(path, "--json"))["damage"]
+            self.assertEqual([(d["kind"], d["part"], d["run"], d["first_step"]) for d in damage], [("state", table, "hurt", step)])
+            self.change(path, f"UPDATE {table} SET state=?, attempt=attempt-1 {hurt}", sound)
+            self.assertIn("no such attempt", self.check(path))
+            self.change(path, f"UPDATE {table} SET attempt=? {hurt}", attempt)
+            self.check(path, expect=0)
+        for table in ("checkpoint", "waypoint"):
+            self.change(path, f"UPDATE {table} SET state=? {hurt}", bytes(flips[2]))
+        daemon.start()
+        for query in ({"from_": 1060}, {}):
+            hurt, sound = (daemon.series(run, "stability", **query)["series"] for run in ("hurt", "sound"))
+            self.assertEqual(hurt, sound)
+        self.assertEqual(*(daemon.reading_at(run, self.N - 1)["global"] for run in ("hurt", "sound")))
 
 
 if __name__ == "__main__":
