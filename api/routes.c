@@ -195,6 +195,9 @@ static enum MHD_Result answer_methods(struct request *q, const char *allow) {
 
 static enum MHD_Result answer_path(struct request *q, const char *path) {
     bool reads = false, deletes = false, posts = false;
+    if (strcmp(path, "*") == 0 && strcmp(q->method, MHD_HTTP_METHOD_OPTIONS) == 0) {
+        return answer_methods(q, "GET, HEAD, POST, OPTIONS, DELETE"); // of the whole server
+    }
     for (size_t i = 0; i < routes_count; i++) {
         if (!route_matches(routes[i].pattern, path, q->part)) {
             continue;

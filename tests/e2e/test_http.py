@@ -70,6 +70,16 @@ class Compression(SharedDaemonCase):
             self.assertEqual(headers.get(name), got.get(name), name)
 
 
+class Methods(SharedDaemonCase):
+    def test_options(self):
+        """Of an address, of the server (`*`), which is an address of OPTIONS alone, and of what is not there."""
+        for path, status, allow in (("/api/v1/runs", 204, "GET, HEAD, OPTIONS"), ("*", 204, "GET, HEAD, POST, OPTIONS, DELETE"),
+                                    ("/api/v1/runs/r", 204, "GET, HEAD, OPTIONS, DELETE"), ("/nothing", 404, None)):
+            answer = self.shared.call("OPTIONS", path)
+            self.assertEqual((answer[0], answer[1].get("allow")), (status, allow), path)
+        self.assertEqual(self.shared.call("GET", "*")[0], 404)
+
+
 class OtherSites(TestCase):
     def preflight(self, daemon, origin, method="POST", path="/api/v1/alerts/1/acknowledge"):
         status, headers, _ = daemon.call("OPTIONS", path, {"Origin": origin, "Access-Control-Request-Method": method})
