@@ -16,8 +16,7 @@ void *state_pack(const void *bytes, size_t size, size_t *packed_size) {
     size_t bound = ZSTD_compressBound(size);
     void *packed = try_alloc(bound);
     ZSTD_CCtx *z = packed ? ZSTD_createCCtx() : NULL;
-    bool good = z &&
-                !ZSTD_isError(ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, LEVEL)) &&
+    bool good = z && !ZSTD_isError(ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, LEVEL)) &&
                 !ZSTD_isError(ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1));
     *packed_size = good ? ZSTD_compress2(z, packed, bound, bytes, size) : 0;
     good = good && !ZSTD_isError(*packed_size);
