@@ -115,6 +115,7 @@ static void follow_batch(struct alerts *a, double batch_size) {
             measure_move(&a->scopes[i], widen);
         }
         memset(&w->gain, 0, sizeof w->gain);
+        memset(&w->stair, 0, sizeof w->stair);
     }
 }
 

@@ -1,4 +1,4 @@
-// Sudden rises of the loss, and of loss and gradient together.
+// Sudden rises of the loss, of loss and gradient together, and of the level of the loss.
 #include "alerts/state.h"
 
 #include "base/num.h"
@@ -17,6 +17,7 @@
 #define BEYOND_LARGEST 1.5     // times as far as the largest so far is news whatever the tail
 #define BEYOND_FEW 2.5         // the same while the tail is unknown: (1e5 / 200)^0.15
 #define TAIL_SHARE 1e-5        // of the run's own losses may lie beyond the threshold
+#define STAIR_FLOOR 0.02       // of the loss's noise
 #define FORGET (1 - 1. / 2048) // of the highest lone loss, a step
 
 double detrended_score(const struct detrended *d, double x) {
@@ -112,6 +113,22 @@ static double gradient_score(const struct look *look, bool open) {
     return z;
 }
 
+// A loss that steps up and stays, by less than its scatter about a trend that falls.
+static void look_for_step(const struct look *look, double x, struct finding *f) {
+    struct watch *w = &look->a->watch;
+    if (w->signed_loss || w->pace.restarts) { // what a warm restart does is the schedule's doing
+        memset(&w->stair, 0, sizeof w->stair);
+        return;
+    }
+    double both = look->rule->fire_above * BOTH_ABOVE, z = stair_add(&w->stair, x, STAIR_FLOOR);
+    if (look->warmed_up && !f->fire && z > both) {
+        f->fire = true;
+        f->clear = false;
+        f->value = z;
+        f->threshold = both;
+    }
+}
+
 // Losses of small batches have heavy tails: one alone must be further off than two in a row.
 static bool is_high(const struct look *look, const struct finding *f) {
     double fire_above = look->rule->fire_above;
@@ -149,6 +166,7 @@ void spike_look(const struct look *look, struct finding *f) {
     if (w->spike_steps >= RECOVERY_STEPS && !f->clear) {
         f->severity = SEVERITY_CRITICAL;
     }
+    look_for_step(look, x, f);
 }
 
 void spike_describe(struct text *t, const struct life *l, const struct story *story) {
@@ -158,6 +176,13 @@ void spike_describe(struct text *t, const struct life *l, const struct story *st
                  "the loss jumped at step %" PRId64 " and has not come back in %" PRIu32
                  " steps: its level has changed",
                  l->since, steps);
+        return;
+    }
+    if (l->value == story->a->watch.stair.z) {
+        text_add(t,
+                 "the loss stepped up shortly before step %" PRId64
+                 ": its last %d values lie %.3g times their noise above those before, over %.3g",
+                 l->since, STAIR_TREAD, l->value, l->threshold);
         return;
     }
     text_add(t,

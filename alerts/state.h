@@ -14,6 +14,7 @@
 #include "alerts/metric.h"
 #include "alerts/robust_z.h"
 #include "alerts/spot.h"
+#include "alerts/stair.h"
 #include "alerts/text.h"
 
 // A series of which only sudden rises matter: its slow trend is taken off, the rest is scored.
@@ -198,8 +199,9 @@ struct watch {
     struct nonfinite nonfinite;
     struct skips skips;
     struct detrended loss, gradient;
-    bool signed_loss; // a loss was below zero: losses are judged as they are, not by logarithm
-    struct spot tail; // of the losses' distances from their trend
+    bool signed_loss;   // a loss was below zero: losses are judged as they are, not by logarithm
+    struct spot tail;   // of the losses' distances from their trend
+    struct stair stair; // of the losses' logarithms
     double lone, lone_loss; // the newest distance, not yet in the tail, and its loss
     uint64_t has_lone;
     double highest_lone;  // of the losses that stood alone, slowly forgotten

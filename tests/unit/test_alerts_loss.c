@@ -63,6 +63,29 @@ START_TEST(a_sample_that_is_not_learnt_is_no_spike) {
 }
 END_TEST
 
+// Behind a steep fall the scatter about the trend is that of the fall; a seventh more is seen by
+// the noise. Half a noise more is none; nor is a step that a warm restart brings.
+START_TEST(a_loss_that_steps_up) {
+    sim_create_only(&sim, RULE_BIT(RULE_LOSS_SPIKE), 350 + (uint64_t)_i);
+    sim.loss_noise = 0.03;
+    sim.lr = 0.1;
+    for (int k = 0; k < 290; k++) {
+        sim.loss = 0.08 + 2 * exp(-k / 30.);
+        sim.lr = k < 200 ? 0.1 : 0.02;
+        sim_steps(&sim, 1);
+    }
+    ck_assert_msg(sim.n == 0, "%s", sim.changes[0].summary);
+    sim.loss *= _i == 1 ? 1.015 : 1.15;
+    sim.lr = _i == 2 ? 0.1 : 0.02;
+    sim_steps(&sim, 12);
+    ck_assert_uint_eq(sim.n, _i == 0);
+    if (_i == 0) {
+        ck_assert(sim.changes[0].severity == SEVERITY_WARNING);
+        sim_expect_text(&sim.changes[0], "the loss stepped up shortly before step 29");
+    }
+}
+END_TEST
+
 static void spoil_zero(struct feed *f) {
     f->step.loss = f->step.step % 5 == 2 ? 0 : 1e-5 * exp(20 * (f->step.loss - 1));
 }
@@ -294,6 +317,7 @@ int main(void) {
     tcase_add_checked_fixture(t, NULL, tear_down);
     tcase_add_loop_test(t, a_tail_of_its_own_is_no_spike, 0, 3);
     tcase_add_test(t, a_loss_that_falls_meets_its_trend);
+    tcase_add_loop_test(t, a_loss_that_steps_up, 0, 3);
     tcase_add_loop_test(t, a_sample_that_is_not_learnt_is_no_spike, 0, 5);
     tcase_add_test(t, a_shock_behind_a_batch_change);
     tcase_add_loop_test(t, a_learning_rate_that_jumps, 0, 2);

@@ -7,6 +7,7 @@
 #include "alerts/level.h"
 #include "alerts/page_hinkley.h"
 #include "alerts/spot.h"
+#include "alerts/stair.h"
 
 #include <math.h>
 
@@ -260,6 +261,38 @@ START_TEST(level_keeps_its_spread_when_it_moves) {
 }
 END_TEST
 
+// Noise alone, on a level or on a slope that is steeper than it, alarms less than once in 100,000.
+START_TEST(stair_alarms_seldom) {
+    struct dice dice = {39 + (uint64_t)_i};
+    struct stair s = {0};
+    for (int i = 0; i < 100000; i++) {
+        double z = stair_add(&s, -0.2 * _i * i + 0.1 * dice_normal(&dice), 1e-9);
+        ck_assert_double_le(z, 6);
+        ck_assert(i + 1 >= STAIR_LEARN || z == 0);
+    }
+    ck_assert(_i > 0 || fabs(s.noise - 0.1) < 0.04);
+}
+END_TEST
+
+// A step of d standard deviations is d / sqrt(2 / 10) once ten values have shown it, but for noise;
+// one value is none, however high.
+START_TEST(stair_sees_a_step) {
+    struct dice dice = {42};
+    for (int round = 0; round < 50; round++) {
+        struct stair s = {0};
+        double z = 0, noise = 0;
+        for (int i = 0; i < 200 + STAIR_TREAD; i++) {
+            noise = i < 200 ? s.noise : noise;
+            double off = _i == 0 && i >= 200 ? 0.25 : _i == 1 && i == 205 ? 1000 : 0;
+            z = stair_add(&s, off + 0.1 * dice_normal(&dice), 1e-9);
+        }
+        double expected = (_i == 0 ? 0.25 / noise : 0.4) / sqrt(0.2);
+        ck_assert_double_eq_tol(z, expected, 4);
+        ck_assert(_i == 0 || z < 6);
+    }
+}
+END_TEST
+
 int main(void) {
     TCase *t = tcase_create("detectors");
     tcase_add_loop_test(t, cusum_runs_as_long_as_it_should, 0,
@@ -273,6 +306,8 @@ int main(void) {
     tcase_add_test(t, spot_fits_by_moments);
     tcase_add_test(t, differences_tell_the_course);
     tcase_add_test(t, differences_need_neighbours);
+    tcase_add_loop_test(t, stair_alarms_seldom, 0, 3);
+    tcase_add_loop_test(t, stair_sees_a_step, 0, 2);
     tcase_add_test(t, level_alarms_seldom);
     tcase_add_test(t, level_follows_what_falls);
     tcase_add_test(t, level_keeps_its_spread_when_it_moves);
