@@ -168,8 +168,9 @@ const struct builtin builtins[RULE_COUNT] = {
         {
             .name = "loss_spike",
             .help =
-                "The loss is far above its trend, alone or together with the gradient. The value "
-                "is the robust z-score of the logarithm of the loss over the last 128 steps.",
+                "The loss is far above its trend, alone or together with the gradient, or its "
+                "level stepped up. The value is the robust z-score of the logarithm of the loss "
+                "over the last 128 steps, or the step in units of its noise.",
             .reads = "loss,g_var",
             .reach = REACH_RUN,
             .look = spike_look,
