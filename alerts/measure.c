@@ -68,7 +68,7 @@ static void measure_lead(struct alerts *a) {
     double gap = is_known ? l->first - fmax(l->second, 0) : num_missing();
     double z = level_observe(&l->gap, &of_jumps, gap);
     if (gap > JUMPS_FAR && z > 0) {
-        a->scopes[l->layer].alone = LEAD_WEIGHT * z;
+        a->scopes[l->layer].alone = (float)(LEAD_WEIGHT * z);
     }
 }
 
@@ -84,8 +84,8 @@ static void measure_jumps(struct watch *w, struct scope *s, const struct sizes *
     }
     level_observe(&s->jumps[CHANNEL_GRADIENT], &of_jumps, gradient);
     level_observe(&s->jumps[CHANNEL_UPDATE], &of_jumps, update);
-    s->falls[1] = s->falls[0];
-    s->falls[0] = fmax(-level_observe(&s->jumps[CHANNEL_OUTPUT], &of_jumps, output), 0);
+    s->fell = (float)fmax(-s->jumps[CHANNEL_OUTPUT].z, 0);
+    level_observe(&s->jumps[CHANNEL_OUTPUT], &of_jumps, output);
 }
 
 // The learning rate of a step: its share of the highest, its logarithm, and itself, though not less
@@ -251,7 +251,6 @@ void measure_move(struct scope *s, double widen) {
 
 void measure_begin(struct scope *s) {
     memset(s->jumps, 0, sizeof s->jumps);
-    memset(s->falls, 0, sizeof s->falls);
     memset(&s->movement, 0, sizeof s->movement);
     s->dwindling.lost = 0;
     s->weight_rms = num_missing();

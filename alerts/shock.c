@@ -19,9 +19,9 @@ static double score(const struct scope *s, enum channel c) {
     }
     double z = s->jumps[c].z;
     if (c == CHANNEL_OUTPUT) {
-        return fmax(z, s->falls[0] + s->falls[1]);
+        return fmax(z, fmax(-z, 0) + (double)s->fell);
     }
-    return c == CHANNEL_GRADIENT ? fmax(GRADIENT_WEIGHT * z, s->alone) : z;
+    return c == CHANNEL_GRADIENT ? fmax(GRADIENT_WEIGHT * z, (double)s->alone) : z;
 }
 
 static enum channel largest(const struct scope *s) {
@@ -52,7 +52,7 @@ static double rise(const struct scope *s, enum channel c) {
 // unit comes alive Adam's update rises by itself, from what is usual up to (1 - b1) / sqrt(1 - b2)
 // = 3 learning rates, tenfold.
 static bool comes_of_the_loss(const struct scope *s, double threshold) {
-    return !(score(s, CHANNEL_OUTPUT) > threshold) && !(s->alone > threshold) &&
+    return !(score(s, CHANNEL_OUTPUT) > threshold) && !((double)s->alone > threshold) &&
            !(score(s, CHANNEL_UPDATE) > threshold &&
              rise(s, CHANNEL_UPDATE) > rise(s, CHANNEL_GRADIENT) + JUMPS_FAR);
 }
@@ -82,7 +82,7 @@ void shock_describe(struct text *t, const struct life *l, const struct story *st
         double z = story->scope->jumps[c].z;
         text_add(t, ": its %s %s at step %" PRId64 ", %.3g times the usual scatter %s its level",
                  names[c], z < 0 ? "fell" : "jumped", l->since, fabs(z), z < 0 ? "below" : "above");
-        if (c == CHANNEL_GRADIENT && story->scope->alone > l->threshold) {
+        if (c == CHANNEL_GRADIENT && (double)story->scope->alone > l->threshold) {
             text_add(t, ", beyond those of all other layers");
         }
     } else {

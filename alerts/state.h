@@ -97,8 +97,8 @@ struct dwindling {
 // What every step touches, and nothing else: with many runs it comes from memory at each of them.
 struct scope {
     struct level jumps[CHANNELS];
-    double falls[2]; // how far its outputs lie below their level: of this step, of the one before
-    double alone;    // of its gradient's lead where that is far, weighted; else 0
+    float fell;          // z of how far its outputs lay below their level at the step before
+    float alone;         // of its gradient's lead where that is far, weighted; else 0
     struct level growth; // of the weights' size a step, per learning rate
     struct dwindling dwindling;
     double weight_rms;  // of the newest step, NaN when not sent
