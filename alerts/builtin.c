@@ -97,8 +97,8 @@ const struct builtin builtins[RULE_COUNT] = {
             .name = "quenching",
             .help = "The weights of most layers shrink faster than they used to. The value is the "
                     "z-score of their growth a step, or what they lost over some 64 steps in "
-                    "600ths of their size (in quarters of what the run usually loses, where that "
-                    "is more).",
+                    "600ths of their size (in quarters of what the run usually loses, or twice a "
+                    "step's scatter, where that is more).",
             .reads = "w_var,lr",
             .reach = REACH_CROWD,
             .look = quenching_look,

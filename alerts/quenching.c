@@ -7,9 +7,18 @@
 
 #define DWINDLE_FLOOR (1. / 600) // of the weights' size, in 64 steps
 #define DWINDLE_USUAL 0.25       // of what the run usually loses
+#define DWINDLE_SCATTER 2.       // of a step's; chance makes 8 of 64
 
-static double dwindling(const struct dwindling *d, double lr_sum) {
-    return d->lost > 0 ? d->lost / fmax(DWINDLE_FLOOR, DWINDLE_USUAL * d->usual * lr_sum) : 0;
+static double dwindling(const struct scope *s, const struct watch *w) {
+    const struct dwindling *d = &s->dwindling;
+    if (!(d->lost > 0)) {
+        return 0;
+    }
+    const struct pace *p = &w->pace;
+    double share = p->highest > 0 && p->lr < p->highest ? p->lr / p->highest : 1;
+    double scatter = s->growth.spread * share; // it is kept as at the highest learning rate
+    double usual = fmax(DWINDLE_USUAL * d->usual * w->lr_sum, DWINDLE_SCATTER * scatter);
+    return d->lost / fmax(DWINDLE_FLOOR, usual);
 }
 
 void quenching_look(const struct look *look, struct finding *f) {
@@ -17,7 +26,7 @@ void quenching_look(const struct look *look, struct finding *f) {
     const struct scope *s = look->scope;
     // From one step to the next, beyond rounding; or little by little.
     double sudden = s->shrinks ? -s->growth.z : 0;
-    double z = fmax(sudden, dwindling(&s->dwindling, look->a->watch.lr_sum));
+    double z = fmax(sudden, dwindling(s, &look->a->watch));
     *f = (struct finding){.fire = look->warmed_up && z > r->fire_above,
                           .clear = z < r->clear_below,
                           .severity = r->severity,

@@ -42,7 +42,7 @@ static void creep(int steps) {
 START_TEST(weights_that_decay_little_by_little) {
     sim_create_only(&sim, RULE_BIT(RULE_QUENCHING), 41);
     sim.spoil = spoil_weights;
-    noise = 1e-3; // a single step shows nothing
+    noise = 5e-4; // a single step shows nothing
     sim_steps(&sim, 400);
     creep(100);
     const struct alert_change *c = sim_find(&sim, RULE_QUENCHING, ALERT_FIRING);
@@ -56,11 +56,25 @@ END_TEST
 START_TEST(half_of_the_layers_may_shrink) {
     sim_create_only(&sim, RULE_BIT(RULE_QUENCHING), 42);
     sim.spoil = spoil_weights;
-    noise = 1e-3;
+    noise = 5e-4;
     sim_steps(&sim, 400);
     shrinking = SIM_LAYERS / 2;
     creep(300);
     ck_assert_uint_eq(sim.n, 0);
+}
+END_TEST
+
+// Layers whose size sways by a tenth shrink now and then, and together by chance.
+START_TEST(weights_that_sway) {
+    sim_create_only(&sim, RULE_BIT(RULE_QUENCHING), 45);
+    sim.spoil = spoil_weights;
+    for (int k = 0; k < 3000; k++) {
+        for (size_t i = 0; i < SIM_LAYERS; i++) {
+            size[i] = exp(0.98 * log(size[i]) + 0.01 * dice_normal(&sim.dice));
+        }
+        sim_steps(&sim, 1);
+    }
+    ck_assert_msg(sim.n == 0, "%s", sim.changes[0].summary);
 }
 END_TEST
 
@@ -158,6 +172,7 @@ int main(void) {
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, weights_that_decay_little_by_little);
     tcase_add_test(t, half_of_the_layers_may_shrink);
+    tcase_add_test(t, weights_that_sway);
     tcase_add_test(t, decay_in_proportion_to_the_learning_rate_is_the_runs_own);
     tcase_add_loop_test(t, inputs_that_drift_beneath_the_noise_of_small_batches, 0, 2);
     tcase_add_loop_test(t, a_learning_rate_that_creeps_up_behind_a_decay, 0, 3);
