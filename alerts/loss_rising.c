@@ -39,6 +39,18 @@ static double score(struct rising *s, double x) {
     return z;
 }
 
+// A loss that is far from zero, as of text, cannot rise by half: there the sum itself must show
+// that the rise is real, and soon. The further the loss has come the less is left to be shown.
+static bool has_risen(const struct look *look, double sum) {
+    const struct watch *w = &look->a->watch;
+    const struct rising *s = &w->rising;
+    double threshold = look->rule->fire_above, times = s->fast / s->least;
+    bool is_told = w->lives[RULE_LOSS_SPIKE].phase != LIFE_IDLE;
+    bool failing = sum > FAILING_SHARE * threshold && times > FAILING && !is_told;
+    bool sure = sum > SURE * threshold && s->sum.length <= SURE_STEPS && times > SURE_RISE;
+    return failing || sure || (sum > threshold && times > RISE);
+}
+
 void loss_rising_look(const struct look *look, struct finding *f) {
     struct rising *s = &look->a->watch.rising;
     const struct rule *r = look->rule;
@@ -62,14 +74,7 @@ void loss_rising_look(const struct look *look, struct finding *f) {
         s->level.spread = before.spread;
         s->slow = slow;
     }
-    // A loss that is far from zero, as of text, cannot rise by half: there the sum itself must show
-    // that the rise is real, and soon. The further the loss has come the less is left to be shown.
-    bool far = f->value > r->fire_above && s->fast > RISE * s->least;
-    bool failing = f->value > FAILING_SHARE * r->fire_above && s->fast > FAILING * s->least &&
-                   look->a->watch.lives[RULE_LOSS_SPIKE].phase == LIFE_IDLE; // told once
-    bool sure = f->value > SURE * r->fire_above && s->sum.length <= SURE_STEPS &&
-                s->fast > SURE_RISE * s->least;
-    f->fire = look->warmed_up && (far || failing || sure);
+    f->fire = look->warmed_up && has_risen(look, f->value);
     f->clear = f->value < r->clear_below;
 }
 
