@@ -111,12 +111,11 @@ static size_t find_layer(const struct snapshot *s, const char *name) {
 }
 
 // The snapshot's reading of a metric as a point; count 0 where it has none.
-static struct bucket point_of(const struct snapshot *s, enum metric m, size_t body,
-                              const struct reading *r) {
+static struct bucket point_of(const struct snapshot *s, enum metric m, size_t body, double value) {
     struct tier_cell cell;
     double low, high;
     tier_cell_clear(&cell);
-    tier_cell_add(&cell, r->value);
+    tier_cell_add(&cell, value);
     snapshot_extremes(s, m, body, &low, &high);
     tier_cell_widen(&cell, low, high);
     return bucket_of(s->step, &cell);
@@ -131,11 +130,11 @@ static bool add_live(struct drawing *d, size_t series) {
     if (body == SIZE_MAX) {
         return true;
     }
-    const struct reading *r = body == s->n_layers ? &s->global[m] : &s->layers[body][m];
-    if (d->bounds.most && r->has_interval) {
-        bounds_take(&d->bounds, series, &(struct bound){s->step, r->low, r->high});
+    struct reading r = body == s->n_layers ? s->global[m] : reading_table_get(&s->layers, body, m);
+    if (d->bounds.most && r.has_interval) {
+        bounds_take(&d->bounds, series, &(struct bound){s->step, r.low, r.high});
     }
-    struct bucket point = point_of(s, m, body, r);
+    struct bucket point = point_of(s, m, body, r.value);
     return !point.count || buckets_join(&one->buckets, &point);
 }
 

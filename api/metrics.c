@@ -243,7 +243,9 @@ static void put_temperatures(struct buf *out, const struct runs *runs) {
     for (size_t i = 0; i < runs->n; i++) {
         const struct snapshot *s = runs->at[i];
         for (size_t l = 0; l < s->n_layers; l++) {
-            put_body(out, s, s->layer_names[l], s->layers[l], &room, &left_out);
+            struct reading r[METRIC_COUNT];
+            reading_table_row(&s->layers, l, r);
+            put_body(out, s, s->layer_names[l], r, &room, &left_out);
         }
     }
     put_gauge(out, "pyrometer_temperatures_left_out", NULL,

@@ -241,7 +241,8 @@ static void emit_equilibrium_reached(struct emit *e, const struct reading *r) {
 
 static enum engine_class emit_layer(struct emit *e, const struct snapshot *s, size_t layer,
                                     bool full) {
-    const struct reading *r = s->layers[layer];
+    struct reading r[METRIC_COUNT];
+    reading_table_row(&s->layers, layer, r);
     emit_object(e, NULL);
     emit_text(e, "name", s->layer_names[layer]);
     emit_plain(e, r, METRIC_ENTROPY);

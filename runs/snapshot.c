@@ -66,11 +66,13 @@ struct snapshot *snapshot_create(const struct run *r) {
     s->state = thermo_state(r->thermo);
     s->n_layers = r->hello.n_layers;
     s->layer_names = must_alloc(s->n_layers * sizeof *s->layer_names);
-    s->layers = must_alloc(s->n_layers * sizeof *s->layers);
+    reading_table_init(&s->layers, s->n_layers);
     thermo_read(r->thermo, THERMO_GLOBAL, s->global);
     for (size_t i = 0; i < s->n_layers; i++) {
         s->layer_names[i] = copy(r->hello.layers[i].name);
-        thermo_read(r->thermo, i, s->layers[i]);
+        struct reading readings[METRIC_COUNT];
+        thermo_read(r->thermo, i, readings);
+        reading_table_put(&s->layers, i, readings);
     }
     take_engines(s, r);
     take_extremes(s, &r->readings);
@@ -94,7 +96,7 @@ void snapshot_unref(struct snapshot *s) {
             free(s->layer_names[i]);
         }
         free(s->layer_names);
-        free(s->layers);
+        reading_table_free(&s->layers);
         free(s->low);
         free(s->high);
         free(s->engines);

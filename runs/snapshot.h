@@ -4,6 +4,7 @@
 #define RUNS_SNAPSHOT_H
 
 #include "probes/engine.h"
+#include "runs/reading_table.h"
 #include "runs/run.h"
 
 #define SNAPSHOT_ATTACHMENTS 2
@@ -19,7 +20,7 @@ struct snapshot {
     size_t n_layers;
     char **layer_names;
     struct reading global[METRIC_COUNT];
-    struct reading (*layers)[METRIC_COUNT];
+    struct reading_table layers;
     // What the layers' engines are read from, when somebody asks.
     struct engine *engines;
     const struct activation **activations;

@@ -368,7 +368,7 @@ static struct snapshot *make_snapshot(const char *run, size_t n_layers) {
     s->record.progress.loss = (double)NAN;
     s->n_layers = n_layers;
     s->layer_names = must_alloc(n_layers * sizeof *s->layer_names + 1);
-    s->layers = must_alloc(n_layers * sizeof *s->layers + 1);
+    reading_table_init(&s->layers, n_layers);
     s->engines = must_alloc(n_layers * sizeof *s->engines + 1);
     s->activations = must_alloc(n_layers * sizeof *s->activations + 1);
     s->named = must_alloc(n_layers * sizeof *s->named + 1);
@@ -503,7 +503,8 @@ START_TEST(test_reading_json) {
     s->global[METRIC_STABILITY] =
         (struct reading){.value = 1, .low = 0.5, .high = 2, .has_interval = true};
     s->global[METRIC_QUADRANT] = (struct reading){.value = QUADRANT_HEATING};
-    s->layers[0][METRIC_EFFICIENCY].value = 0.5;
+    const struct reading layer[METRIC_COUNT] = {[METRIC_EFFICIENCY] = {.value = 0.5}};
+    reading_table_put(&s->layers, 0, layer);
     s->engines[0] = (struct engine){.in2 = 2, .out2 = 1};
     s->activations[0] = activation_find("relu");
     s->state = 2;

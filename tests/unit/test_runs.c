@@ -410,7 +410,8 @@ START_TEST(test_snapshot) {
     struct reading now[METRIC_COUNT];
     thermo_read(t.run->thermo, 2, now);
     for (unsigned m = 0; m < METRIC_COUNT; m++) {
-        assert_same_reading(&now[m], &s->layers[2][m]);
+        struct reading kept = reading_table_get(&s->layers, 2, m);
+        assert_same_reading(&now[m], &kept);
     }
     double energy = s->global[METRIC_ENERGY].value;
     trainer_step(&t, 1); // a snapshot does not change
@@ -420,6 +421,45 @@ START_TEST(test_snapshot) {
     snapshot_unref(before);
     snapshot_unref(s);
     snapshot_unref(NULL);
+}
+END_TEST
+
+static void assert_whole_reading(const struct reading *a, const struct reading *b) {
+    assert_same_reading(a, b);
+    ASSERT_SAME_BITS(a->low, b->low);
+    ASSERT_SAME_BITS(a->high, b->high);
+    ASSERT_SAME_BITS(a->steps, b->steps);
+    ck_assert(is_same_text(a->source, b->source));
+    ck_assert(is_same_text(a->note, b->note));
+}
+
+START_TEST(test_reading_table) {
+    static const struct reading readings[] = {
+        {.value = 1 / 3.0, .low = -1e300, .high = 1e-300, .steps = 4000000, .has_interval = true},
+        {.value = -0.0, .no_interval = "c", .source = "a", .note = "b"},
+        {.reason = "a", .source = "c"},
+        {.value = (double)INFINITY, .low = (double)NAN, .note = "c", .steps = 1},
+        {.value = 0},
+    };
+    struct reading_table t;
+    struct reading in[2][METRIC_COUNT], out[METRIC_COUNT];
+    for (size_t i = 0; i < (size_t)2 * METRIC_COUNT; i++) {
+        struct reading *r = &in[i / METRIC_COUNT][i % METRIC_COUNT];
+        *r = readings[i % COUNT(readings)];
+        r->value = r->reason ? num_missing() : r->value;
+    }
+    reading_table_init(&t, 2);
+    reading_table_put(&t, 1, in[1]);
+    reading_table_put(&t, 0, in[0]);
+    for (size_t row = 0; row < 2; row++) {
+        reading_table_row(&t, row, out);
+        for (enum metric m = 0; m < METRIC_COUNT; m++) {
+            struct reading one = reading_table_get(&t, row, m);
+            assert_whole_reading(&in[row][m], &one);
+            assert_whole_reading(&in[row][m], &out[m]);
+        }
+    }
+    reading_table_free(&t);
 }
 END_TEST
 
@@ -467,6 +507,7 @@ int main(void) {
         test_place,
         test_a_new_attempt_closes_alerts,
         test_snapshot,
+        test_reading_table,
         test_snapshot_references,
     };
     return run_suite(store_suite("runs", tests, COUNT(tests)));
