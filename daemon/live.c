@@ -130,8 +130,8 @@ static void push_checkpoint(struct live_run *l) {
                     "restart replays it",
                     l->run->record.name, CHECKPOINT_BYTES_MAX);
     } else {
-        push(l, op_create(OP_CHECKPOINT, l->run->record.id, l->run->attempt,
-                          stepset_last(&l->run->steps), bytes.data, bytes.len));
+        push(l, op_take(OP_CHECKPOINT, l->run->record.id, l->run->attempt,
+                        stepset_last(&l->run->steps), &bytes));
     }
     buf_free(&bytes);
     l->checkpoint_steps = 0;

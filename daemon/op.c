@@ -10,9 +10,19 @@ struct op *op_create(enum op_type type, int64_t run, int64_t attempt, int64_t st
     struct op *op = must_grow(NULL, sizeof *op + blob_size); // bounded by the largest message
     *op = (struct op){
         .type = type, .run = run, .attempt = attempt, .step = step, .blob_size = blob_size};
+    op->blob = op->copied;
     if (blob_size) {
-        memcpy(op->blob, blob, blob_size);
+        memcpy(op->copied, blob, blob_size);
     }
+    return op;
+}
+
+struct op *op_take(enum op_type type, int64_t run, int64_t attempt, int64_t step,
+                   struct buf *blob) {
+    struct op *op = op_create(type, run, attempt, step, NULL, 0);
+    op->blob = op->taken = blob->data;
+    op->blob_size = blob->len;
+    buf_init(blob, blob->max);
     return op;
 }
 
@@ -51,6 +61,7 @@ void op_destroy(struct op *op) {
     case OP_NOTICE_DONE:
         break;
     }
+    free(op->taken);
     free(op);
 }
 

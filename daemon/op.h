@@ -3,6 +3,7 @@
 #ifndef DAEMON_OP_H
 #define DAEMON_OP_H
 
+#include "base/buf.h"
 #include "storage/outbox.h"
 
 #include <stdbool.h>
@@ -47,13 +48,17 @@ struct op {
     bool cancelled;
     struct op *also; // what follows from it, events, readings, waypoints: written in the same
                      // transaction, freed with it
+    const void *blob;
     size_t blob_size;
-    unsigned char blob[];
+    void *taken;            // what the blob lies in when it is not `copied`
+    unsigned char copied[]; // the blob, otherwise
 };
 
 // All zero but for these; the blob is copied. Records' strings belong to the op.
 struct op *op_create(enum op_type type, int64_t run, int64_t attempt, int64_t step,
                      const void *blob, size_t blob_size);
+// The same without a copy, for what is large: takes over the buffer's memory and leaves it empty.
+struct op *op_take(enum op_type type, int64_t run, int64_t attempt, int64_t step, struct buf *blob);
 void op_destroy(struct op *op);
 // The memory it holds, for the bound on the queue.
 size_t op_bytes(const struct op *op);

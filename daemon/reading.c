@@ -16,8 +16,7 @@ struct op *reading_op(const struct run *r) {
     if (readings_print(&r->readings, r->thermo, &reading)) {
         reading.time = r->time;
         if (blob_encode(&reading, &blob)) {
-            op = op_create(OP_READING, r->record.id, r->attempt, stepset_last(&r->steps), blob.data,
-                           blob.len);
+            op = op_take(OP_READING, r->record.id, r->attempt, stepset_last(&r->steps), &blob);
         }
     }
     if (!op) {
@@ -34,8 +33,8 @@ struct op *waypoint_op(const struct run *r) {
     buf_init(&state, BLOB_BYTES_MAX);
     waypoint_save(r, &state);
     struct op *op = state.failed ? NULL
-                                 : op_create(OP_WAYPOINT, r->record.id, r->attempt,
-                                             stepset_last(&r->steps), state.data, state.len);
+                                 : op_take(OP_WAYPOINT, r->record.id, r->attempt,
+                                           stepset_last(&r->steps), &state);
     buf_free(&state);
     return op;
 }

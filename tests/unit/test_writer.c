@@ -398,6 +398,23 @@ START_TEST(test_queue_counts_texts) {
 }
 END_TEST
 
+// Of a state of hundreds of megabytes there must not be two.
+START_TEST(test_large_blobs_are_not_copied) {
+    struct buf state;
+    buf_init(&state, 1 << 20);
+    for (size_t i = 0; i < 1000; i++) {
+        buf_puts(&state, "the state ");
+    }
+    const void *bytes = state.data;
+    struct op *op = op_take(OP_CHECKPOINT, 1, 10, 0, &state);
+    ck_assert_ptr_eq(op->blob, bytes);
+    ck_assert_uint_eq(op->blob_size, 10000);
+    ck_assert_uint_ge(op_bytes(op), 10000);
+    ck_assert_ptr_null(state.data);
+    op_destroy(op);
+}
+END_TEST
+
 START_TEST(test_stop_writes_everything) {
     push_run(1, "r");
     push_attempt(10, 1);
@@ -446,6 +463,7 @@ int main(void) {
         test_groups_are_bounded,
         test_groups_end_in_time,
         test_queue_counts_texts,
+        test_large_blobs_are_not_copied,
         test_stop_writes_everything,
         test_stop_gives_up_in_time,
         test_heartbeat,
