@@ -24,8 +24,7 @@ void reading_table_free(struct reading_table *t) {
     *t = (struct reading_table){0};
 }
 
-// Texts are static strings, a few dozen in all instruments: the address tells one from another.
-static uint8_t number_of(struct reading_table *t, const char *text) {
+static uint8_t find_text(struct reading_table *t, const char *text) {
     size_t i = 0;
     while (i < t->n_texts && t->texts[i] != text) {
         i++;
@@ -37,18 +36,25 @@ static uint8_t number_of(struct reading_table *t, const char *text) {
     return (uint8_t)i;
 }
 
+// Texts are static strings, a few dozen in all instruments: the address tells one from another.
+static inline uint8_t number_of(struct reading_table *t, const char *text, uint8_t guess) {
+    return t->texts[guess] == text ? guess : find_text(t, text);
+}
+
 void reading_table_put(struct reading_table *t, size_t row, const struct reading r[METRIC_COUNT]) {
+    struct reading_cell *to = t->cells + row * METRIC_COUNT;
+    const struct reading_cell *like = row ? to - METRIC_COUNT : to; // most layers say the same
     for (size_t m = 0; m < METRIC_COUNT; m++) {
-        t->cells[row * METRIC_COUNT + m] = (struct reading_cell){
+        to[m] = (struct reading_cell){
             .value = r[m].value,
             .low = r[m].low,
             .high = r[m].high,
             .steps = (uint32_t)r[m].steps & INT32_MAX,
             .has_interval = r[m].has_interval,
-            .reason = number_of(t, r[m].reason),
-            .source = number_of(t, r[m].source),
-            .note = number_of(t, r[m].note),
-            .no_interval = number_of(t, r[m].no_interval),
+            .reason = number_of(t, r[m].reason, like[m].reason),
+            .source = number_of(t, r[m].source, like[m].source),
+            .note = number_of(t, r[m].note, like[m].note),
+            .no_interval = number_of(t, r[m].no_interval, like[m].no_interval),
         };
     }
 }
