@@ -13,6 +13,20 @@ static char *copy(const char *text) {
     return must_copy(text ? text : "");
 }
 
+// The names lie behind the pointers to them: one piece.
+static char **copy_names(const struct hello *h) {
+    size_t bytes = h->n_layers * sizeof(char *);
+    for (size_t i = 0; i < h->n_layers; i++) {
+        bytes += strlen(h->layers[i].name) + 1;
+    }
+    char **names = must_alloc(bytes), *to = (char *)(names + h->n_layers);
+    for (size_t i = 0; i < h->n_layers; i++) {
+        names[i] = to;
+        to = stpcpy(to, h->layers[i].name) + 1;
+    }
+    return names;
+}
+
 static void take_engines(struct snapshot *s, const struct run *r) {
     s->engines = must_alloc(s->n_layers * sizeof *s->engines);
     s->activations = must_alloc(s->n_layers * sizeof *s->activations);
@@ -65,11 +79,10 @@ struct snapshot *snapshot_create(const struct run *r) {
     s->time = r->time;
     s->state = thermo_state(r->thermo);
     s->n_layers = r->hello.n_layers;
-    s->layer_names = must_alloc(s->n_layers * sizeof *s->layer_names);
+    s->layer_names = copy_names(&r->hello);
     reading_table_init(&s->layers, s->n_layers);
     thermo_read(r->thermo, THERMO_GLOBAL, s->global);
     for (size_t i = 0; i < s->n_layers; i++) {
-        s->layer_names[i] = copy(r->hello.layers[i].name);
         struct reading readings[METRIC_COUNT];
         thermo_read(r->thermo, i, readings);
         reading_table_put(&s->layers, i, readings);
@@ -92,9 +105,6 @@ struct snapshot *snapshot_ref(struct snapshot *s) {
 
 void snapshot_unref(struct snapshot *s) {
     if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) {
-        for (size_t i = 0; i < s->n_layers; i++) {
-            free(s->layer_names[i]);
-        }
         free(s->layer_names);
         reading_table_free(&s->layers);
         free(s->low);

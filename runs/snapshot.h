@@ -18,7 +18,7 @@ struct snapshot {
     double time;
     unsigned state; // 0: state I, else II
     size_t n_layers;
-    char **layer_names;
+    char **layer_names; // one allocation
     struct reading global[METRIC_COUNT];
     struct reading_table layers;
     // What the layers' engines are read from, when somebody asks.

@@ -359,6 +359,8 @@ START_TEST(test_etags) {
 }
 END_TEST
 
+#define NAME_BYTES 40
+
 static struct snapshot *make_snapshot(const char *run, size_t n_layers) {
     struct snapshot *s = NEW(struct snapshot);
     s->refs = 1;
@@ -367,7 +369,7 @@ static struct snapshot *make_snapshot(const char *run, size_t n_layers) {
     s->step = 5;
     s->record.progress.loss = (double)NAN;
     s->n_layers = n_layers;
-    s->layer_names = must_alloc(n_layers * sizeof *s->layer_names + 1);
+    s->layer_names = must_alloc(n_layers * (sizeof *s->layer_names + NAME_BYTES));
     reading_table_init(&s->layers, n_layers);
     s->engines = must_alloc(n_layers * sizeof *s->engines + 1);
     s->activations = must_alloc(n_layers * sizeof *s->activations + 1);
@@ -377,9 +379,8 @@ static struct snapshot *make_snapshot(const char *run, size_t n_layers) {
         s->global[i].reason = "needs gw";
     }
     for (size_t i = 0; i < n_layers; i++) {
-        char name[40];
-        snprintf(name, sizeof name, "layer \"%zu\"\n\\", i);
-        s->layer_names[i] = strdup(name);
+        s->layer_names[i] = (char *)(s->layer_names + n_layers) + i * NAME_BYTES;
+        snprintf(s->layer_names[i], NAME_BYTES, "layer \"%zu\"\n\\", i);
     }
     return s;
 }
