@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "cli/stored.h"
 #include "cli/text.h"
 #include "storage/backup.h"
@@ -39,7 +40,7 @@ static int copy(const char *from, const char *part) {
     struct buf error;
     buf_init(&error, 4096);
     int rc = backup_store(from, part, show_progress, NULL, &error);
-    stored_progress("", 0, 0);
+    progress_clear();
     int status = rc ? cli_fail("%s", buf_str(&error)) : CLI_OK;
     if (rc) {
         unlink(part);

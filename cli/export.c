@@ -7,28 +7,17 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/http.h"
+#include "cli/progress.h"
 #include "cli/text.h"
-
-enum { PROGRESS_INTERVAL_MS = 200 };
 
 struct sink {
     gzFile file;
     uint64_t bytes; // before compression
     bool failed;
-    bool progress; // standard error is a terminal
-    uint64_t shown_ns;
+    bool quiet; // what is written is on the terminal itself
 };
-
-static void show_progress(struct sink *sink) {
-    uint64_t now_ns = clock_monotonic_ns();
-    if (sink->progress && now_ns - sink->shown_ns > PROGRESS_INTERVAL_MS * UINT64_C(1000000)) {
-        sink->shown_ns = now_ns;
-        fprintf(stderr, "\r%s\033[K", text_bytes((double)sink->bytes).s);
-    }
-}
 
 static bool write_bytes(void *context, const char *bytes, size_t n) {
     struct sink *sink = context;
@@ -37,7 +26,9 @@ static bool write_bytes(void *context, const char *bytes, size_t n) {
         return false;
     }
     sink->bytes += n;
-    show_progress(sink);
+    if (!sink->quiet && progress_due()) {
+        progress_say("%s exported", text_bytes((double)sink->bytes).s);
+    }
     return true;
 }
 
@@ -60,16 +51,16 @@ static gzFile open_output(const char *path, const char *part) {
     return file;
 }
 
-static int receive(const struct cli *cli, const char *run, gzFile file, const char *name) {
-    struct sink sink = {.file = file, .progress = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO)};
+// `path` NULL: to standard output.
+static int receive(const struct cli *cli, const char *run, gzFile file, const char *path) {
+    struct sink sink = {.file = file, .quiet = !path && isatty(STDOUT_FILENO)};
+    const char *name = path ? path : "standard output";
     struct http_answer answer;
-    struct buf path;
+    struct buf address;
     http_answer_init(&answer);
-    http_begin_run(&path, run, "/export");
-    bool complete = http_get_to(cli, buf_str(&path), &answer, write_bytes, &sink) == 0;
-    if (sink.progress) {
-        fputs("\r\033[K", stderr);
-    }
+    http_begin_run(&address, run, "/export");
+    bool complete = http_get_to(cli, buf_str(&address), &answer, write_bytes, &sink) == 0;
+    progress_clear();
     int error = errno;
     sink.failed = gzclose(file) != Z_OK || sink.failed;
     int status = CLI_OK;
@@ -78,7 +69,7 @@ static int receive(const struct cli *cli, const char *run, gzFile file, const ch
     } else if (!complete) {
         status = cli_fail("%s%s", answer.error, sink.bytes ? "; the export is not whole" : "");
     }
-    buf_free(&path);
+    buf_free(&address);
     http_answer_free(&answer);
     return status;
 }
@@ -107,15 +98,15 @@ static int finish_file(const char *part, const char *path, int status) {
 int command_export(const struct cli *cli, int count, char **words) {
     (void)count;
     const char *path = cli->output && strcmp(cli->output, "-") != 0 ? cli->output : NULL;
-    const char *name = path ? path : "standard output";
     struct buf part;
     buf_init(&part, (size_t)1 << 16);
     if (path) {
         choose_part(&part, path);
     }
     gzFile file = open_output(path, buf_str(&part));
-    int status = file ? receive(cli, words[0], file, name)
-                      : cli_fail("cannot open %s for writing: %s", name, strerror(errno));
+    int status = file ? receive(cli, words[0], file, path)
+                      : cli_fail("cannot open %s for writing: %s", path ? path : "standard output",
+                                 strerror(errno));
     if (path && file) {
         status = finish_file(buf_str(&part), path, status);
     }

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "cli/term.h"
 #include "cli/text.h"
 
@@ -169,6 +170,7 @@ int cli_fail(const char *format, ...) {
     buf_init(&safe, sizeof line * 4);
     text_put(&safe, line, sizeof line);
     fflush(stdout);
+    progress_clear();
     fprintf(stderr, "pyrometer: %s\n", buf_str(&safe));
     buf_free(&safe);
     return CLI_FAILED;

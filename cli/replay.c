@@ -13,6 +13,7 @@
 #include "base/num.h"
 #include "cli/cli.h"
 #include "cli/link.h"
+#include "cli/progress.h"
 #include "cli/recorded.h"
 #include "cli/replay.h"
 #include "cli/text.h"
@@ -23,7 +24,6 @@ enum {
     QUEUE_MAX = 1 << 16,       // bytes of ours waiting for the socket
     STALL_TIMEOUT_MS = 60000,  // without a byte gone or a line come
     GOODBYE_TIMEOUT_MS = 2000, // for the daemon to hang up after us
-    PROGRESS_INTERVAL_MS = 200,
     NAME_MAX_BYTES = 160,
 };
 
@@ -33,9 +33,7 @@ struct session {
     char name[NAME_MAX_BYTES]; // of the run, for people
     double speed;              // 0: as fast as possible
     struct recorded *file;
-    bool progress;
     bool cut_off_is_fine;
-    uint64_t shown_ns;
 
     // of the file
     uint64_t file_line;
@@ -70,27 +68,19 @@ static void fail_session(struct session *session, const char *format, ...) {
     session->failed = true;
 }
 
-static void show_progress(struct session *session) {
-    uint64_t now_ns = clock_monotonic_ns();
-    if (!session->progress ||
-        now_ns - session->shown_ns < PROGRESS_INTERVAL_MS * UINT64_C(1000000)) {
+static void show_progress(const struct session *session) {
+    if (!progress_due()) {
         return;
     }
-    session->shown_ns = now_ns;
     double part = recorded_progress(session->file);
-    fprintf(stderr, "\r%s: %llu steps sent, %llu acknowledged", session->name,
-            (unsigned long long)session->sent,
-            (unsigned long long)(session->acknowledged + session->window.acknowledged));
+    char of_file[32] = "";
     if (part >= 0) {
-        fprintf(stderr, ", %.0f %% of the file", 100 * part);
+        snprintf(of_file, sizeof of_file, ", %.0f %% of the file", 100 * part);
     }
-    fputs("\033[K", stderr);
-}
-
-static void clear_progress(const struct session *session) {
-    if (session->progress && session->shown_ns) {
-        fputs("\r\033[K", stderr);
-    }
+    progress_say("%s: %llu steps sent, %llu acknowledged%s", session->name,
+                 (unsigned long long)session->sent,
+                 (unsigned long long)(session->acknowledged + session->window.acknowledged),
+                 of_file);
 }
 
 static void take_error(struct session *session, const cJSON *message) {
@@ -99,13 +89,11 @@ static void take_error(struct session *session, const cJSON *message) {
     const char *text = tree_text(message, "message", "");
     bool is_fatal = cJSON_IsTrue(tree_member(message, "fatal"));
     if (!is_fatal && line < 1) { // no message's fault, and nothing was dropped
-        clear_progress(session);
         cli_fail("%s: the daemon says: %s", session->path, text);
         return;
     }
     session->errors++;
     session->fatal = is_fatal || session->fatal;
-    clear_progress(session);
     if (line >= 1 && line <= (double)session->line) {
         double of_file = (double)session->hello_file_line + line - 1;
         cli_fail("%s: line %.0f: %s: %s", session->path, of_file, code, text);
@@ -391,7 +379,7 @@ static bool replay(struct session *session, const char *path) {
     }
     uint64_t start_ns = clock_monotonic_ns();
     send_file(session);
-    clear_progress(session);
+    progress_clear();
     recorded_close(session->file);
     double seconds = (double)(clock_monotonic_ns() - start_ns) * 1e-9;
     bool ok = !session->failed && session->acknowledged == session->sent && session->errors == 0;
@@ -408,7 +396,6 @@ bool replay_file(const struct cli *cli, const char *path, double speed, bool cut
     struct session *session = NEW(struct session);
     session->cli = cli;
     session->speed = speed;
-    session->progress = isatty(STDERR_FILENO);
     session->cut_off_is_fine = cut_off_is_fine;
     bool ok = replay(session, path);
     free(session);

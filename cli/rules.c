@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/http.h"
 #include "cli/judge.h"
+#include "cli/progress.h"
 #include "cli/recorded.h"
 #include "cli/rules.h"
 #include "cli/table.h"
@@ -41,6 +42,9 @@ static void judge_whole_line(struct backtest *b) {
     }
     buf_free(&why);
     buf_clear(&b->line);
+    if (progress_due()) {
+        progress_say("%llu steps judged", (unsigned long long)judge_steps(b->judge));
+    }
 }
 
 static bool take_bytes(void *context, const char *bytes, size_t n) {
@@ -190,6 +194,7 @@ static int backtest_source(const struct cli *cli, struct ruleset *rules, const c
     buf_init(&b.line, LINE_MAX_BYTES);
     bool is_file = strcmp(source, "-") == 0 || access(source, F_OK) == 0;
     int status = is_file ? read_file(&b) : read_run(&b, cli);
+    progress_clear();
     if (status == CLI_OK && judge_steps(b.judge) == 0) {
         status = cli_fail("%s holds no run: no hello with steps behind it", source);
     }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/progress.h"
 #include "cli/text.h"
 #include "config/config.h"
 #include "storage/store.h"
@@ -57,13 +58,8 @@ int stored_path(const char *named, struct buf *path) {
 }
 
 void stored_progress(const char *what, int64_t done, int64_t total) {
-    if (!isatty(STDERR_FILENO)) {
-        return;
-    }
-    if (total > 0) {
-        fprintf(stderr, "\r%s %d%%\033[K", what, (int)(done >= total ? 100 : done * 100 / total));
-    } else {
-        fputs("\r\033[K", stderr);
+    if (total > 0 && progress_due()) {
+        progress_say("%s %d%%", what, (int)(done >= total ? 100 : done * 100 / total));
     }
 }
 
@@ -145,7 +141,7 @@ static void take_damage(void *context, const struct damage *d) {
     if (report->list) {
         cJSON_AddItemToArray(report->list, damage_json(d));
     } else if (report->shown++ < DAMAGES_SHOWN) {
-        stored_progress("", 0, 0);
+        progress_clear();
         print_damage(d);
     }
 }
@@ -187,7 +183,7 @@ int stored_check(const struct cli *cli, const char *path, cJSON **answer) {
     stored_progress("checked", 0, 1); // SQLite's own check comes first, and tells nothing
     int rc = verify_store(path, &(struct verify_calls){&report, take_damage, show_progress},
                           &verified, &error);
-    stored_progress("", 0, 0);
+    progress_clear();
     int status = rc || verified.damages ? CLI_FAILED : CLI_OK;
     if (rc) {
         cli_fail("cannot check %s: %s", path, buf_str(&error));

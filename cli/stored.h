@@ -20,7 +20,7 @@ int stored_check(const struct cli *cli, const char *path, cJSON **answer);
 // The answer as one line on standard output.
 void stored_print(const cJSON *answer);
 
-// On standard error where that is a terminal: "copied 31%", over itself. `total` 0 wipes it out.
+// "copied 31%", as the line of cli/progress.h. `total` 0: it is not known yet.
 void stored_progress(const char *what, int64_t done, int64_t total);
 
 #endif

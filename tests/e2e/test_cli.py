@@ -4,11 +4,14 @@ import gzip
 import json
 import math
 import re
+import shutil
 import tempfile
 import unittest
 from pathlib import Path
 
-from harness import BIN, DATA, SLOW, Job, SharedDaemonCase, TestCase, comparable, eventually, recording, replay, run_program
+from harness import (BIN, DATA, SLOW, TIMEOUT, Job, SharedDaemonCase, TestCase, comparable, eventually, program_environment, recording,
+                     replay, run_program)
+from terminal import Terminal
 
 
 class Command(SharedDaemonCase):
@@ -34,6 +37,26 @@ class Command(SharedDaemonCase):
         self.assertNotIn("\x1b", text)  # no colours where nobody sees them
         runs = json.loads(self.pyrometer("--json", "runs"))
         self.assertIn("nan-gradient", json.dumps(runs))
+
+    def test_long_work_shows_its_progress_on_a_terminal(self):
+        home = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, home)
+        url, ingest = "http://%s:%d" % self.shared.http, "%s:%d" % self.shared.ingest[0]
+        file, backup = DATA / "nan-gradient.ndjson.gz", home / "copy.db"
+        for words, wanted in (
+            (["export", "nan-gradient", "-o", home / "run.ndjson"], r"\d.* exported"),
+            (["replay", file, "--ingest", ingest, "--run", "shown"], r"shown: \d+ steps sent, \d+ acknowledged, \d+ % of the file"),
+            (["rules", "backtest", "default", file], r"\d+ steps judged"),
+            (["rules", "backtest", "default", "nan-gradient"], r"\d+ steps judged"),
+            (["backup", self.shared.data, backup], r"copied \d+%"),
+            (["check", backup], r"checked \d+%"),
+        ):
+            with self.subTest(words[0]):
+                terminal = Terminal([str(BIN / "pyrometer"), "--url", url, *map(str, words)], 200, 24, program_environment())
+                self.addCleanup(terminal.close)
+                self.assertEqual(terminal.end(TIMEOUT), 0)
+                self.assertRegex(terminal.all, "\r" + wanted + "\x1b")
+                self.assertNotRegex("\n".join(terminal.lines()), wanted)  # wiped out when it is done
 
     def test_show(self):
         text = self.pyrometer("show", "nan-gradient")
