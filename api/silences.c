@@ -19,6 +19,8 @@ static const char *const states[] = {"active", "all", NULL};
 const struct parameter silences_parameters[] = {
     {"state", PARAMETER_CHOICE, 0, 0, states,
      "active: those in force or yet to come, also when not given; all: those that ended too"},
+    {"limit", PARAMETER_INTEGER, 1, LIMIT_PAGE, NULL, "entries of the answer, 100 when not given"},
+    {"cursor", PARAMETER_CURSOR, 0, 0, NULL, "the next_cursor of the page before"},
     {0},
 };
 
@@ -43,8 +45,17 @@ static void emit_silence(struct emit *e, const struct silence_record *s) {
     emit_end(e);
 }
 
+struct page {
+    struct emit *e;
+    int64_t limit, n, last_id; // one more than the limit is read, to know whether there is a next
+};
+
 static void emit_row(void *context, const struct silence_record *s) {
-    emit_silence(context, s);
+    struct page *page = context;
+    if (page->n++ < page->limit) {
+        emit_silence(page->e, s);
+        page->last_id = s->id;
+    }
 }
 
 enum MHD_Result silences_get(struct request *q) {
@@ -52,13 +63,16 @@ enum MHD_Result silences_get(struct request *q) {
     buf_init(&json, BYTES_MAX);
     struct emit e = emit_to(&json);
     double after = query_number(&q->query, "state", 0) == 1 ? 0 : clock_wall_s();
+    int64_t before_id = query_number(&q->query, "cursor", INT64_MAX);
+    struct page page = {.e = &e, .limit = query_number(&q->query, "limit", LIMIT_PAGE_DEFAULT)};
     emit_object(&e, NULL);
     emit_array(&e, "silences");
-    if (reader_silences(q->reader, after, emit_row, &e) < 0) {
+    if (reader_silence_page(q->reader, after, before_id, page.limit + 1, emit_row, &page) < 0) {
         buf_free(&json);
         return answer_store_problem(q);
     }
     emit_end(&e);
+    cursor_emit(&e, page.n > page.limit, page.last_id);
     emit_end(&e);
     return answer_json(q, &json);
 }

@@ -149,7 +149,8 @@ static int silences(const struct cli *cli, int count, char **words) {
     (void)count, (void)words;
     struct http_answer answer;
     http_answer_init(&answer);
-    return tree_show(cli, tree_get(cli, "/api/v1/silences", &answer), &answer, print_silences);
+    cJSON *list = tree_get_list(cli, "/api/v1/silences?", "silences", &answer);
+    return tree_show(cli, list, &answer, print_silences);
 }
 
 static const cJSON *find_receiver(const cJSON *state, const char *name) {

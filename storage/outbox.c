@@ -110,13 +110,20 @@ int reader_newest_silence(struct reader *r, int64_t *id) {
 }
 
 int64_t reader_silences(struct reader *r, double after, silence_row_fn *row, void *context) {
+    return reader_silence_page(r, after, INT64_MAX, INT64_MAX, row, context);
+}
+
+int64_t reader_silence_page(struct reader *r, double after, int64_t before_id, int64_t limit,
+                            silence_row_fn *row, void *context) {
     struct connection *c = reader_connection(r);
     sqlite3_stmt *q = prepare(c, "SELECT id, starts, ends, created, created_by, comment, matchers "
-                                 "FROM silence WHERE ends>?1 ORDER BY id DESC");
+                                 "FROM silence WHERE ends>?1 AND id<?2 ORDER BY id DESC LIMIT ?3");
     if (!q) {
         return -1;
     }
     sqlite3_bind_double(q, 1, after);
+    sqlite3_bind_int64(q, 2, before_id);
+    sqlite3_bind_int64(q, 3, limit);
     int64_t n = 0;
     int rc;
     while ((rc = sqlite3_step(q)) == SQLITE_ROW) {

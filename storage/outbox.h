@@ -38,9 +38,11 @@ typedef void notice_row_fn(void *context, const struct notice_record *notice);
 int64_t reader_notices(struct reader *r, notice_row_fn *row, void *context) WARN_UNUSED;
 typedef void silence_row_fn(void *context, const struct silence_record *silence);
 int reader_newest_silence(struct reader *r, int64_t *id) WARN_UNUSED; // 0: there was none yet
-// Those that end after `after`, newest first.
+// Those that end after `after`, newest first; of a page those below `before_id`, `limit` at most.
 int64_t reader_silences(struct reader *r, double after, silence_row_fn *row,
                         void *context) WARN_UNUSED;
+int64_t reader_silence_page(struct reader *r, double after, int64_t before_id, int64_t limit,
+                            silence_row_fn *row, void *context) WARN_UNUSED;
 // Alerts that fire, and those that resolved at `since` or later.
 int64_t reader_active_alerts(struct reader *r, double since, alert_row_fn *row,
                              void *context) WARN_UNUSED;

@@ -30,7 +30,7 @@ export class SilenceList {
 
   async refresh() {
     if (!await canSilence()) return;
-    const {silences} = await get('/api/v1/silences', this.signal);
+    const {silences} = await get('/api/v1/silences?limit=1000', this.signal); // no more can be in force
     const key = JSON.stringify(silences);
     this.root.hidden = !silences.length;
     if (key === this.key) return;

@@ -412,6 +412,19 @@ class Silences(DeliveryCase):
         self.assertEqual(ended["state"], "expired")
         self.assertEqual(daemon.call("DELETE", f"/api/v1/silences/{made['id']}")[0], 404)
 
+    def test_silences_are_paged(self):
+        daemon = self.daemon()
+        made = [self.silence(daemon, {"matchers": [{"name": "run", "value": str(i)}], "duration": 60})["id"] for i in range(5)]
+        self.assertEqual(daemon.call("DELETE", f"/api/v1/silences/{made.pop(3)}")[0], 204)
+        seen, cursor = [], ""
+        while cursor is not None:
+            page = daemon.get_json(f"/api/v1/silences?limit=2{cursor and '&cursor=' + cursor}")
+            seen.append([s["id"] for s in page["silences"]])
+            cursor = page["next_cursor"]
+        self.assertEqual(seen, [[made[3], made[2]], [made[1], made[0]]])
+        self.assertIsNone(daemon.get_json("/api/v1/silences?state=all&limit=5")["next_cursor"])
+        self.assertIsNotNone(daemon.get_json("/api/v1/silences?state=all&limit=4")["next_cursor"])
+
     def test_bad_silences(self):
         daemon = self.daemon()
         good = [{"name": "run", "value": "x"}]
