@@ -256,22 +256,39 @@ static bool is_first_told(const struct alert_record *a) {
     return !(a->changed > a->fired);
 }
 
-// Drops a held notice once its alert has resolved, and the end with it unless what was before the
-// hold has been told.
-static void settle_held(struct receiver *r) {
-    for (struct notice **at = &r->first; *at;) {
+static bool has_resolved(const struct notice *n) {
+    const struct notice *end = n->next;
+    while (end && (end->alert.id != n->alert.id || end->alert.state != ALERT_RESOLVED)) {
+        end = end->next;
+    }
+    return end != NULL;
+}
+
+// Drops what is held of the alert at *at, which has resolved, and the end with it unless something
+// of the alert has been told or will be.
+static void settle(struct receiver *r, struct notice **at) {
+    int64_t id = (*at)->alert.id;
+    bool is_told = !is_first_told(&(*at)->alert);
+    while ((*at)->alert.id != id || (*at)->alert.state != ALERT_RESOLVED) {
         struct notice *n = *at;
-        struct notice **end = &n->next;
-        while (*end && ((*end)->alert.id != n->alert.id || (*end)->alert.state != ALERT_RESOLVED)) {
-            end = &(*end)->next;
-        }
-        if (*end && n->held) {
-            if (is_first_told(&n->alert)) {
-                drop(r, end);
-            }
+        if (n->alert.id == id && n->held) {
             drop(r, at);
         } else {
+            is_told = is_told || n->alert.id == id;
             at = &n->next;
+        }
+    }
+    if (!is_told) {
+        drop(r, at);
+    }
+}
+
+static void settle_held(struct receiver *r) {
+    for (struct notice **at = &r->first; *at;) {
+        if ((*at)->held && has_resolved(*at)) {
+            settle(r, at);
+        } else {
+            at = &(*at)->next;
         }
     }
 }

@@ -354,6 +354,26 @@ class Silences(DeliveryCase):
         daemon.call("POST", "/api/v1/alerts/test")
         eventually(lambda: receiver.posts and self.waiting(daemon) == 0, "the test")
 
+    def test_an_alert_that_grew_worse_and_ended_under_a_silence_is_not_told_behind_it(self):
+        receiver = self.receiver()
+        daemon = self.daemon(webhook(receiver))
+        silence = self.silence(daemon, {"matchers": [{"name": "run", "value": "worse"}], "duration": "1h"})
+        random = Random(1)
+        with Job(daemon) as job:
+            job.hello("worse", layers=1)
+            for step, loss in enumerate([random.gauss(2, 0.05) for _ in range(300)] + [50] * 120):
+                job.send({"type": "step", "step": step, "loss": loss, "lr": 0.1})
+            job.wait_ack(419)
+            self.assertTrue([a for a in daemon.alerts(run="worse") if a["severity"] == "critical"])
+            job.send({"type": "end", "status": "failed"})
+            job.half_close()
+            job.drain()
+        eventually(lambda: self.waiting(daemon) == 0, "an outbox without what has ended")
+        self.assertEqual(daemon.call("DELETE", "/api/v1/silences/%d" % silence["id"])[0], 204)
+        fail(daemon, "other", resolve=True)
+        eventually(lambda: self.waiting(daemon) == 0 and receiver.posts, "an empty outbox")
+        self.assertEqual({run for _, run, _ in receiver.changes()}, {"other"})
+
     def test_an_alert_told_before_it_grew_worse_under_a_silence_is_ended(self):
         receiver = self.receiver()
         daemon = self.daemon(webhook(receiver))
