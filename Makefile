@@ -72,7 +72,7 @@ $(BIN)/libpyrometer.so: $(CLIENT_OBJECTS)
 $(BIN)/pyrometer-demo: $(BUILD)/examples/digits.o $(BIN)/libpyrometer.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -lz
-$(BIN)/loadgen: $(call objects,bench base wire config)
+$(BIN)/loadgen: $(call objects,bench base wire config) $(BUILD)/cli/workload.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 $(BIN)/bench-client: $(BUILD)/bench/clients/step.o $(BIN)/libpyrometer.a

@@ -61,6 +61,16 @@ def loadgen(address, *flags):
     return json.loads(done.stdout)
 
 
+def acknowledgements(daemon, steps, *flags):
+    """One job of 50 layers and 1,000 steps a second, by the command that users have."""
+    done = subprocess.run([BUILD / "pyrometer", "--json", "--url", f"http://127.0.0.1:{daemon.port}", "bench", "--ingest",
+                           daemon.ingest, "--runs=1", "--rate=1000", f"--steps={steps}", "--keep", *flags],
+                          capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"pyrometer bench: {done.stderr}{done.stdout}")
+    return {f"{name}_ms": ms for name, ms in json.loads(done.stdout)["latency_ms"].items()}
+
+
 def measure(program, address, load, *flags):
     """One run of the load: until the last answer, and until all of it can be read back."""
     cpu = program.cpu_s()
@@ -110,10 +120,10 @@ def ingest(rounds, scale):
 
 def latency(rounds, scale):
     rows = []
-    for title, flags in (("frames", ["--format=frames"]), ("lines, 17 digits", ["--format=lines"])):
+    for title, flags in (("frames", []), ("lines, 17 digits", ["--lines"])):
         say(f"latency: {title}")
         with Pyrometer() as daemon:
-            rows.append({"title": title, **loadgen(daemon.ingest, "--latency=1000", f"--steps={10000 // scale}", *flags)})
+            rows.append({"title": title, **acknowledgements(daemon, 10000 // scale, *flags)})
     return rows
 
 
@@ -186,7 +196,7 @@ def many_readers(rounds, scale):
         loadgen(daemon.ingest, *Load(runs=1, steps=4000 // scale).flags(), "--prefix=stored")
         for n, (listeners, slow) in enumerate(((0, 0), (1000, 0), (0, 200), (1000, 200))):
             say(f"streams: {listeners} streams, {slow} slow readers")
-            load = lambda: loadgen(daemon.ingest, "--latency=1000", f"--steps={10000 // scale}", f"--prefix=job{n}-")  # noqa: E731
+            load = lambda: acknowledgements(daemon, 10000 // scale, f"--run=job{n}-")  # noqa: E731
             rows.append(streams.measure(daemon, load, f"job{n}-0", listeners, slow))
             reads.settle(daemon)
     return rows

@@ -42,11 +42,11 @@ struct drive {
     bool failed;
 };
 
-double drive_now(void) {
+static double now_s(void) {
     return (double)clock_monotonic_ns() * 1e-9;
 }
 
-int drive_connect(const char *host, int port) {
+static int connect_to(const char *host, int port) {
     char service[16];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     snprintf(service, sizeof service, "%d", port);
@@ -80,7 +80,7 @@ static void watch(struct drive *d, struct conn *c, uint32_t events, int how) {
 }
 
 static void open_conn(struct drive *d, struct conn *c) {
-    c->fd = drive_connect(d->o->host, d->o->port);
+    c->fd = connect_to(d->o->host, d->o->port);
     c->in_len = 0;
     if (c->fd < 0) {
         d->failed = true;
@@ -120,7 +120,7 @@ static size_t allowance(struct drive *d, const struct unit *u, size_t left) {
     if (d->o->samples_per_second <= 0) {
         return most;
     }
-    double due = (drive_now() - d->started) * d->o->samples_per_second - d->samples_sent;
+    double due = (now_s() - d->started) * d->o->samples_per_second - d->samples_sent;
     double bytes = due * (double)u->bytes.len / (double)u->samples;
     return bytes < 1 ? 0 : bytes < (double)most ? (size_t)bytes : most;
 }
@@ -140,7 +140,7 @@ static void send_some(struct drive *d, struct conn *c) {
         d->result->bytes += (size_t)sent;
         d->samples_sent += (double)sent * (double)u->samples / (double)u->bytes.len;
     }
-    d->result->sent_seconds = drive_now() - d->started;
+    d->result->sent_seconds = now_s() - d->started;
     watch(d, c, EPOLLIN, EPOLL_CTL_MOD);
 }
 
@@ -234,14 +234,14 @@ bool drive(struct units *units, size_t connections, const struct drive_options *
         d.conns[i].fd = -1;
         d.n_open += units[i].n > 0;
     }
-    d.started = out->started = drive_now();
+    d.started = out->started = now_s();
     for (size_t i = 0; i < connections && !d.failed; i++) {
         if (units[i].n) {
             open_conn(&d, &d.conns[i]);
         }
     }
     run(&d);
-    out->seconds = drive_now() - d.started;
+    out->seconds = now_s() - d.started;
     for (size_t i = 0; i < connections; i++) {
         close_conn(&d.conns[i]);
     }

@@ -24,9 +24,4 @@ struct drive_options {
 bool drive(struct units *units, size_t connections, const struct drive_options *o,
            struct drive_result *out);
 
-// A connection to host:port with TCP_NODELAY; -1 with a message on stderr.
-int drive_connect(const char *host, int port);
-// Seconds of the monotonic clock.
-double drive_now(void);
-
 #endif

@@ -1,10 +1,12 @@
 #include "bench/format.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/num.h"
+#include "config/limits.h"
 #include "wire/frame.h"
 
 #define UNIT_MAX ((size_t)2 << 30)
@@ -42,19 +44,6 @@ static void put_number(struct buf *out, double x, int digits) {
 
 // -- Pyrometer -----------------------------------------------------------------------------------
 
-static void put_hello(struct buf *out, const struct workload *load, const struct format_options *o,
-                      size_t run) {
-    buf_printf(out,
-               "{\"type\":\"hello\",\"protocol\":1,\"run\":\"%s%zu\",\"loss\":\"cross_entropy\","
-               "\"batch_size\":64,\"optimizer\":{\"name\":\"sgd\",\"lr\":0.1,\"momentum\":0.9},"
-               "\"layers\":[",
-               o->prefix, run);
-    for (size_t l = 0; l < load->layers; l++) {
-        buf_printf(out, "%s{\"name\":\"layer%zu\",\"n\":4096}", l ? "," : "", l);
-    }
-    buf_puts(out, "]}\n");
-}
-
 static void put_line(struct buf *out, const struct step *s, int digits) {
     buf_printf(out,
                "{\"type\":\"step\",\"step\":%lld,\"time\":%.3f,\"loss\":%.9g,\"lr\":%.9g,"
@@ -76,7 +65,9 @@ static void build_job(struct units *u, const struct workload *load, const struct
     struct unit *unit = new_unit(u);
     struct walk w;
     walk_init(&w, load, run);
-    put_hello(&unit->bytes, load, o, run);
+    char name[LIMIT_RUN_NAME + 1];
+    snprintf(name, sizeof name, "%s%zu", o->prefix, run);
+    workload_put_hello(&unit->bytes, load, name, NULL);
     for (size_t i = 0; i < load->steps; i++) {
         walk_next(&w);
         if (o->format == FORMAT_FRAMES) {

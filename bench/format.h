@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "bench/workload.h"
+#include "cli/workload.h"
 
 enum format {
     FORMAT_FRAMES, // Pyrometer: hello, then binary frames

@@ -3,7 +3,7 @@
 //
 //   loadgen --address HOST:PORT [--format frames|lines|influx|tsv|prom] [--runs N] [--layers N]
 //           [--stats N] [--steps N] [--connections N] [--digits 9|17] [--path PATH] [--batch BYTES]
-//           [--prefix TEXT] [--samples-per-second X] [--latency STEPS_PER_SECOND] [--repeat N]
+//           [--prefix TEXT] [--samples-per-second X] [--repeat N]
 //
 // All messages are made before the clock starts and held in memory. A run that is too long for that
 // is sent with --repeat (frames only): the same steps, numbered on, so many times.
@@ -16,7 +16,7 @@
 #include <sys/resource.h>
 
 #include "base/check.h"
-#include "bench/latency.h"
+#include "bench/drive.h"
 #include "wire/frame.h"
 
 struct options {
@@ -24,7 +24,6 @@ struct options {
     struct format_options format;
     struct drive_options drive;
     size_t connections;
-    double latency_rate;
     size_t repeat;
     char host[256];
 };
@@ -34,7 +33,7 @@ static const struct option flags[] = {
     {"layers", 1, NULL, 'l'},      {"stats", 1, NULL, 's'},  {"steps", 1, NULL, 'n'},
     {"connections", 1, NULL, 'c'}, {"digits", 1, NULL, 'd'}, {"path", 1, NULL, 'p'},
     {"batch", 1, NULL, 'b'},       {"prefix", 1, NULL, 'x'}, {"samples-per-second", 1, NULL, 'S'},
-    {"latency", 1, NULL, 'L'},     {"repeat", 1, NULL, 'R'}, {NULL, 0, NULL, 0}};
+    {"repeat", 1, NULL, 'R'},      {NULL, 0, NULL, 0}};
 
 static size_t number(const char *text) {
     return (size_t)strtoull(text, NULL, 10);
@@ -80,8 +79,6 @@ static bool set(struct options *o, int flag, const char *value) {
         return true;
     case 'S':
         return (o->drive.samples_per_second = strtod(value, NULL)) > 0;
-    case 'L':
-        return (o->latency_rate = strtod(value, NULL)) > 0;
     case 'R':
         return (o->repeat = number(value)) > 0;
     default:
@@ -111,12 +108,9 @@ static void number_on(struct unit *u, size_t steps) {
     for (char *frame = strchr(u->bytes.data, '\n') + 1; frame < end; frame += frame_size(frame)) {
         int64_t step;
         double time;
-        memcpy(&step, frame + 8, sizeof step);
+        memcpy(&step, frame + FRAME_HEADER_BYTES - sizeof step, sizeof step);
         memcpy(&time, frame + FRAME_HEADER_BYTES, sizeof time);
-        step += (int64_t)steps;
-        time += (double)steps; // a step a second
-        memcpy(frame + 8, &step, sizeof step);
-        memcpy(frame + FRAME_HEADER_BYTES, &time, sizeof time);
+        workload_renumber(frame, step + (int64_t)steps, time + (double)steps); // a step a second
     }
     u->last_step += (int64_t)steps;
 }
@@ -159,14 +153,6 @@ static bool measure_load(struct options *o) {
     return good;
 }
 
-static bool measure_latency(struct options *o) {
-    struct latency_result result;
-    bool good = latency_measure(&o->load, &o->format, &o->drive, o->latency_rate, &result);
-    printf("{\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f}\n", result.p50_ms, result.p99_ms,
-           result.max_ms);
-    return good;
-}
-
 int main(int argc, char **argv) {
     struct options o = {.load = {.runs = 1, .layers = 50, .stats = 10, .steps = 200},
                         .format = {.digits = 17, .prefix = "run", .path = ""},
@@ -184,5 +170,5 @@ int main(int argc, char **argv) {
         return 2;
     }
     raise_limit();
-    return (o.latency_rate > 0 ? measure_latency(&o) : measure_load(&o)) ? 0 : 1;
+    return measure_load(&o) ? 0 : 1;
 }

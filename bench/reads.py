@@ -28,7 +28,7 @@ def settle(daemon):
 
 def end_run(daemon, load):
     """The load generator leaves its runs running; of one that is over the pieces of tiers are merged."""
-    hello = {"type": "hello", "protocol": 1, "run": "run0", "loss": "cross_entropy", "batch_size": 64,
+    hello = {"type": "hello", "protocol": 1, "run": "run0", "project": "bench", "loss": "cross_entropy", "batch_size": 64,
              "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
              "layers": [{"name": f"layer{i}", "n": 4096} for i in range(load.layers)]}
     host, port = daemon.ingest.rsplit(":", 1)

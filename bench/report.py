@@ -67,7 +67,7 @@ def ingest(rows):
 
 
 def latency(rows):
-    return ("## Acknowledgement\n\nOne connection, one step of 50 layers a message, 1,000 steps a second for 10 s. A latency "
+    return ("## Acknowledgement\n\n`pyrometer bench`: one connection, one step of 50 layers a message, 1,000 steps a second for 10 s. A latency "
             "counts from the moment at which the step was due.\n\n" +
             table(["messages", "p50", "p99", "highest"],
                   [[r["title"], *(f"{r[k]:.2f} ms" for k in ("p50_ms", "p99_ms", "max_ms"))] for r in rows]))

@@ -35,6 +35,12 @@ struct cli {
     const char *entropy;
     const char *target;
     bool no_intercept;
+    const char *runs;
+    const char *layers;
+    const char *seconds;
+    const char *steps;
+    const char *rate;
+    bool lines;
 };
 
 // Each takes the words behind the command's name and returns an exit status; what went wrong has
@@ -50,6 +56,7 @@ int command_delete(const struct cli *cli, int count, char **words);
 int command_rules(const struct cli *cli, int count, char **words);
 int command_reference(const struct cli *cli, int count, char **words);
 int command_check(const struct cli *cli, int count, char **words);
+int command_bench(const struct cli *cli, int count, char **words);
 int command_backup(const struct cli *cli, int count, char **words);
 
 // "pyrometer: ..." and a newline on standard error. Returns CLI_FAILED, so that a command can end

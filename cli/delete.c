@@ -2,9 +2,10 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "cli/delete.h"
 #include "cli/http.h"
 
-static int delete_run(const struct cli *cli, const char *run) {
+int delete_run(const struct cli *cli, const char *run) {
     struct http_answer answer;
     struct buf path;
     http_answer_init(&answer);
@@ -14,8 +15,6 @@ static int delete_run(const struct cli *cli, const char *run) {
     int status = CLI_OK;
     if (http_send(cli, "DELETE", buf_str(&path), NULL, &answer)) {
         status = cli_fail("%s", answer.error);
-    } else if (!cli->json) {
-        printf("deleted %s\n", run);
     }
     buf_free(&path);
     http_answer_free(&answer);
@@ -25,7 +24,11 @@ static int delete_run(const struct cli *cli, const char *run) {
 int command_delete(const struct cli *cli, int count, char **words) {
     int status = CLI_OK;
     for (int i = 0; i < count; i++) {
-        status |= delete_run(cli, words[i]);
+        int deleted = delete_run(cli, words[i]);
+        if (deleted == CLI_OK && !cli->json) {
+            printf("deleted %s\n", words[i]);
+        }
+        status |= deleted;
     }
     return status;
 }

@@ -1,3 +1,5 @@
+#define _GNU_SOURCE // ppoll
+
 #include "cli/link.h"
 
 #include <errno.h>
@@ -11,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -216,20 +219,48 @@ static void receive_some(struct link *link) {
     }
 }
 
-bool link_pump(struct link *link, int timeout_ms) {
-    if (link->closed) {
-        return false;
+static struct pollfd what_to_wait_for(const struct link *link) {
+    if (!link || link->closed) {
+        return (struct pollfd){.fd = -1};
     }
     short wanted = (short)(POLLIN | (link_pending(link) ? POLLOUT : 0));
-    struct pollfd waiting = {.fd = link->fd, .events = wanted};
-    if (poll(&waiting, 1, timeout_ms) <= 0) {
-        return true;
-    }
-    if (waiting.revents & (POLLIN | POLLHUP | POLLERR)) {
+    return (struct pollfd){.fd = link->fd, .events = wanted};
+}
+
+static void deal_with(struct link *link, short happened) {
+    if (happened & (POLLIN | POLLHUP | POLLERR)) {
         receive_some(link);
     }
-    if (!link->closed && (waiting.revents & POLLOUT)) {
+    if (!link->closed && (happened & POLLOUT)) {
         send_some(link);
     }
+}
+
+bool link_is_open(const struct link *link) {
     return !link->closed;
+}
+
+bool link_pump(struct link *link, int timeout_ms) {
+    struct pollfd waiting = what_to_wait_for(link);
+    if (!link->closed && poll(&waiting, 1, timeout_ms) > 0) {
+        deal_with(link, waiting.revents);
+    }
+    return !link->closed;
+}
+
+void link_pump_all(struct link *const *links, size_t n, uint64_t timeout_ns) {
+    struct pollfd *waiting = must_alloc(n * sizeof *waiting);
+    struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
+                               .tv_nsec = (long)(timeout_ns % 1000000000)};
+    for (size_t i = 0; i < n; i++) {
+        waiting[i] = what_to_wait_for(links[i]);
+    }
+    if (ppoll(waiting, n, &timeout, NULL) > 0) {
+        for (size_t i = 0; i < n; i++) {
+            if (waiting[i].revents) {
+                deal_with(links[i], waiting[i].revents);
+            }
+        }
+    }
+    free(waiting);
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/check.h"
 
@@ -25,6 +26,9 @@ size_t link_pending(const struct link *link);
 // gone, when everything that came has been taken; link_error() then says why ("" when the daemon
 // just closed it).
 WARN_UNUSED bool link_pump(struct link *link, int timeout_ms);
+// The same with several at once, those that are NULL or gone left out; waits for any of them.
+void link_pump_all(struct link *const *links, size_t n, uint64_t timeout_ns);
+bool link_is_open(const struct link *link);
 const char *link_error(const struct link *link);
 // No more will be sent: the daemon sees the end of the stream.
 void link_finish_sending(struct link *link);

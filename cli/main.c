@@ -27,8 +27,9 @@ enum {
     CHECK_STORE = 512,
     BACKUP = 1024,
     DELETE = 2048,
-    ASKING = RUNS | SHOW | WATCH | ALERTS | EXPORT | RULES | DELETE, // by HTTP
-    STREAMING = REPLAY | SYNC,
+    BENCH = 4096,
+    ASKING = RUNS | SHOW | WATCH | ALERTS | EXPORT | RULES | DELETE | BENCH, // by HTTP
+    STREAMING = REPLAY | SYNC | BENCH,
     EVERY = ASKING | STREAMING | REFERENCE | CHECK_STORE | BACKUP
 };
 
@@ -74,6 +75,14 @@ static const struct command commands[] = {
      "DIR is a spool, or holds spools; $PYROMETER_SPOOL, else ~/.local/state/pyrometer/spool. What "
      "was\n"
      "delivered is removed. A spool whose process still lives is left to it."},
+    {"bench", BENCH, 0, 0, command_bench, "", "load a daemon with made-up runs and say how it did",
+     "Each run has a connection of its own and sends as much as the daemon takes, unless there is "
+     "a "
+     "--rate.\n"
+     "Says how many steps were acknowledged, how soon, and what the daemon complained of. Alerts "
+     "of "
+     "these\n"
+     "runs are silenced meanwhile, and the runs are deleted afterwards. Ctrl-C ends it early."},
     {"export", EXPORT, 1, 1, command_export, "RUN", "write a run as NDJSON that replay reads",
      "Goes to standard output without --output."},
     {"delete", DELETE, 1, 1 << 20, command_delete, "RUN...",
@@ -126,8 +135,17 @@ static const struct option_spec specs[] = {
     {"severity", 0, "S", FIELD(severity), ALERTS, false, "info, warning or critical"},
     {"for", 0, "TIME", FIELD(duration), ALERTS, false, "how long a silence lasts (2h)"},
     {"comment", 0, "TEXT", FIELD(comment), ALERTS, false, "why there is a silence"},
+    {"run", 0, "NAME", FIELD(run), BENCH, false,
+     "what the runs' names begin with (bench-, the time and -)"},
+    {"runs", 0, "N", FIELD(runs), BENCH, false, "runs at a time (10)"},
+    {"layers", 0, "N", FIELD(layers), BENCH, false, "layers a run, with 10 statistics each (50)"},
+    {"seconds", 0, "N", FIELD(seconds), BENCH, false, "how long (10, without --steps)"},
+    {"steps", 0, "N", FIELD(steps), BENCH, false, "no more steps a run than this"},
+    {"rate", 0, "X", FIELD(rate), BENCH, false, "steps a second of each run"},
+    {"lines", 0, NULL, FIELD(lines), BENCH, false, "lines of JSON instead of binary frames"},
+    {"keep", 0, NULL, FIELD(keep), BENCH, false, "leave the runs there"},
     {"keep", 0, NULL, FIELD(keep), SYNC, false, "remove nothing"},
-    {"ingest", 0, "ADDRESS", FIELD(ingest), REPLAY | SYNC, false,
+    {"ingest", 0, "ADDRESS", FIELD(ingest), STREAMING, false,
      "the daemon's ingest, HOST:PORT or unix:PATH ($PYROMETER_SERVER,\n"
      "                            127.0.0.1:27315)"},
     {"speed", 0, "X", FIELD(speed), REPLAY, false,

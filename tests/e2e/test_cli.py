@@ -183,7 +183,7 @@ class Command(SharedDaemonCase):
 
     def test_help_and_version(self):
         text = run_program("pyrometer", "--help").stdout
-        for word in ("runs", "show", "watch", "alerts", "replay", "export"):
+        for word in ("runs", "show", "watch", "alerts", "replay", "bench", "export"):
             self.assertIn(word, text)
         self.assertEqual(run_program("pyrometer", "help").stdout, text)
 

@@ -1,9 +1,12 @@
-#include "bench/workload.h"
+#include "cli/workload.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
+#include "wire/frame.h"
+#include "wire/json.h"
 
 // In the order in which a load of n statistics takes them, and about how large they are.
 static const struct {
@@ -68,4 +71,26 @@ void walk_next(struct walk *w) {
 void walk_free(struct walk *w) {
     free(w->state);
     step_free(&w->step);
+}
+
+void workload_put_hello(struct buf *out, const struct workload *load, const char *run,
+                        const char *token) {
+    buf_puts(out, "{\"type\":\"hello\",\"protocol\":1,\"run\":");
+    json_put_string(out, run, strlen(run));
+    if (token) {
+        buf_puts(out, ",\"token\":");
+        json_put_string(out, token, strlen(token));
+    }
+    buf_puts(out, ",\"project\":\"" WORKLOAD_PROJECT "\",\"loss\":\"cross_entropy\","
+                  "\"batch_size\":64,\"optimizer\":{\"name\":\"sgd\",\"lr\":0.1,\"momentum\":0.9},"
+                  "\"layers\":[");
+    for (size_t l = 0; l < load->layers; l++) {
+        buf_printf(out, "%s{\"name\":\"layer%zu\",\"n\":4096}", l ? "," : "", l);
+    }
+    buf_puts(out, "]}\n");
+}
+
+void workload_renumber(char *frame, int64_t step, double time) {
+    memcpy(frame + FRAME_HEADER_BYTES - sizeof step, &step, sizeof step);
+    memcpy(frame + FRAME_HEADER_BYTES, &time, sizeof time);
 }
