@@ -386,6 +386,10 @@ bool live_scalars(struct live_run *l, const struct step *message) {
 }
 
 void live_event(struct live_run *l, const struct event *event) {
+    bool is_new = eventset_add(&l->run->events, event->step, event->time, event->name, event->data);
+    if (!is_new && event->is_timed) {
+        return; // sent again after a connection was lost
+    }
     struct op *op = op_create(OP_EVENT, l->run->record.id, l->run->attempt, event->step, NULL, 0);
     op->event = (struct event_record){.run = l->run->record.id,
                                       .attempt = l->run->attempt,

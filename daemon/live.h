@@ -40,6 +40,7 @@ void live_resume(struct live_run *l);
 // for it, and nothing was done.
 bool live_step(struct live_run *l, const struct step *step) WARN_UNUSED;
 bool live_scalars(struct live_run *l, const struct step *message) WARN_UNUSED;
+// Its time has been set. One that was sent again is dropped, where the job said its time.
 void live_event(struct live_run *l, const struct event *event);
 // A histogram of outputs; its time has been set. A repeat is dropped.
 void live_outputs(struct live_run *l, const struct outputs *outputs);

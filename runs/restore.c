@@ -103,6 +103,19 @@ static int catch_up(struct run *r, struct reader *reader, bool from_the_start,
     return rc;
 }
 
+static bool recall_event(void *context, const struct event_record *e) {
+    struct run *r = context;
+    if (e->attempt == r->attempt && !e->derived) {
+        (void)eventset_add(&r->events, e->step, e->time, e->name, e->data);
+    }
+    return true;
+}
+
+static int recall_events(struct run *r, struct reader *reader) {
+    struct event_filter all = {.from = INT64_MIN, .to = INT64_MAX};
+    return reader_events(reader, r->record.id, &all, INT64_MAX, recall_event, r) < 0 ? -1 : 0;
+}
+
 static struct run *restore(struct reader *reader, struct run_record *record,
                            struct ruleset *rules) {
     struct attempt_record *attempts;
@@ -119,7 +132,7 @@ static struct run *restore(struct reader *reader, struct run_record *record,
         attempt_record_free(&attempts[i]);
     }
     free(attempts);
-    if (r && catch_up(r, reader, from_the_start, rules)) {
+    if (r && (catch_up(r, reader, from_the_start, rules) || recall_events(r, reader))) {
         run_destroy(r);
         r = NULL;
     }

@@ -82,6 +82,7 @@ void run_destroy(struct run *r) {
         readings_free(&r->readings);
         free(r->activations);
         stepset_free(&r->steps);
+        eventset_free(&r->events);
         hello_free(&r->hello);
         run_record_free(&r->record);
         free(r);
@@ -134,6 +135,7 @@ void run_begin_attempt(struct run *r, int64_t attempt, struct hello *hello, int6
     alerts_end(r->alerts, r->time, changed ? changed : ignore_change, context);
     r->attempt = attempt;
     stepset_truncate(&r->steps, rewind_step);
+    eventset_free(&r->events);
     update_progress(r);
     hello_free(&r->hello);
     r->hello = *hello;

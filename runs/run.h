@@ -10,6 +10,7 @@
 #include "probes/output_probe.h"
 #include "probes/phases.h"
 #include "probes/thermo.h"
+#include "runs/eventset.h"
 #include "runs/readings.h"
 #include "runs/stepset.h"
 #include "runs/view.h"
@@ -25,6 +26,7 @@ struct run {
     struct hello hello;       // the facts in force
     int64_t attempt;          // the id of the attempt in force
     struct stepset steps;     // the steps of the history in force
+    struct eventset events;   // the job's in this attempt; the caller adds them
     struct thermo *thermo;
     struct alerts *alerts;
     struct balance balance;

@@ -62,7 +62,9 @@ static const char *const statements[SQL_COUNT] = {
     [SQL_PUT_ATTEMPT] = "INSERT INTO attempt (id, run, rewind_step, is_rewind, started, facts) "
                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
     [SQL_PUT_STEP] = "INSERT INTO step (key, columns) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING",
-    [SQL_PUT_SCALARS] = "INSERT INTO scalars (key, columns) VALUES (?1, ?2)",
+    // The same message again, its time too, is one that was sent again.
+    [SQL_PUT_SCALARS] = "INSERT INTO scalars (key, columns) SELECT ?1, ?2 WHERE NOT EXISTS "
+                        "(SELECT 1 FROM scalars WHERE key=?1 AND columns=?2)",
     [SQL_PUT_READING] =
         "INSERT INTO reading (key, columns) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING",
     [SQL_PUT_EVENT] = "INSERT INTO event (run, attempt, step, after_step, time, name, data, "

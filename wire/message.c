@@ -118,7 +118,8 @@ static int event_member(struct json *j, struct slice key, struct event *out,
                                       : bad_json(j, error);
     }
     if (slice_is(key, "time") && json_number(j, &x)) {
-        out->time = isfinite(x) && x > 0 ? x : 0;
+        out->is_timed = isfinite(x) && x > 0;
+        out->time = out->is_timed ? x : 0;
         return 0;
     }
     if (!json_skip(j, &value)) {

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "wire/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,7 +28,8 @@ struct event {
     int64_t step; // -1 where not said
     double time;  // 0 where not said
     char *name;
-    char *data; // JSON text, NULL where not said
+    char *data;    // JSON text, NULL where not said
+    bool is_timed; // the job said when; else whoever takes it sets `time`
 };
 
 int event_parse(struct event *out, const char *line, size_t len,

@@ -43,10 +43,11 @@ struct pyrometer {
     bool spooling;     // the spool holds something
     bool spool_failed; // the disk takes nothing more
     uint64_t spool_dropped;
-    bool stop;      // pyrometer_close() was called
-    bool ended;     // the end was queued
-    bool done;      // the thread is over
-    bool abandoned; // pyrometer_close() did not wait for the thread: it frees this
+    bool stop;             // pyrometer_close() was called
+    bool ended;            // the end was queued
+    int64_t event_time_us; // of the newest event
+    bool done;             // the thread is over
+    bool abandoned;        // pyrometer_close() did not wait for the thread: it frees this
 };
 
 // The thread: connects, sends and settles until it is told to stop, refused, or the end has

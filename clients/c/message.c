@@ -151,10 +151,13 @@ static struct pyr_message *message_of_text(enum pyr_kind kind, struct pyr_text *
     return m;
 }
 
-struct pyr_message *pyr_message_event(int64_t step, const char *name, const char *data_json) {
+struct pyr_message *pyr_message_event(int64_t step, int64_t time_us, const char *name,
+                                      const char *data_json) {
     struct pyr_text line = {0};
     pyr_text_literal(&line, "{\"type\":\"event\",\"step\":");
     pyr_text_integer(&line, step);
+    pyr_text_key(&line, "time");
+    pyr_text_microseconds(&line, time_us);
     pyr_text_key(&line, "name");
     pyr_text_string(&line, name);
     if (data_json) {
@@ -282,6 +285,7 @@ static void write_frame(const struct pyr_message *m, struct pyr_text *out) {
     if (s->scalar_count > 0) {
         pyr_text_literal(out, "{\"type\":\"scalars\",\"step\":");
         pyr_text_integer(out, m->step);
+        write_member(out, "time", s->time);
         write_scalars(out, name, s->values + s->column_count * s->layer_count, s->scalar_count);
         pyr_text_literal(out, "}\n");
     }

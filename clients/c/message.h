@@ -28,7 +28,9 @@ struct pyr_message {
 
 // NULL when memory is short. Free with free().
 struct pyr_message *pyr_message_step(const struct pyrometer_step *step, size_t layer_count);
-struct pyr_message *pyr_message_event(int64_t step, const char *name, const char *data_json);
+// `time_us`, microseconds since the epoch, tells it from all other events.
+struct pyr_message *pyr_message_event(int64_t step, int64_t time_us, const char *name,
+                                      const char *data_json);
 struct pyr_message *pyr_message_end(const char *status);
 // A line that was written before, with its line feed.
 struct pyr_message *pyr_message_line(const char *line, size_t n);

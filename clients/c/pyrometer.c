@@ -291,12 +291,27 @@ int pyrometer_step(struct pyrometer *p, const struct pyrometer_step *step) {
     return rc < 0 ? rc : queue_message(p, pyr_message_step(step, p->layer_count));
 }
 
+// Now, and later than any event before: the daemon knows by its time one that is sent again.
+static int64_t next_event_time_us(struct pyrometer *p) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t now_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    pthread_mutex_lock(&p->lock);
+    p->event_time_us = now_us > p->event_time_us ? now_us : p->event_time_us + 1;
+    now_us = p->event_time_us;
+    pthread_mutex_unlock(&p->lock);
+    return now_us;
+}
+
 int pyrometer_event(struct pyrometer *p, int64_t step, const char *name, const char *data_json) {
     int rc = usable(p);
     if (rc == 0 && (!name || (data_json && strchr(data_json, '\n')))) {
         rc = -EINVAL;
     }
-    return rc < 0 ? rc : queue_message(p, pyr_message_event(step, name, data_json));
+    if (rc < 0) {
+        return rc;
+    }
+    return queue_message(p, pyr_message_event(step, next_event_time_us(p), name, data_json));
 }
 
 int pyrometer_finish(struct pyrometer *p, const char *status, int timeout_ms) {

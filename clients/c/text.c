@@ -72,6 +72,12 @@ void pyr_text_integer(struct pyr_text *t, int64_t x) {
     pyr_text_add(t, text, (size_t)n);
 }
 
+void pyr_text_microseconds(struct pyr_text *t, int64_t us) {
+    char text[NUMBER_MAX];
+    int n = snprintf(text, sizeof text, "%" PRId64 ".%06d", us / 1000000, (int)(us % 1000000));
+    pyr_text_add(t, text, (size_t)n);
+}
+
 void pyr_text_unsigned(struct pyr_text *t, uint64_t x) {
     char text[NUMBER_MAX];
     int n = snprintf(text, sizeof text, "%" PRIu64, x);

@@ -18,6 +18,8 @@ void pyr_text_free(struct pyr_text *t);
 void pyr_text_add(struct pyr_text *t, const char *bytes, size_t n);
 void pyr_text_literal(struct pyr_text *t, const char *text); // as it stands
 void pyr_text_string(struct pyr_text *t, const char *text);  // quoted and escaped for JSON
+// As seconds; in any locale.
+void pyr_text_microseconds(struct pyr_text *t, int64_t us);
 void pyr_text_integer(struct pyr_text *t, int64_t x);
 void pyr_text_unsigned(struct pyr_text *t, uint64_t x);
 // The shortest of 15, 16 and 17 digits that reads back to the same bits; the protocol's strings for

@@ -3,6 +3,7 @@
 //
 //     client-job SERVER RUN STEPS PACE_MS [FIRST_STEP [REWIND]]
 //
+// An event `mark` stands before each step, and a scalar `mark` with each.
 // Prints `started` when the first step is done, and at the end a JSON object: steps, the worst call
 // in milliseconds, the client's counters.
 #include <inttypes.h>
@@ -73,9 +74,14 @@ static double train(struct pyrometer *p, int64_t first, int64_t steps, double pa
             fork_and_step(p);
         }
         double began = now_ms();
-        (void)pyrometer_step(
-            p, &(struct pyrometer_step){
-                   .step = k, .loss = 1.0 / (double)(k + 1), .lr = 0.1, .stats = stats});
+        struct pyrometer_scalar mark = {.name = "mark", .value = (double)k};
+        (void)pyrometer_event(p, k, "mark", NULL);
+        (void)pyrometer_step(p, &(struct pyrometer_step){.step = k,
+                                                         .loss = 1.0 / (double)(k + 1),
+                                                         .lr = 0.1,
+                                                         .stats = stats,
+                                                         .scalars = &mark,
+                                                         .scalar_count = 1});
         double taken = now_ms() - began;
         worst = taken > worst ? taken : worst;
         if (k == first) {

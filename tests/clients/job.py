@@ -2,6 +2,7 @@
 
     job.py SERVER RUN STEPS PACE_MS [FIRST_STEP [REWIND]]
 
+An event `mark` stands before each step, and a scalar `mark` with each.
 Prints `started` when the first step is done, and at the end a JSON object: steps, the worst call in milliseconds (but
 for the first, in which Python loads what it has not used yet), the client's counters.
 """
@@ -30,7 +31,9 @@ def main():
                 os._exit(0)
             os.waitpid(child, 0)
         began = time.perf_counter()
+        run.event("mark")
         run.log_layers(step, 1.0 / (step + 1), columns)
+        run.scalars({"mark": step})
         if step > first:
             worst = max(worst, time.perf_counter() - began)
         else:

@@ -231,9 +231,12 @@ class Daemon:
     def export(self, run):
         return self.get(f"/api/v1/runs/{quote(run)}/export")[1]
 
+    def messages(self, run, kind):
+        """The messages of this type in an export, in its order."""
+        return [m for m in map(json.loads, self.export(run).splitlines()) if m["type"] == kind]
+
     def steps(self, run):
-        """The step messages of an export, in its order."""
-        return [m for m in map(json.loads, self.export(run).splitlines()) if m["type"] == "step"]
+        return self.messages(run, "step")
 
     def alerts(self, **query):
         return self.get_json("/api/v1/alerts?" + urllib.parse.urlencode(query))["alerts"]

@@ -61,9 +61,11 @@ class FaultCase(TestCase):
         return told
 
     def is_stored(self, daemon, run, steps=STEPS):
-        """Every step once, in order, nothing else."""
+        """Every step, and the event and the scalar of each, once, in order, nothing else."""
         stored = [m["step"] for m in daemon.steps(run)]
         self.assertEqual(stored, list(range(steps)))
+        self.assertEqual([m["step"] for m in daemon.messages(run, "event") if m["name"] == "mark"], list(range(steps)))
+        self.assertEqual(daemon.series(run, "scalar.mark")["series"][0]["value"], list(range(steps)))
 
     def steps(self, daemon, run):
         """How many of the run are stored; 0 before it is known."""
@@ -266,7 +268,7 @@ class Python(Promises, FaultCase):
         proxy = self.proxy()
         proxy.mode = "refuse"
         told = self.finish(self.start(proxy.address, "counted", JOB_FINISH_S=0.2))
-        self.assertEqual(told["spooled"], STEPS + 1)
+        self.assertEqual(told["spooled"], 3 * STEPS + 1)  # each with its event and its scalars; the end
 
 
 class C(Promises, FaultCase):

@@ -267,6 +267,22 @@ class Restart(TestCase):
         self.assertEqual([(e["step"], e["name"], e["data"]) for e in events],
                          [(s, f"e{s}", {"n": s}) for s in range(5)])
 
+    def test_events_that_come_again_behind_a_restart_are_there_once(self):
+        """The first half is behind a checkpoint, which the clean stop made; the rest is observed again."""
+        daemon = self.daemon()
+        events = [{"type": "event", "step": s, "time": 1732345678 + s / 8, "name": "data_refresh"} for s in range(6)]
+        for known, again in ((3, daemon.restart), (6, lambda: (daemon.kill9(), daemon.start())), (6, daemon.restart)):
+            with Job(daemon) as job:
+                last = job.hello("again")["last_step"]
+                for event in events[:known]:
+                    job.send(event)
+                job.step(last + 1)
+                job.wait_ack(last + 1)
+            self.assertEqual(daemon.messages("again", "event"), events[:known])
+            before = daemon.reading_at("again", last + 1)
+            again()
+            self.assertEqual(daemon.reading_at("again", last + 1), before)
+
     def test_the_store_is_private(self):
         daemon = self.daemon()
         self.assert_served(daemon)

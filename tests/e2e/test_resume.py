@@ -70,6 +70,39 @@ class Continue(SharedDaemonCase):
             job.ping()
         self.assertEqual(comparable(self.shared.temperature(run)), comparable(before))
 
+    def test_events_and_scalars_that_come_again_are_there_once(self):
+        """As after a connection that was lost before the next step was acknowledged; what differs in anything is kept."""
+        run = self.run_with(5)
+        base = {"type": "event", "step": 5, "time": 1732345678.5, "name": "epoch", "data": {"k": 1}}
+        events = [base, {**base, "step": 6}, {**base, "time": 1732345678.500001}, {**base, "name": "epoch2"},
+                  {**base, "data": {"k": 2}}]
+        scalars = [{"type": "scalars", "step": 4, "time": time, "scalars": {"a": value}}
+                   for time, value in ((1.0, 1), (2.0, 2), (3.0, 1))]
+        for connection in range(3):
+            with Job(self.shared) as job:
+                job.hello(run)
+                for message in [*events, *scalars]:
+                    job.send(message)
+                job.send({"type": "event", "step": 5, "name": "untimed"})
+                job.step(5 + connection)
+                job.wait_ack(5 + connection)
+        stored = self.shared.messages(run, "event")
+        self.assertEqual([m for m in stored if m["name"] != "untimed"], events)
+        self.assertEqual(len(stored), len(events) + 3)  # without a time nobody knows
+        self.assertEqual([m["scalars"] for m in self.shared.messages(run, "scalars")], [{"a": 1}, {"a": 2}, {"a": 1}])
+
+    def test_an_event_belongs_to_its_attempt(self):
+        run = self.run_with(5)
+        event = {"type": "event", "step": 3, "time": 1732345678.5, "name": "data_refresh"}
+        for _ in range(2):
+            with Job(self.shared) as job:
+                job.hello(run, resume={"rewind": 2})
+                for _ in range(2):
+                    job.send(event)
+                job.step(3)
+                job.wait_ack(3)
+        self.assertEqual(len(self.shared.messages(run, "event")), 2)
+
     def test_layers_differ(self):
         run = self.run_with(5)
         base = hello(run)["layers"]

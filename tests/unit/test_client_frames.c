@@ -130,7 +130,8 @@ START_TEST(beside_frames) {
     double after = 0.5, own[] = {1, 2};
     struct pyrometer_scalar scalars[] = {{"accuracy", 0.5}, {"power", 310}};
     struct pyrometer_column column = {"own", own};
-    pyrometer_step(p, &(struct pyrometer_step){.step = 0, .scalars = scalars, .scalar_count = 2});
+    pyrometer_step(
+        p, &(struct pyrometer_step){.step = 0, .time = 7.5, .scalars = scalars, .scalar_count = 2});
     pyrometer_step(p, &(struct pyrometer_step){.step = 1, .loss_after = &after});
     pyrometer_step(p, &(struct pyrometer_step){.step = 2, .val_loss = &after});
     pyrometer_step(p, &(struct pyrometer_step){.step = 3, .columns = &column, .column_count = 1});
@@ -138,8 +139,8 @@ START_TEST(beside_frames) {
     fake_welcome_frames(&f, -1, 1);
     char text[LINE_MAX_BYTES];
     cJSON_Delete(fake_read_text(&f, text));
-    ck_assert_str_eq(
-        text, "{\"type\":\"scalars\",\"step\":0,\"scalars\":{\"accuracy\":0.5,\"power\":310}}");
+    ck_assert_str_eq(text, "{\"type\":\"scalars\",\"step\":0,\"time\":7.5,\"scalars\":"
+                           "{\"accuracy\":0.5,\"power\":310}}");
     fake_expect_frame(&f, 0);
     for (int i = 1; i <= 3; i++) {
         fake_expect_step(&f, i);

@@ -186,9 +186,9 @@ START_TEST(test_truncated_events) {
 END_TEST
 
 START_TEST(test_events_there_and_back) {
-    const struct event events[] = {{7, 1732345678.125, (char[]){"a\"\n\xc3\xa9"}, NULL},
-                                   {-1, 0, (char[]){"x"}, (char[]){"{\"k\":[1,\"NaN\"]}"}},
-                                   {STEP_MAX, 0.1, (char[]){"y"}, (char[]){"null"}}};
+    const struct event events[] = {{7, 1732345678.125, (char[]){"a\"\n\xc3\xa9"}, NULL, true},
+                                   {-1, 0, (char[]){"x"}, (char[]){"{\"k\":[1,\"NaN\"]}"}, false},
+                                   {STEP_MAX, 0.1, (char[]){"y"}, (char[]){"null"}, true}};
     for (size_t i = 0; i < COUNT(events); i++) {
         const struct event *from = &events[i];
         struct buf line = new_buf();

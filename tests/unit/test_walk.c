@@ -33,7 +33,8 @@ static void put_three_attempts(void) {
     put_event(RUN_ID, 4, -1, 7, "last");
     put_small_scalars(1, 2, 0);
     put_small_scalars(1, 3, 0);
-    put_small_scalars(1, 2, 0);
+    put_small_scalars(1, 2, 1);
+    put_small_scalars(1, 2, 0); // again, and not kept
     put_small_scalars(2, 2, 0);
     put_small_scalars(4, 9, 0);
 }

@@ -5,6 +5,7 @@ import atexit
 import os
 import re
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -60,6 +61,8 @@ class Run:
         self.every = max(1, int(every))
         self.next_step = int(first_step)  # the number the next step() will have
         self._watcher: Optional[Watcher] = None
+        self._last_moment = 0.0
+        self._moment_lock = threading.Lock()
         # Called in the client's thread with each alert of the run that fires or resolves, as the
         # REST API shows it. What it raises is reported; it should not take long.
         self.alert_callback: Optional[Callable[[dict[str, Any]], None]] = None
@@ -154,7 +157,8 @@ class Run:
         """An annotation at the coming step: `checkpoint`, `epoch` or any other name."""
         if self._sender is None:
             return
-        message = {"type": "event", "step": self.next_step, "name": str(name), "data": data}
+        message = {"type": "event", "step": self.next_step, "time": self._moment(),
+                   "name": str(name), "data": data}
         size = 100 + len(repr(data))
         self._sender.put(lambda: message, size, None)
 
@@ -164,7 +168,8 @@ class Run:
         if self._sender is None or not values:
             return
         here = max(0, self.next_step - 1) if step is None else int(step)
-        message = {"type": "scalars", "step": here, "scalars": _numbers(values)}
+        message = {"type": "scalars", "step": here, "time": self._moment(),
+                   "scalars": _numbers(values)}
         self._sender.put(lambda: message, 100 + 2 * VALUE_BYTES * len(values), None)
 
     @shielded()
@@ -246,6 +251,12 @@ class Run:
         assert self._sender is not None
         size = 200 + VALUE_BYTES * (count + 2 * len(facts.get("scalars", ())))
         self._sender.put(build, size, step)
+
+    def _moment(self) -> float:
+        """Now, and later than any before: the daemon knows by it what is sent again."""
+        with self._moment_lock:
+            self._last_moment = max(time.time(), self._last_moment + 1e-6)
+            return self._last_moment
 
     def _forked(self) -> None:
         """The child of a fork has no sender thread, and the run is the parent's."""

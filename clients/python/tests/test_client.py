@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -73,6 +74,7 @@ class Protocol(ClientTest):
         self.assertIsInstance(first.pop("time"), float)
         self.assertEqual(first, {"type": "step", "step": 0, "loss": 1.5, "lr": 0.1, "val_loss": 2.0,
                                  "batch_size": 8, "scalars": {"accuracy": 0.5}})
+        self.assertAlmostEqual(refresh.pop("time"), time.time(), delta=60)
         self.assertEqual(refresh, {"type": "event", "step": 1, "name": "data_refresh", "data": {}})
         self.assertEqual((epoch["name"], epoch["data"]), ("epoch", {"number": 1}))
         self.assertEqual((second["step"], second["stats"]),
@@ -168,6 +170,19 @@ class Protocol(ClientTest):
         step, end = daemon.until("end")
         self.assertEqual((step["loss"], step["lr"], step["stats"]), (1.5, 0.5, {"w_var": [1, 2]}))
         self.assertEqual(end, {"type": "end", "status": "stopped"})
+
+    def test_no_two_events_have_one_time(self):
+        """By its time the daemon knows an event that is sent again."""
+        daemon = self.daemon()
+        run = self.start(daemon.address)
+        with mock.patch("time.time", return_value=1732345678.5):
+            for _ in range(3):
+                run.event("same")
+            run.scalars({"a": 1})
+        run.finish()
+        times = [m["time"] for m in daemon.until("end") if m["type"] in ("event", "scalars")]
+        self.assertEqual(len(set(times)), 4)
+        self.assertEqual(times, sorted(times))
 
     def test_environment_says_how_often(self):
         daemon = self.daemon()
