@@ -58,7 +58,7 @@ class Run:
         self.name = name
         self._sender = sender
         self._layers = layers  # their names
-        self.every = max(1, int(every))
+        self.every = every
         self.next_step = int(first_step)  # the number the next step() will have
         self._watcher: Optional[Watcher] = None
         self._last_moment = 0.0
@@ -417,9 +417,11 @@ def _ranks(rank: Optional[int], world_size: Optional[int]) -> dict[str, Any]:
 
 def chosen_every(every: Optional[int]) -> int:
     text = os.environ.get("PYROMETER_EVERY") or "1"
-    if every is None and not (text.isdigit() and int(text) > 0):
-        raise ValueError(f"PYROMETER_EVERY is {text!r}, expected a whole number of steps")
-    return int(text) if every is None else every
+    name, said = ("PYROMETER_EVERY", repr(text)) if every is None else ("every", repr(every))
+    steps = text if every is None else str(every)
+    if not (steps.isdigit() and int(steps) > 0):
+        raise ValueError(f"{name} is {said}, expected a whole number of steps, 1 or more")
+    return int(steps)
 
 
 def _distributed() -> Any:

@@ -197,6 +197,13 @@ class Protocol(ClientTest):
             self.assertFalse(pyrometer.init("test", LAYERS).enabled)
         self.assertIn("PYROMETER_EVERY is 'often'", logs.output[0])
 
+    def test_every_is_a_whole_number_of_steps(self):
+        for every in (0, -3, 2.5, True, "often"):
+            _quiet.forget_warnings()
+            with self.subTest(every=every), self.assertLogs("pyrometer", "WARNING") as logs:
+                self.assertFalse(pyrometer.init("test", LAYERS, every=every).enabled)
+                self.assertIn(f"every is {every!r}, expected a whole number of steps, 1 or more", logs.output[0])
+
     def test_environment_names_what_the_call_does_not(self):
         daemon = self.daemon()
         with mock.patch.dict(os.environ, {
