@@ -44,7 +44,8 @@ struct config_rule {
 };
 
 struct config_webhook {
-    char *url;
+    char *url;              // NULL: in url_file
+    char *url_file;         // its URL comes before url; NULL: none
     unsigned format;        // enum config_format
     unsigned severity_from; // enum config_severity; unset: alerts.severity_from
     double resend_s;        // format alertmanager: what fires is sent again this often

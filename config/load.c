@@ -157,8 +157,15 @@ static void read_mapping(struct reader *r, const struct place *place, const yaml
 static void check_required(struct reader *r, const struct setting *s, char *entry, size_t line,
                            const char *name) {
     for (const struct setting *inner = s->entry_settings; inner->key; inner++) {
-        if (inner->required && !*(char **)setting_field(inner, entry)) {
-            yaml_error(&r->errors, line, name, "has no valid %s; expected one", inner->key);
+        if (!inner->required) {
+            continue;
+        }
+        const struct setting *other =
+            inner->or_else ? setting_find(s->entry_settings, inner->or_else) : NULL;
+        if (!*(char **)setting_field(inner, entry) &&
+            !(other && *(char **)setting_field(other, entry))) {
+            yaml_error(&r->errors, line, name, "has no valid %s%s%s; expected one", inner->key,
+                       other ? " or " : "", other ? other->key : "");
         }
     }
 }

@@ -118,6 +118,7 @@ static const struct setting webhook_settings[] = {
      .offset = offsetof(struct config_webhook, url),
      .example = "http://alertmanager:9093/api/v2/alerts",
      .required = true,
+     .or_else = "url_file",
      .help = "Where alerts are posted."},
     {.key = "format",
      .type = &type_choice,
@@ -145,6 +146,13 @@ static const struct setting webhook_settings[] = {
      .offset = offsetof(struct config_webhook, token_file),
      .example = "/etc/pyrometer/webhook.token",
      .help = "A file with a token for the header Authorization: Bearer."},
+    {.key = "url_file",
+     .type = &type_text,
+     .offset = offsetof(struct config_webhook, url_file),
+     .example = "/etc/pyrometer/webhook.url",
+     .help =
+         "A file with the URL, in place of url, where its path is a secret: of it only the host "
+         "is shown."},
     {.key = "secret_file",
      .type = &type_text,
      .offset = offsetof(struct config_webhook, secret_file),

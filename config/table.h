@@ -59,6 +59,7 @@ struct setting {
     size_t entry_size;
     const struct setting *entry_settings; // of a list's mappings, ended by a NULL key
     bool required;
+    const char *or_else; // the key of the same entry that may stand instead
     bool is_reloadable;
     enum in_force in_force;
     const char *instead; // what this version does instead, when not in force

@@ -197,3 +197,10 @@ bool units_address_is_local(const struct units_address *address) {
     }
     return inet_pton(AF_INET6, address->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
+
+bool units_is_url(const char *text) {
+    size_t scheme = strncasecmp(text, "http://", 7) == 0    ? 7
+                    : strncasecmp(text, "https://", 8) == 0 ? 8
+                                                            : 0;
+    return scheme && text[scheme] && text[scheme] != '/' && !strpbrk(text, " \"<>\\^`{|}");
+}

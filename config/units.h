@@ -35,6 +35,8 @@ struct units_address {
     uint16_t port;
     char path[UNITS_PATH_MAX];
 };
+// Whether it is a URL of http or https.
+bool units_is_url(const char *text);
 bool units_parse_address(const char *text, struct units_address *address);
 // Whether only this machine can reach it.
 bool units_address_is_local(const struct units_address *address);

@@ -70,11 +70,7 @@ static bool read_glob(const struct setting *s, const char *text, void *field) {
 }
 
 static bool read_url(const struct setting *s, const char *text, void *field) {
-    size_t scheme = strncasecmp(text, "http://", 7) == 0    ? 7
-                    : strncasecmp(text, "https://", 8) == 0 ? 8
-                                                            : 0;
-    return scheme && text[scheme] && text[scheme] != '/' && !strpbrk(text, " \"<>\\^`{|}") &&
-           read_text(s, text, field);
+    return units_is_url(text) && read_text(s, text, field);
 }
 
 // As a browser sends it: no path, not even a slash.

@@ -13,6 +13,7 @@
 #include "daemon/options.h"
 #include "daemon/ranks.h"
 #include "daemon/trouble.h"
+#include "delivery/receiver.h"
 #include "runs/rules.h"
 
 #include <cjson/cJSON.h>
@@ -492,6 +493,7 @@ int main(int argc, char **argv) {
     int rc = load_config(app, &options, &messages);
     if (options.check_config) {
         rc = rc ? rc : check_certificate(&app->config, &messages);
+        rc = rc ? rc : receivers_check(&app->config, &messages);
         fputs(buf_str(&messages), stderr);
     } else {
         log_lines(rc ? log_error : log_warning, &messages);

@@ -3,6 +3,7 @@
 #include "alerts/alerts.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "config/units.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,15 +37,16 @@ struct alert_record alert_copy(const struct alert_record *a) {
     return c;
 }
 
-// SCHEME://USER:PASSWORD@HOST/PATH?QUERY without user, password and query.
-static void put_public_url(struct buf *out, const char *url) {
+// SCHEME://USER:PASSWORD@HOST/PATH?QUERY without user, password and query; one that is secret,
+// without its path either.
+static void put_public_url(struct buf *out, const char *url, bool is_secret) {
     const char *at = strstr(url, "://");
     const char *rest = at ? at + 3 : url;
     const char *host = rest + strcspn(rest, "/?#");
     const char *user = memchr(rest, '@', (size_t)(host - rest));
     buf_put(out, url, (size_t)(rest - url));
     rest = user ? user + 1 : rest;
-    buf_put(out, rest, strcspn(rest, "?#"));
+    buf_put(out, rest, strcspn(rest, is_secret ? "/?#" : "?#"));
 }
 
 // Alertmanager's own address is enough: the API's path is added.
@@ -62,7 +64,7 @@ static char *alertmanager_url(const char *url) {
     return text;
 }
 
-static struct receiver *create(enum receiver_kind kind, const char *address) {
+static struct receiver *create(enum receiver_kind kind, const char *address, bool is_secret) {
     struct receiver *r = NEW(struct receiver);
     r->kind = kind;
     r->last = &r->first;
@@ -70,7 +72,7 @@ static struct receiver *create(enum receiver_kind kind, const char *address) {
     struct buf name;
     buf_init(&name, LIMIT_CONFIG_TEXT + 64);
     buf_printf(&name, "%s ", receiver_kind_name(kind));
-    put_public_url(&name, r->url);
+    put_public_url(&name, r->url, is_secret);
     r->name = copy(buf_str(&name));
     buf_free(&name);
     return r;
@@ -133,11 +135,37 @@ static int read_secret(const char *path, size_t i, const char *key, char **text,
     return rc;
 }
 
+// The entry's address, its own copy; from its file where that has it.
+static int read_url(const struct config_webhook *w, size_t i, char **url, struct buf *messages) {
+    if (!w->url_file) {
+        *url = copy(w->url);
+        return 0;
+    }
+    int rc = read_secret(w->url_file, i, "url_file", url, messages);
+    if (rc == 0 && !units_is_url(*url)) {
+        buf_printf(messages,
+                   "alerts.webhooks[%zu].url_file: %s: is not one URL; expected one, such as "
+                   "http://host:9093/path\n",
+                   i, w->url_file);
+        rc = -1;
+    }
+    if (rc) {
+        free(*url);
+    }
+    return rc;
+}
+
 static int add_webhook(const struct config *c, size_t i, struct receiver ***last,
                        struct buf *messages) {
     const struct config_webhook *w = &c->alerts.webhooks[i];
-    struct receiver *r = create(
-        w->format == CONFIG_FORMAT_GENERIC ? RECEIVER_WEBHOOK : RECEIVER_ALERTMANAGER, w->url);
+    char *url;
+    if (read_url(w, i, &url, messages)) {
+        return -1;
+    }
+    struct receiver *r =
+        create(w->format == CONFIG_FORMAT_GENERIC ? RECEIVER_WEBHOOK : RECEIVER_ALERTMANAGER, url,
+               w->url_file != NULL);
+    free(url);
     **last = r;
     *last = &r->next;
     r->severity_from = severity_from(w->severity_from, c);
@@ -150,13 +178,13 @@ static int add_webhook(const struct config *c, size_t i, struct receiver ***last
 
 static void add_programs(const struct config *c, struct receiver ***last) {
     if (c->alerts.command) {
-        struct receiver *r = create(RECEIVER_COMMAND, c->alerts.command);
+        struct receiver *r = create(RECEIVER_COMMAND, c->alerts.command, false);
         r->severity_from = severity_from(CONFIG_SEVERITY_UNSET, c);
         **last = r;
         *last = &r->next;
     }
     if (c->alerts.mail_to) {
-        struct receiver *r = create(RECEIVER_MAIL, c->alerts.mail_to);
+        struct receiver *r = create(RECEIVER_MAIL, c->alerts.mail_to, false);
         free(r->name); // an address is no URL: nothing of it is left out
         struct buf name;
         buf_init(&name, LIMIT_CONFIG_TEXT + 64);
@@ -190,6 +218,14 @@ static void number_names(struct receiver *first) {
     }
 }
 
+static void destroy_all(struct receiver *first) {
+    while (first) {
+        struct receiver *next = first->next;
+        receiver_destroy(first);
+        first = next;
+    }
+}
+
 int receivers_create(const struct config *config, struct receiver **first, struct buf *messages) {
     struct receiver **last = first;
     int rc = 0;
@@ -202,12 +238,16 @@ int receivers_create(const struct config *config, struct receiver **first, struc
         number_names(*first);
         return 0;
     }
-    while (*first) {
-        struct receiver *next = (*first)->next;
-        receiver_destroy(*first);
-        *first = next;
-    }
+    destroy_all(*first);
+    *first = NULL;
     return -1;
+}
+
+int receivers_check(const struct config *config, struct buf *messages) {
+    struct receiver *first;
+    int rc = receivers_create(config, &first, messages);
+    destroy_all(first);
+    return rc;
 }
 
 struct notice *receiver_add_notice(struct receiver *r, int64_t id, const struct alert_record *a) {

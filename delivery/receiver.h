@@ -56,6 +56,8 @@ struct receiver {
 // -1 with a message.
 int receivers_create(const struct config *config, struct receiver **first,
                      struct buf *messages) WARN_UNUSED;
+// Whether that would do: the files are read, nothing is kept. 0, or -1 with a message.
+int receivers_check(const struct config *config, struct buf *messages) WARN_UNUSED;
 void receiver_destroy(struct receiver *r);
 // The one of that name that the configuration still names; NULL when there is none.
 struct receiver *receiver_find(struct receiver *first, const char *name, size_t len);

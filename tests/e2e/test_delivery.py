@@ -202,6 +202,20 @@ class Webhooks(DeliveryCase):
         self.assertNotIn("the-key", daemon.log())
         self.assertNotIn("the-key", json.dumps(daemon.get_json("/api/v1/receivers")))
 
+    def test_a_url_that_is_a_secret(self):
+        receiver = self.receiver()
+        home = Path(tempfile.mkdtemp(prefix="pyro-secret-"))
+        self.addCleanup(shutil.rmtree, home)
+        (home / "url").write_text(receiver.url + "/T0SECRET\n")
+        (home / "url").chmod(0o600)
+        daemon = self.daemon("alerts: { webhooks: [ { url_file: %s, format: generic } ] }\n" % (home / "url"))
+        fail(daemon, "hidden")
+        eventually(lambda: receiver.posts, "a post")
+        self.assertTrue(receiver.posts[0][0].endswith("/T0SECRET"), receiver.posts[0][0])
+        [shown] = daemon.get_json("/api/v1/receivers")["receivers"]
+        self.assertRegex(shown["receiver"], r"^webhook http://[^/]+$")
+        self.assertNotIn("T0SECRET", json.dumps(shown) + daemon.log())
+
     def test_a_key_that_cannot_be_read(self):
         receiver = self.receiver()
         daemon = self.daemon(webhook(receiver))

@@ -205,6 +205,12 @@ class Configuration(TestCase):
                 self.assertIn(cert, done.stderr)
                 self.assertIn(why, done.stderr)
 
+    def test_receivers_files_that_cannot_be_read(self):
+        for key in ("url_file", "token_file", "secret_file"):
+            done, _ = self.check(f"alerts: {{ webhooks: [ {{ url: 'http://h', {key}: /nonexistent }} ] }}\n", "--check-config")
+            self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+            self.assertIn(f"alerts.webhooks[0].{key}: /nonexistent: cannot be opened", done.stderr)
+
     def test_good_configurations(self):
         good = ["", "# nothing but a comment\n", "storage: { durability: normal, retention: 90d, max_size: 100GiB }\n",
                 "alerts: { stall_after: 90s, rules: [ { rule: overheating, severity: critical } ] }\n",

@@ -142,7 +142,8 @@ static const struct mistake mistakes[] = {
     {"alerts:\n  rules:\n    - rule: stalled\n      fire_above: 1\n      clear_below: 2\n",
      "3: alerts.rules[0]: clear_below is above fire_above; expected at most the same"},
     {"alerts: {webhooks: [{format: generic}]}\n",
-     "1: alerts.webhooks[0]: has no valid url; expected one"},
+     "1: alerts.webhooks[0]: has no valid url or url_file; expected one"},
+    {"remote_write: [{}]\n", "1: remote_write[0]: has no valid url; expected one"},
     {"alerts: {webhooks: [{url: \"ftp://x\"}]}\n",
      "1: alerts.webhooks[0].url: \"ftp://x\" is not valid; expected a URL, such as "
      "http://host:9093/path"},
