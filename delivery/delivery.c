@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "delivery/active.h"
-#include "delivery/environment.h"
+#include "delivery/attempt.h"
 #include "delivery/payload.h"
 #include "delivery/receiver.h"
 
@@ -16,8 +16,6 @@
 
 #define BODY_BYTES_MAX ((size_t)8 << 20)
 #define TEST_ENDS_S 60 // Alertmanager lets a test resolve by itself
-
-extern char **environ;
 
 struct delivery {
     uv_loop_t *loop;
@@ -195,57 +193,20 @@ static void on_spawned(void *context, const char *error) {
 
 // -- a try ---------------------------------------------------------------------------------------
 
-static void post(struct receiver *r, const struct buf *body, const struct alert_record *a) {
-    char authorization[LIMIT_TOKEN_BYTES + 32], signature[160], key[96], key_text[64];
-    const char *headers[6] = {"Content-Type: application/json"};
-    size_t n = 1;
-    if (r->token) {
-        snprintf(authorization, sizeof authorization, "Authorization: Bearer %s", r->token);
-        headers[n++] = authorization;
-    }
-    if (r->secret) {
-        char text[128];
-        payload_signature(r->secret, clock_wall_s(), body, text);
-        snprintf(signature, sizeof signature, "X-Pyrometer-Signature: %s", text);
-        headers[n++] = signature;
-    }
-    if (a) {
-        payload_idempotency_key(a, key_text);
-        snprintf(key, sizeof key, "Idempotency-Key: %s", key_text);
-        headers[n++] = key;
-    }
-    headers[n] = NULL;
-    struct post p = {.url = r->url, .headers = headers, .body = body->data, .size = body->len};
-    poster_send(r->delivery->poster, &p, on_posted, r);
-    explicit_bzero(authorization, sizeof authorization);
-}
-
-static void run_command(struct receiver *r, const struct buf *body, const struct alert_record *a) {
-    char **env = environment_of(a);
-    char *argv[] = {r->url, NULL};
-    r->spawned = spawn(r->delivery->loop, argv, env, body->data, body->len, on_spawned, r);
-    environment_free(env);
-}
-
-static void mail(struct receiver *r, const struct buf *body) {
-    char at_once[] = "-t", no_dots[] = "-i";
-    char *argv[] = {r->program, at_once, no_dots, NULL};
-    r->spawned = spawn(r->delivery->loop, argv, environ, body->data, body->len, on_spawned, r);
-}
-
 static void send_one(struct receiver *r, struct notice *n) {
+    struct delivery *d = r->delivery;
     struct buf body;
     buf_init(&body, BODY_BYTES_MAX);
     r->sending = n->sending = true;
     if (r->kind == RECEIVER_MAIL) {
-        payload_mail(&n->alert, r->delivery->external_url, r->url, r->sender, &body);
-        mail(r, &body);
+        payload_mail(&n->alert, d->external_url, r->url, r->sender, &body);
+        attempt_mail(r, d->loop, &body, on_spawned);
     } else {
-        payload_webhook(&n->alert, r->delivery->external_url, &body);
+        payload_webhook(&n->alert, d->external_url, &body);
         if (r->kind == RECEIVER_COMMAND) {
-            run_command(r, &body, &n->alert);
+            attempt_command(r, d->loop, &body, &n->alert, on_spawned);
         } else {
-            post(r, &body, &n->alert);
+            attempt_post(r, d->poster, &body, &n->alert, on_posted);
         }
     }
     buf_free(&body);
@@ -363,7 +324,7 @@ static void pump_alertmanager(struct receiver *r) {
         buf_puts(&body, "]");
         r->sending = true;
         r->resend_at_s = monotonic_s() + r->resend_s;
-        post(r, &body, NULL);
+        attempt_post(r, r->delivery->poster, &body, NULL, on_posted);
     } else if (has_news) {
         drop_sent(r); // about alerts that have resolved: their end is told, or was
     }
