@@ -7,10 +7,13 @@ gives up the interpreter's lock. So many copies may wait; when there is no room 
 computes as well.
 
 Nine steps of ten are not sent, and the job's own code has filled the caches by the tenth: what
-counts in before() and after() is how little they touch.
+counts in before() and after() is how little they touch, of code too. Weights are copied through
+memoryviews, which are the interpreter's own; a call of torch that does the same costs three times
+as much.
 """
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -23,6 +26,7 @@ from torch import Tensor
 from ._moments import KEYS, count, flat_gradients
 
 CHUNK = 1 << 14  # elements that are computed at once: ten rows of them fit a cache
+STEPS_AT_ONCE = 16  # what follows from their sums, too, is computed at once
 ROOM_BYTES = 8 << 20  # for copies that wait
 ROOM_COPIES = 1 << 12  # of single parameters
 ROOM_STEPS = 64
@@ -63,13 +67,13 @@ class Batch:
                     ROOM_COPIES // len(self._params))
         # Of each step 0 weights, 1 weights after the update, 2 gradient, 3 weights a step before.
         self._kept = np.zeros((max(2, steps), rows, size), np.float64 if wide else np.float32)
-        kept = torch.from_numpy(self._kept)
-        self._weight_rows = [[row for at, row in enumerate(step) if at != 2] for step in kept]
-        self._gradients = [_places(step[2], self._params) for step in kept]
+        self._weight_rows = [[memoryview(row).cast("B") for at, row in enumerate(step) if at != 2]
+                             for step in self._kept]
+        self._gradients = [_places(step[2], self._params) for step in torch.from_numpy(self._kept)]
         self._slot = 0  # of the step that comes
-        self._last: Optional[Tensor] = None  # the row with the weights of the step before
+        self._last: Optional[memoryview] = None  # the row with the weights of the step before
         self._find_weights()
-        self._lock = threading.Lock()  # of what follows; held for a chunk at most
+        self._lock = threading.Lock()  # of what follows; held for STEPS_AT_ONCE at most
         self._waiting: deque[Snapshot] = deque()
         # 0 weights  1 update  2 gradient  3-5 their squares
         # 6, 7 gradient times rows 0, 1  8 times row 9  9 update before
@@ -79,11 +83,12 @@ class Batch:
     def before(self, follows: bool, is_sent: bool = True) -> None:
         """Keeps the weights. If it `follows` the last call, those kept give the update before."""
         rows = self._weight_rows[self._slot]
+        row = rows[0 if is_sent else -1]
         if self._with_previous:
-            if is_sent and follows and self._last is not rows[-1]:
-                rows[-1].copy_(self._last)
-            self._last = rows[0 if is_sent else -1]
-        self._copy_weights(rows[0 if is_sent else -1])
+            if is_sent and follows and self._last is not None and self._last is not rows[-1]:
+                rows[-1][:] = self._last
+            self._last = row
+        self._copy_weights(row)
 
     def after(self) -> Snapshot:
         """Gradients are taken as the optimizer leaves them."""
@@ -99,70 +104,93 @@ class Batch:
         self._slot = (slot + 1) % len(self._kept)
         while len(self._waiting) >= len(self._kept):
             with self._lock:
-                self._compute_chunk()
+                self._compute_waiting()
         return made
 
     def compute(self, wanted: Snapshot) -> None:
         while wanted.found is None:
             with self._lock:  # whoever had it may have computed what is wanted
-                if wanted.found is None and not self._compute_chunk():
+                if wanted.found is None and not self._compute_waiting():
                     raise RuntimeError("a step's copies are gone")
 
-    def _copy_weights(self, row: Tensor) -> None:
-        if [param.data_ptr() for param in self._params] != self._pointers:
+    def _copy_weights(self, row: memoryview) -> None:
+        if list(map(Tensor.data_ptr, self._params)) != self._pointers:
             self._find_weights()
-        torch.cat(self._weights or [param.detach().reshape(-1).to(row.dtype)
-                                    for param in self._params], out=row)
+        if self._weights:
+            for place, weights in self._weights:
+                row[place] = weights
+        else:
+            kept = torch.frombuffer(row, dtype=self._gradients[0][0].dtype)
+            torch.cat([param.detach().reshape(-1).to(kept.dtype) for param in self._params],
+                      out=kept)
 
     def _find_weights(self) -> None:
-        """Where the parameters' memory is now, where it is what torch.cat can take as it is."""
+        """Where the parameters' memory is now, where it can be copied as it is: the bytes of a row
+        that it goes to, and itself. (Tensor.numpy() would do, but forbids the job to resize it.)"""
         for param, place in zip(self._params, self._gradients[0]):
             if param.shape != place.shape:
                 raise RuntimeError(f"a parameter of shape {tuple(place.shape)} is now "
                                    f"{tuple(param.shape)}")
         self._pointers = [param.data_ptr() for param in self._params]
-        self._weights: list[Tensor] = []
-        if all(param.is_contiguous() and param.dtype == self._gradients[0][0].dtype
-               for param in self._params):
-            self._weights = [param.detach().view(-1) for param in self._params]
+        self._held = [param.detach() for param in self._params]  # so that it stays
+        self._weights: list[tuple[slice, memoryview]] = []
+        dtype = self._gradients[0][0].dtype
+        if all(param.is_contiguous() and param.dtype == dtype for param in self._params):
+            begin = 0
+            for param, pointer in zip(self._params, self._pointers):
+                size = param.numel() * param.element_size()
+                memory = (ctypes.c_char * size).from_address(pointer)
+                self._weights.append((slice(begin, begin + size), memoryview(memory).cast("B")))
+                begin += size
 
-    def _compute_chunk(self) -> int:
-        size = min(len(self._waiting), self._table.shape[1])
-        chunk = [self._waiting[at] for at in range(size)]
+    def _compute_waiting(self) -> int:
+        """The oldest that wait; how many those were."""
+        chunk = [self._waiting[at] for at in range(min(len(self._waiting), STEPS_AT_ONCE))]
         if chunk:
-            table = self._table[:, :size]
-            for at, snapshot in enumerate(chunk):
-                kept = self._kept[snapshot.slot]
-                table[:3, at] = kept[:3]
-                table[9, at] = kept[-1]
-            for _ in chunk:  # not before: the job's thread takes what waits no longer for free
-                self._waiting.popleft()
             with np.errstate(all="ignore"):  # what is not finite is told as it is
-                found = self._statistics(table)
-            for at, snapshot in enumerate(chunk):
-                snapshot.found = found[:, at].tolist()
+                sums = self._sum([snapshot.slot for snapshot in chunk])
+                for _ in chunk:  # not before: what waits no longer the job's thread takes for free
+                    self._waiting.popleft()
+                found = self._statistics(*sums)
+            for snapshot, columns in zip(chunk, found.transpose(1, 0, 2).tolist()):
+                snapshot.found = columns
         return len(chunk)
 
-    def _statistics(self, table: Any) -> Any:
+    def _sum(self, slots: Sequence[int]) -> tuple[Any, Any]:
+        """The sums of the table's rows, and the least and the greatest weight, by step and layer."""
+        rows = 9 if self._with_previous else 8
+        sums = np.empty((rows, len(slots), len(self._counts)))
+        extremes = np.full((2, len(slots), len(self._counts)), np.nan)
+        most = self._table.shape[1]
+        for begin in range(0, len(slots), most):
+            few = slots[begin:begin + most]
+            table = self._table[:, :len(few)]
+            for at, slot in enumerate(few):
+                kept = self._kept[slot]
+                table[:3, at] = kept[:3]
+                table[9, at] = kept[-1]
+            table[1] -= table[0]
+            np.multiply(table[:3], table[:3], out=table[3:6])
+            np.multiply(table[:2], table[2], out=table[6:8])
+            if self._with_previous:
+                np.subtract(table[0], table[9], out=table[9])
+                np.multiply(table[9], table[2], out=table[8])
+            here = slice(begin, begin + len(few))
+            np.add.reduceat(table[:rows], self._starts, axis=2, out=sums[:, here])
+            if self.with_extremes:
+                np.minimum.reduceat(table[0], self._starts, axis=1, out=extremes[0, here])
+                np.maximum.reduceat(table[0], self._starts, axis=1, out=extremes[1, here])
+        return sums, extremes
+
+    def _statistics(self, sums: Any, extremes: Any) -> Any:
         """By key, in the order of KEYS, step and layer."""
-        table[1] -= table[0]
-        np.multiply(table[:3], table[:3], out=table[3:6])
-        np.multiply(table[:2], table[2], out=table[6:8])
-        if self._with_previous:
-            np.subtract(table[0], table[9], out=table[9])
-            np.multiply(table[9], table[2], out=table[8])
-        sums = np.add.reduceat(table[:9 if self._with_previous else 8], self._starts, axis=2)
         means, variances = sums[:3] / self._counts, sums[3:6] / self._counts
         variances -= means * means
         variances[variances < 0] = 0.0
-        if self.with_extremes:
-            low = np.minimum.reduceat(table[0], self._starts, axis=1)
-            high = np.maximum.reduceat(table[0], self._starts, axis=1)
-            variances[0][low == high] = 0.0  # equal weights: exactly none, not a rounding error
-        else:
-            low = high = np.full(means.shape[1:], np.nan)
+        # Equal weights: exactly none, not a rounding error.
+        variances[0][extremes[0] == extremes[1]] = 0.0
         # Without the update before its product is not told: any row stands for it.
-        found = np.concatenate((means, variances, sums[-1:], sums[6:8], [low, high]))
+        found = np.concatenate((means, variances, sums[-1:], sums[6:8], extremes))
         assert len(found) == len(KEYS)
         return found
 

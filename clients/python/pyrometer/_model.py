@@ -74,12 +74,13 @@ class ModelWatcher:
 
     def attach(self, run: Run) -> None:
         self._run = run
-        every, with_previous = run.every, self._with_previous
+        every = run.every
+        also = every - 1 if self._with_previous else 0  # the step before one that is sent
 
         def before(*_: Any) -> None:
-            here = run.next_step
-            if here % every == 0 or (with_previous and (here + 1) % every == 0):
-                self._before(here, here % every == 0)
+            turn = run.next_step % every
+            if turn == 0 or turn == also:
+                self._before(run.next_step, turn == 0)
 
         def after(*_: Any) -> None:
             if run.next_step % every == 0:
@@ -213,6 +214,9 @@ class Columns:
     def fill(self, kept: Sequence[Optional[Snapshot]],
              values: Iterator[Sequence[float]]) -> dict[str, list[Any]]:
         """`kept`: one a group; None where the group's sums are the next of `values`."""
+        keys = KEYS if self.keep_extremes else KEYS[:-len(EXTREMES)]
+        if len(kept) == 1 and kept[0] is not None:  # all layers, in their order
+            return dict(zip(keys, kept[0].columns()))
         by_layer: list[Sequence[float]] = [()] * len(self.counts)
         for members, snapshot in zip(self.groups, kept):
             rows: Iterable[Sequence[float]] = (
@@ -220,7 +224,6 @@ class Columns:
                 self._rows(members, next(values)))
             for layer, row in zip(members, rows):
                 by_layer[layer] = row
-        keys = KEYS if self.keep_extremes else KEYS[:-len(EXTREMES)]
         return {key: list(column) for key, column in zip(keys, zip(*by_layer))}
 
     def _rows(self, members: Sequence[int], sums: Sequence[float]) -> list[list[float]]:

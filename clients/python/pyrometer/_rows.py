@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Optional
+from typing import Optional, Union
 
 import torch
 from torch import Tensor
@@ -54,6 +54,7 @@ class Rows:
         room = new(3, max(sizes), ROW)  # for an update, a gradient and a product
         self._rooms = [room[:, :rows].unbind() for rows in sizes]
         self._pieces = [pieces for pieces, _ in plan.chunks]
+        self._whole = [_whole(pieces, self._params) for pieces in self._pieces]
         self._owners = plan.owners.to(device)
         self._empty = new(SUMS, len(layers), dtype=torch.float64)
         self._unknown = torch.full_like(self._empty[9:], float("nan"))
@@ -63,6 +64,7 @@ class Rows:
         self.with_extremes = True  # without them theirs are NaN
         self._pointers: list[int] = []
         self._found: list[list[Tensor]] = []
+        self._lying: list[Optional[Tensor]] = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch 1.13 says once that scatter_reduce is new
             self._by_layer(self._sums.double(), slice(9, 10), "amin")
@@ -82,11 +84,12 @@ class Rows:
     @torch.no_grad()
     def after(self) -> Tensor:
         """SUMS for each layer; gradients are taken as the optimizer leaves them."""
-        gradients = flat_gradients(self._params)
-        for at, (now, pieces) in enumerate(zip(self._find_weights(), self._pieces)):
+        gradients = Flat(self._params)
+        for at, pieces in enumerate(self._find_weights()):
             weights, (update, gradient, product) = self._weights.chunks[at], self._rooms[at]
-            torch.sub(_lay(now, update), weights, out=update)
-            gradient = _lay(self._cut(gradients, pieces), gradient)
+            now = self._lying[at]
+            torch.sub(_lay(pieces, update) if now is None else now, weights, out=update)
+            gradient = self._lay_gradient(at, gradients, gradient)
             sums = self._results[at]
             for place, rows in enumerate((weights, update, gradient)):
                 torch.sum(rows, 1, out=sums[place])
@@ -132,14 +135,35 @@ class Rows:
                                    f"{tuple(param.shape)}")
         flat = [param.detach().reshape(-1) for param in self._params]
         self._found = [self._cut(flat, pieces) for pieces in self._pieces]
+        self._lying = [_lying(pieces, rows) for pieces, (rows, *_) in zip(self._found, self._rooms)]
         # The others have been copied.
         self._pointers = pointers if all(param.is_contiguous() for param in self._params) else []
         return self._found
 
-    def _cut(self, flat: Sequence[Tensor], pieces: Sequence[Piece]) -> list[Tensor]:
+    def _lay_gradient(self, at: int, gradients: Flat, room: Tensor) -> Tensor:
+        whole = self._whole[at]
+        gradient = None if whole is None else whole.grad
+        # As nearly all are: seen at the price of one call of torch.
+        if (gradient is not None and gradient.dtype == room.dtype
+                and gradient.layout == torch.strided and gradient.is_contiguous()):
+            return gradient.view(room.shape)
+        return _lay(self._cut(gradients, self._pieces[at]), room)
+
+    def _cut(self, flat: Union[Sequence[Tensor], Flat], pieces: Sequence[Piece]) -> list[Tensor]:
         return [self._zeros[:stop] if param < 0 else
                 flat[param] if stop - start == len(flat[param]) else flat[param][start:stop]
                 for param, start, stop in pieces]
+
+
+class Flat(dict[int, Tensor]):
+    """The gradients end to end, each made when it is first asked for."""
+
+    def __init__(self, params: Sequence[Tensor]) -> None:
+        self._params = params
+
+    def __missing__(self, at: int) -> Tensor:
+        self[at], = flat_gradients(self._params[at:at + 1])
+        return self[at]
 
 
 class Line:
@@ -200,9 +224,23 @@ def _chunks(line: Sequence[Piece], most: int) -> Iterator[Chunk]:
         yield pieces, most - room // ROW
 
 
-def _lay(pieces: list[Tensor], room: Tensor) -> Tensor:
-    """The rows of a chunk: where they lie, if they do, else end to end in `room`."""
+def _whole(pieces: list[Piece], params: Sequence[Tensor]) -> Optional[Tensor]:
+    """The parameter that a chunk is."""
+    (at, start, stop), *others = pieces
+    return params[at] if not others and at >= 0 and stop - start == params[at].numel() else None
+
+
+def _lying(pieces: list[Tensor], room: Tensor) -> Optional[Tensor]:
+    """The rows of a chunk where they lie, if they do."""
     if len(pieces) == 1 and pieces[0].dtype == room.dtype:
         return pieces[0].view(room.shape)
+    return None
+
+
+def _lay(pieces: list[Tensor], room: Tensor) -> Tensor:
+    """The rows of a chunk: where they lie, if they do, else end to end in `room`."""
+    lying = _lying(pieces, room)
+    if lying is not None:
+        return lying
     torch.cat(pieces, out=room.view(-1))
     return room

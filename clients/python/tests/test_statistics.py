@@ -128,6 +128,19 @@ class Statistics(WatchTest):
         for key, error in errors.items():
             self.assertLess(error, 1e-5 if key == "gu_prev" else 1e-6, key)
 
+    def test_large_gradients_that_lie_otherwise_than_their_weights(self):
+        from pyrometer._rows import Rows
+        torch.manual_seed(6)
+        layer = [torch.randn(256, 256), torch.randn(192, 256)]
+        for param in layer:
+            param.grad = torch.randn(param.shape).t().contiguous().t()
+        rows = Rows([layer], False)
+        rows.before(False)
+        found = rows.after()[0].tolist()
+        for place, factor in ((2, None), (4, layer)):  # their sum; and times the weights
+            terms = flat([p.grad for p in layer]) * (1.0 if factor is None else flat(factor))
+            self.assertLess(abs(found[place] - float(terms.sum())), 1e-6 * float(terms.norm()) * 256)
+
     def test_half_precision_says_its_error(self):
         """The figures of README.md: what the statistics are off, of the values the model has."""
         for dtype in (torch.bfloat16, torch.float16):

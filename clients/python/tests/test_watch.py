@@ -311,6 +311,44 @@ class Oddities(WatchTest):
         self.assertEqual([("stats" in m, m["loss"]) for m in messages], [(False, 1.0)] * 2)
         self.assertEqual(len(logs.output), 1, logs.output)
 
+    def test_parameters_that_move_in_memory(self):
+        for dtype in (torch.float32, torch.bfloat16):  # copied as they are, and not
+            for model in (mlp(), nn.Sequential(nn.Linear(5, 1 << 14))):
+                model = model.to(dtype)
+                with self.subTest(dtype=dtype, layers=len(model)):
+                    held = []  # so that no address comes again
+
+                    def move():
+                        for param in model.parameters():
+                            held.append(param.data)
+                            param.data = param.data.clone()
+
+                    is_large = len(model) == 1
+                    daemon = self.daemon()
+                    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                    run = self.watch(daemon, model, optimizer, frames=False)
+                    layers = [list(m.parameters()) for m in model if list(m.parameters())]
+                    expected = self.train(model, optimizer, run, 4, layers, between=move)
+                    messages = self.messages(daemon, run)
+                    self.compare(messages, expected, relative=1e-3 if is_large else 1e-9)
+
+    def test_parameters_whose_memory_is_resized(self):
+        daemon, model = self.daemon(), mlp()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        run = self.watch(daemon, model, optimizer)
+
+        def free_and_take():
+            for param in model.parameters():
+                kept, storage = param.data.clone(), param.data.storage()
+                size = len(storage)
+                storage.resize_(0)
+                storage.resize_(size)
+                param.data.copy_(kept)
+
+        layers = [list(m.parameters()) for m in model if list(m.parameters())]
+        expected = self.train(model, optimizer, run, 4, layers, between=free_and_take)
+        self.compare(self.messages(daemon, run), expected)
+
     def test_nothing_to_watch(self):
         with self.assertLogs("pyrometer", "WARNING"):
             self.assertFalse(pyrometer.watch(nn.ReLU(), None, run="test").enabled)
