@@ -85,23 +85,26 @@ class Rows:
     def after(self) -> Tensor:
         """SUMS for each layer; gradients are taken as the optimizer leaves them."""
         gradients = Flat(self._params)
+        # A product goes where its factor was if that is needed no more, and soon: less memory to walk.
+        keeps_weights = self._previous is not None or self.with_extremes
         for at, pieces in enumerate(self._find_weights()):
             weights, (update, gradient, product) = self._weights.chunks[at], self._rooms[at]
             now = self._lying[at]
             torch.sub(_lay(pieces, update) if now is None else now, weights, out=update)
             gradient = self._lay_gradient(at, gradients, gradient)
             sums = self._results[at]
-            for place, rows in enumerate((weights, update, gradient)):
-                torch.sum(rows, 1, out=sums[place])
-                torch.linalg.vector_norm(rows, dim=1, out=sums[6 + place])
-            factors = [(4, weights), (5, update)]
-            if self._previous is not None:
-                factors.append((3, self._previous.chunks[at]))
-            for place, factor in factors:
-                torch.sum(torch.mul(factor, gradient, out=product), 1, out=sums[place])
+            _sum(weights, sums[0], sums[6])
             if self.with_extremes:
                 torch.amin(weights, 1, out=sums[9])
                 torch.amax(weights, 1, out=sums[10])
+            _sum(gradient, sums[2], sums[8])
+            out = product if keeps_weights else weights
+            torch.sum(torch.mul(weights, gradient, out=out), 1, out=sums[4])
+            _sum(update, sums[1], sums[7])
+            torch.sum(torch.mul(update, gradient, out=update), 1, out=sums[5])
+            if self._previous is not None:
+                before = self._previous.chunks[at]
+                torch.sum(torch.mul(before, gradient, out=before), 1, out=sums[3])
         return self._total()
 
     def _total(self) -> Tensor:
@@ -222,6 +225,11 @@ def _chunks(line: Sequence[Piece], most: int) -> Iterator[Chunk]:
                 pieces, room = [], most * ROW
     if pieces:
         yield pieces, most - room // ROW
+
+
+def _sum(rows: Tensor, total: Tensor, norm: Tensor) -> None:
+    torch.sum(rows, 1, out=total)
+    torch.linalg.vector_norm(rows, dim=1, out=norm)
 
 
 def _whole(pieces: list[Piece], params: Sequence[Tensor]) -> Optional[Tensor]:
