@@ -42,6 +42,11 @@ beside steps of either twin: its CPU time is taken out of the steps it fell into
 columns. *Added* is wall clock, *CPU* the job's thread and the client's; the latter says more on a machine with other
 work. *Of it the client's thread*: what a job that leaves a core free does not wait for. The batch of the MLP makes its step one of 0.3 ms.
 
+*Floor*: what no client can do without, beside the same step and paired alike. The weights are copied before the update; after it
+`torch._foreach_sub`, `torch._foreach_norm` and a sum each of weights, updates and gradients, by parameter and in float32, and one copy out;
+nothing is gathered by layer or sent. The client also measures the gradient's products with weights and update, which the other
+floor has too, through a buffer that stays in the cache.
+
 """
 
 
@@ -68,6 +73,9 @@ class Trainer:
         import pyrometer
         self.run = pyrometer.watch(self.model, self.optimizer, **how)
 
+    def watch_floor(self, torch, with_products):
+        self.run = Floor(torch, list(self.model.parameters()), self.optimizer, with_products)
+
     def step(self):
         x, y = self.batch
         self.optimizer.zero_grad(set_to_none=True)
@@ -90,6 +98,55 @@ class Trainer:
         self.run.finish(timeout=30)
         self.watch(mode="disabled")
         return taken
+
+
+class Floor:
+    """In a run's place: what every client takes that wants the moments of weights, updates and gradients, and nothing else."""
+
+    next_step = 0
+
+    def __init__(self, torch, params, optimizer, with_products):
+        from pyrometer._watch import hook_optimizer
+        self.torch, self.params = torch, params
+        self.kept = [torch.empty_like(param, requires_grad=False) for param in params]
+        room = torch.empty(max(param.numel() for param in params))  # stays in the cache
+        self.rooms = [room[:param.numel()].view(param.shape) for param in params] if with_products else []
+        self.unhook = hook_optimizer(optimizer, self.before, self.after)
+
+    def before(self, *_):
+        with self.torch.no_grad():
+            if hasattr(self.torch, "_foreach_copy_"):
+                self.torch._foreach_copy_(self.kept, self.params)
+            else:
+                for kept, param in zip(self.kept, self.params):
+                    kept.copy_(param)
+
+    def after(self, *_):
+        with self.torch.no_grad():
+            gradients = [param.grad for param in self.params]
+            moments = self.moments(gradients) + self.moments(self.kept) + self.products(gradients)
+            self.torch._foreach_sub_(self.kept, self.params)  # the update, but for its sign
+            moments += self.moments(self.kept) + self.products(gradients)
+            self.torch.stack(moments).tolist()
+
+    def moments(self, tensors):
+        return [*self.torch._foreach_norm(tensors), *(tensor.sum() for tensor in tensors)]
+
+    def products(self, gradients):
+        return [self.torch.mul(kept, gradient, out=room).sum()
+                for kept, gradient, room in zip(self.kept, gradients, self.rooms)]
+
+    def step(self, _loss):
+        self.next_step += 1
+
+    def is_logged(self, _step):
+        return True
+
+    def counters(self):
+        return {"queued": 0}
+
+    def finish(self, timeout):
+        self.unhook()
 
 
 def client_seconds():
@@ -197,6 +254,9 @@ TRAINED = {
 }
 
 
+FLOORS = {"floor: foreach reductions alone": False, "floor, with the gradient's products": True}
+
+
 def trained_rows(section, server, scale):
     import torch
     torch.set_num_threads(1)
@@ -211,10 +271,19 @@ def trained_rows(section, server, scale):
         trainer.watch(run=f"bench-{random.getrandbits(40)}", server=server, every=every, mode="online", spool="")
 
     measure = paired_blocks if kind is mlp else paired_steps
-    base, client, *added = measure(make_twins, watch, max(8, int(pairs * scale)))
-    yield (name, f"every={every}", f"{base * 1e3:.2f} ms", *(
-        f"{middle / base * 100:.2f}% [{low / base * 100:.2f}, {high / base * 100:.2f}]"
-        for middle, low, high in added), f"{client / base * 100:.2f}%", f"at most {target}%")
+    pairs = max(8, int(pairs * scale))
+    base, client, *added = measure(make_twins, watch, pairs)
+    yield name, f"every={every}", *in_percent(base, added), f"{client / base * 100:.2f}%", f"at most {target}%"
+    if section == "transformer":
+        for what, with_products in FLOORS.items():
+            base, _, *floor = paired_steps(make_twins, lambda trainer: trainer.watch_floor(torch, with_products), pairs)
+            yield (what, "", *in_percent(base, floor), "",
+                   f"the client's is {added[0][0] / floor[0][0]:.2f} of it")
+
+
+def in_percent(base, added):
+    return (f"{base * 1e3:.2f} ms", *(f"{middle / base * 100:.2f}% [{low / base * 100:.2f}, {high / base * 100:.2f}]"
+                                      for middle, low, high in added))
 
 
 # --- the calls themselves ---
