@@ -20,8 +20,9 @@ export class AlertItem {
     this.note = el('p', {class: 'bad', role: 'alert'});
     this.acknowledge = el('button', {type: 'button', onclick: () => this.change(
       () => send('POST', `/api/v1/alerts/${this.alert.id}/acknowledge`), 'Acknowledged')}, 'Acknowledge');
-    this.silence = el('span', {class: 'silence', hidden: true}, 'Silence for ', HOURS.map(hours => el('button', {
-      type: 'button', onclick: () => this.change(() => silence(this.alert, hours), 'Silenced')}, `${hours} h`)));
+    this.why = el('input', {type: 'text', maxlength: '200', placeholder: 'why', 'aria-label': 'Why it is silenced'});
+    this.silence = el('span', {class: 'silence', hidden: true}, this.why, 'Silence for ', HOURS.map(hours => el('button', {
+      type: 'button', onclick: () => this.change(() => silence(this.alert, hours, this.why.value.trim()), 'Silenced')}, `${hours} h`)));
     this.past = el('div', {class: 'past'});
     this.fold = el('details', {class: 'more', ontoggle: () => this.tell()}, el('summary', {}, 'What it means and how it went'), this.past);
     const target = `#/run/${encodeURIComponent(alert.run)}`;

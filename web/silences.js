@@ -11,10 +11,11 @@ export function canSilence() {
   return asked;
 }
 
-export function silence(alert, hours) {
+// `why` may be empty.
+export function silence(alert, hours, why) {
   const {rule, run, layer} = alert;
   const matchers = [['rule', rule], ['run', run], ['layer', layer || '']].map(([name, value]) => ({name, value}));
-  return send('POST', '/api/v1/silences', {matchers, duration: `${hours}h`, created_by: 'dashboard', comment: `on the dashboard, for ${hours} h`});
+  return send('POST', '/api/v1/silences', {matchers, duration: `${hours}h`, created_by: 'dashboard', comment: why || `on the dashboard, for ${hours} h`});
 }
 
 const matcher = m => `${m.name} ${m.is_equal ? '' : 'not '}${m.is_regex ? '~' : '='} ${m.value === '' ? 'none' : m.value}`;

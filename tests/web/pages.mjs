@@ -246,11 +246,13 @@ test('alerts: silence, and lift it', async () => {
   const page = await browser.open(daemon, '/#/alerts');
   const {alerts} = await daemon.get('/api/v1/alerts?run=alarmed&state=firing');
   const item = page.locator(`.alert[data-id="${alerts[0].id}"]`);
+  await item.getByLabel('Why it is silenced').fill('  a known ramp ');
   await item.getByRole('button', {name: '4 h', exact: true}).click();
   await item.locator('.alert-state', {hasText: 'silenced'}).waitFor();
   const {silences} = await daemon.get('/api/v1/silences');
   assert.deepEqual(silences[0].matchers.map(m => m.value), [alerts[0].rule, 'alarmed', alerts[0].layer || '']);
   assert.ok(Math.abs(silences[0].ends - silences[0].starts - 4 * 3600) < 5);
+  assert.equal(silences[0].comment, 'a known ramp');
   await page.getByRole('button', {name: `Lift silence ${silences[0].id}`}).click();
   await item.locator('.alert-state', {hasText: /^firing$/}).waitFor();
   assert.deepEqual((await daemon.get('/api/v1/silences')).silences, []);
