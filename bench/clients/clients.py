@@ -278,7 +278,7 @@ def trained_rows(section, server, scale):
         for what, with_products in FLOORS.items():
             base, _, *floor = paired_steps(make_twins, lambda trainer: trainer.watch_floor(torch, with_products), pairs)
             yield (what, "", *in_percent(base, floor), "",
-                   f"the client's is {added[0][0] / floor[0][0]:.2f} of it")
+                   f"the client takes {added[1][0] / floor[1][0]:.2f} of its CPU time")
 
 
 def in_percent(base, added):
