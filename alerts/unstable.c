@@ -44,7 +44,7 @@ static void look_for_restart(struct pace *p) {
 
 // One that grows by the same share at each step.
 static void look_for_creep(struct pace *p, double lr) {
-    double share = log(lr / p->lr);
+    double share = p->lr > 0 ? log(lr / p->lr) : 0;
     if (!(share > CREEP_MIN)) {
         p->steady = 0;
     } else if (p->steady > 0 && fabs(share - p->share) < CREEP_TOLERANCE * p->share) {
