@@ -43,7 +43,8 @@ static inline uint8_t number_of(struct reading_table *t, const char *text, uint8
 
 void reading_table_put(struct reading_table *t, size_t row, const struct reading r[METRIC_COUNT]) {
     struct reading_cell *to = t->cells + row * METRIC_COUNT;
-    const struct reading_cell *like = row ? to - METRIC_COUNT : to; // most layers say the same
+    static const struct reading_cell silent[METRIC_COUNT];
+    const struct reading_cell *like = t->newest ? t->newest : silent; // most layers say the same
     for (size_t m = 0; m < METRIC_COUNT; m++) {
         to[m] = (struct reading_cell){
             .value = r[m].value,
@@ -57,6 +58,7 @@ void reading_table_put(struct reading_table *t, size_t row, const struct reading
             .no_interval = number_of(t, r[m].no_interval, like[m].no_interval),
         };
     }
+    t->newest = to;
 }
 
 struct reading reading_table_get(const struct reading_table *t, size_t row, enum metric m) {

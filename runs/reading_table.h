@@ -12,7 +12,8 @@
 #define READING_TABLE_TEXTS 256 // the first is NULL
 
 struct reading_table {
-    struct reading_cell *cells; // [row * METRIC_COUNT + metric]
+    struct reading_cell *cells;        // [row * METRIC_COUNT + metric]
+    const struct reading_cell *newest; // of the row that was put last; NULL before
     size_t n_texts;
     const char *texts[READING_TABLE_TEXTS];
 };

@@ -463,6 +463,27 @@ START_TEST(test_reading_table) {
 }
 END_TEST
 
+// Memory that was used before holds numbers of texts that are none of this table's.
+START_TEST(test_reading_table_in_used_memory) {
+    struct reading_table t;
+    struct reading said = {.reason = "a", .source = "b", .note = "c", .no_interval = "d"};
+    struct reading first[METRIC_COUNT] = {0}, next[METRIC_COUNT];
+    reading_table_init(&t, 2);
+    memset(t.cells, 2, (size_t)2 * METRIC_COUNT * 32);
+    for (enum metric m = 0; m < METRIC_COUNT; m++) {
+        next[m] = said;
+    }
+    reading_table_put(&t, 0, first);
+    reading_table_put(&t, 1, next);
+    for (enum metric m = 0; m < METRIC_COUNT; m++) {
+        struct reading one = reading_table_get(&t, 0, m), other = reading_table_get(&t, 1, m);
+        assert_whole_reading(&first[m], &one);
+        assert_whole_reading(&next[m], &other);
+    }
+    reading_table_free(&t);
+}
+END_TEST
+
 static void *hold_and_let_go(void *argument) {
     struct snapshot *s = argument;
     for (int i = 0; i < 20000; i++) {
@@ -508,6 +529,7 @@ int main(void) {
         test_a_new_attempt_closes_alerts,
         test_snapshot,
         test_reading_table,
+        test_reading_table_in_used_memory,
         test_snapshot_references,
     };
     return run_suite(store_suite("runs", tests, COUNT(tests)));
