@@ -100,8 +100,7 @@ static void push_progress(struct live_run *l) {
     push(l, op);
 }
 
-static void push_attempt(struct live_run *l, int64_t rewind_step, bool is_rewind) {
-    const struct run *r = l->run;
+static struct op *attempt_op(const struct run *r, int64_t rewind_step, bool is_rewind) {
     struct op *op = op_create(OP_ATTEMPT, r->record.id, r->attempt, 0, NULL, 0);
     op->attempt_row = (struct attempt_record){.id = r->attempt,
                                               .run = r->record.id,
@@ -109,15 +108,17 @@ static void push_attempt(struct live_run *l, int64_t rewind_step, bool is_rewind
                                               .is_rewind = is_rewind,
                                               .started = clock_wall_s(),
                                               .facts = op_text(r->record.facts)};
-    push(l, op);
+    return op;
 }
 
-static void push_run(struct live_run *l) {
+// The run and the attempt that begins are written together: one without the other cannot be read.
+static void push_run(struct live_run *l, int64_t rewind_step, bool is_rewind) {
     struct op *op = op_create(OP_RUN, l->run->record.id, l->run->attempt, 0, NULL, 0);
     op->run_row = l->run->record;
     op->run_row.name = op_text(l->run->record.name);
     op->run_row.project = op_text(l->run->record.project);
     op->run_row.facts = op_text(l->run->record.facts);
+    op->also = attempt_op(l->run, rewind_step, is_rewind);
     push(l, op);
 }
 
@@ -229,8 +230,7 @@ struct live_run *live_create(struct app *app, struct hello *hello) {
     struct run *run =
         run_create(app->next_run++, app->next_attempt++, hello, clock_wall_s(), app->rules);
     struct live_run *l = add(app, run);
-    push_run(l);
-    push_attempt(l, -1, false);
+    push_run(l, -1, false);
     publish(l);
     return l;
 }
@@ -246,8 +246,7 @@ void live_begin_attempt(struct live_run *l, struct hello *hello, int64_t rewind_
     l->closing = ALERT_RECOVERED;
     int64_t last = stepset_last(&l->run->steps);
     l->durable_step = l->durable_step < last ? l->durable_step : last;
-    push_run(l);
-    push_attempt(l, rewind_step, is_rewind);
+    push_run(l, rewind_step, is_rewind);
     push_checkpoint(l);
     l->dirty = true;
 }

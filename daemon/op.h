@@ -46,8 +46,8 @@ struct op {
         int64_t notice; // of the outbox
     };
     bool cancelled;
-    struct op *also; // what follows from it, events, readings, waypoints: written in the same
-                     // transaction, freed with it
+    struct op *also; // what follows from it (attempts, events, readings, waypoints): written in the
+                     // same transaction, freed with it
     const void *blob;
     size_t blob_size;
     void *taken;            // what the blob lies in when it is not `copied`
