@@ -135,6 +135,7 @@ void conn_end(struct conn *c) {
         return;
     }
     c->ending = true;
+    c->pong_due = false;
     start_reading(c); // what still comes is thrown away; it is the hang-up that is waited for
     leave_run(c);
     if (c->out.len) {
@@ -209,10 +210,10 @@ static void take_message(struct conn *c, enum cut cut, struct slice message) {
     }
 }
 
-// Whether nothing more may be taken from the job before it has read its replies, before other
-// ranks have caught up, or before there is memory.
+// Whether nothing more may be taken from the job before it has read its replies or had its pong,
+// before other ranks have caught up, or before there is memory.
 static bool must_wait(const struct conn *c) {
-    return c->out.len > OUT_BYTES_PAUSE || ranks_is_ahead(c) || memory_is_short();
+    return c->out.len > OUT_BYTES_PAUSE || c->pong_due || ranks_is_ahead(c) || memory_is_short();
 }
 
 // Cuts what was read into messages, in place where they are whole. What must wait is kept.
@@ -250,6 +251,21 @@ static void send_ack(struct conn *c) {
     c->ack_due = false;
 }
 
+// By a pong a job knows that its events, which have no acknowledgement, are stored. A store in
+// trouble is told by an error; then it only says that the daemon is there.
+static void send_pong(struct conn *c) {
+    static const char pong[] = "{\"type\":\"pong\"}\n";
+    if (c->pong_due && (c->sequence <= c->app->durable || c->app->trouble)) {
+        conn_send(c, pong, sizeof pong - 1);
+        c->pong_due = false;
+    }
+}
+
+void conn_pong(struct conn *c) {
+    c->pong_due = true;
+    send_pong(c);
+}
+
 // A job that hung up is let go when everything it sent is stored: its events and its end too.
 static void end_when_done(struct conn *c) {
     if (c->eof && !c->ending && c->rest.len == 0 && c->sequence <= c->app->durable &&
@@ -261,16 +277,9 @@ static void end_when_done(struct conn *c) {
 static void settle(struct conn *c) {
     if (!uv_is_closing(&c->handle)) {
         send_ack(c);
+        send_pong(c);
         flush(c);
         end_when_done(c);
-    }
-}
-
-void conn_acknowledge_all(struct app *app) {
-    struct conn *next;
-    for (struct conn *c = app->conns; c; c = next) {
-        next = c->next;
-        settle(c);
     }
 }
 
@@ -338,6 +347,18 @@ static void resume_reading(struct conn *c) {
     }
     if (c->rest.len == 0 && !c->ending && !uv_is_closing(&c->handle) && !must_wait(c)) {
         start_reading(c);
+    }
+}
+
+void conn_acknowledge_all(struct app *app) {
+    struct conn *next;
+    for (struct conn *c = app->conns; c; c = next) {
+        next = c->next;
+        bool is_answered = c->pong_due;
+        settle(c);
+        if (is_answered && !c->pong_due && !app->draining) {
+            resume_reading(c);
+        }
     }
 }
 

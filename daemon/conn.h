@@ -33,6 +33,7 @@ struct conn {
     int64_t acked_step;
     uint64_t sequence; // of the newest op of its run when its last message had been taken
     bool ack_due;      // a step that was durable already came again
+    bool pong_due;     // when what came before the ping is durable; nothing is read before
     bool notify;       // the job wants to be told of its run's alerts
 };
 
@@ -42,13 +43,16 @@ void conn_accept(struct app *app, uv_stream_t *server, bool is_unix);
 void conn_adopt(struct app *app, int fd);
 // Queues bytes to the job; what it does not take is bounded by not reading more from it.
 void conn_send(struct conn *c, const char *bytes, size_t n);
+// Answers a ping once all that came before it is durable; while the store is in trouble at once.
+void conn_pong(struct conn *c);
 // Tells the job what was wrong. A fatal error ends the connection once the job has it.
 void conn_error(struct conn *c, const struct wire_error *error);
 // Tells it what is no message's fault; it names line 0 and is never fatal.
 void conn_warn(struct conn *c, const struct wire_error *error);
 // Ends the connection once what is queued has been sent.
 void conn_end(struct conn *c);
-// Acknowledges what has become durable, on every connection; ends those whose job has hung up.
+// Acknowledges what has become durable, and answers pings, on every connection; ends those whose
+// job has hung up.
 void conn_acknowledge_all(struct app *app);
 // Reads on from ranks that need not wait for others any longer.
 void conn_resume_ranks(struct app *app);

@@ -237,8 +237,7 @@ static int dispatch(struct conn *c, enum message_type type, const char *line, si
         return hello(c, line, len, error);
     }
     if (type == MESSAGE_PING) {
-        static const char pong[] = "{\"type\":\"pong\"}\n";
-        conn_send(c, pong, sizeof pong - 1);
+        conn_pong(c);
         return 0;
     }
     if (!c->run && !c->rank) {

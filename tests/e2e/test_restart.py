@@ -12,7 +12,7 @@ import threading
 import unittest
 from pathlib import Path
 
-from harness import SLOW, Job, TestCase, comparable, line, make_step, measured, recording, replay
+from harness import SLOW, Job, TestCase, comparable, line, make_step, measured, new_run, recording, replay
 
 ROUNDS = int(os.environ.get("PYROMETER_CRASH_ROUNDS", "3"))
 RUNS = [f"load-{i}" for i in range(4)]
@@ -266,6 +266,30 @@ class Restart(TestCase):
         events = daemon.get_json("/api/v1/runs/events/events")["events"]
         self.assertEqual([(e["step"], e["name"], e["data"]) for e in events],
                          [(s, f"e{s}", {"n": s}) for s in range(5)])
+
+    def test_a_pong_says_that_events_are_stored(self):
+        daemon, sent = self.daemon(), []
+        for n in range(8):
+            sent.append({"type": "event", "step": n, "time": 1732345678 + n, "name": "mark"})
+            with Job(daemon) as job:
+                job.hello("pongs")
+                job.send(sent[-1])
+                job.ping()
+                daemon.kill9()
+            daemon.start()
+        self.assertEqual(daemon.messages("pongs", "event"), sent)
+
+    def test_a_run_that_had_hardly_begun_can_be_taken_up(self):
+        """It and its first attempt are stored together: one without the other could never be read again."""
+        daemon, runs = self.daemon(), [new_run("young") for _ in range(8)]
+        for run in runs:
+            with Job(daemon) as job:
+                job.hello(run)
+                daemon.kill9()
+            daemon.start()
+        for run in runs:
+            with Job(daemon) as job:
+                self.assertEqual(job.hello(run)["run"], run)
 
     def test_events_that_come_again_behind_a_restart_are_there_once(self):
         """The first half is behind a checkpoint, which the clean stop made; the rest is observed again."""
