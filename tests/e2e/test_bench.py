@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from harness import BIN, SharedDaemonCase, TestCase, eventually, program_environment, run_program
-from test_delivery import Receiver, webhook
+from receiver import Receiver, webhook
 
 
 def bench_command(daemon, *args, ingest=None):

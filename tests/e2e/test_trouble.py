@@ -14,7 +14,7 @@ import unittest
 from faults import Control, chosen
 from harness import (BIN, SANITIZED, TIMEOUT, Daemon, Job, TestCase, eventually, frame, make_step, program_environment,
                      run_program)
-from test_delivery import Receiver
+from receiver import Receiver
 
 
 def preloading(library):

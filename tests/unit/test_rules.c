@@ -105,7 +105,7 @@ static const struct {
 START_TEST(someone_on_call_is_told_of_each_rule) {
     for (enum rule_id id = 0; id < RULE_COUNT; id++) {
         const struct oncall *o = oncall_find(rule_name(id));
-        ck_assert_msg(o && strlen(o->means) > 20 && strlen(o->causes) > 5 && strlen(o->todo) > 5,
+        ck_assert_msg(o && strlen(o->means) > 20 && strlen(o->causes) > 5 && strlen(o->remedy) > 5,
                       "%s", rule_name(id));
     }
     ck_assert_ptr_null(oncall_find("mine"));

@@ -213,7 +213,7 @@ test('alerts: what it means, how it went, and the readings around it', async () 
   const [alert] = (await daemon.get('/api/v1/alerts?run=alarmed&state=firing')).alerts, {around} = await daemon.get(`/api/v1/alerts/${alert.id}`);
   const item = page.locator(`.alert[data-id="${alert.id}"]`), rule = (await daemon.get('/api/v1/rules')).rules.find(r => r.rule === alert.rule);
   await item.getByText('What it means and how it went').first().click();
-  for (const part of ['means', 'causes', 'todo']) await item.locator('.advice dd', {hasText: rule[part]}).waitFor();
+  for (const part of ['means', 'causes', 'remedy']) await item.locator('.advice dd', {hasText: rule[part]}).waitFor();
   await item.locator('.history li', {hasText: 'firing, critical at step 441'}).waitFor();
   await item.getByRole('link', {name: /^Readings of steps/}).click();
   await page.locator('#run-title').waitFor();
