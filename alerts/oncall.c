@@ -2,7 +2,7 @@
 
 #include "alerts/rules.h"
 
-// Written by scripts/oncall.py: a row a built-in rule, { "name", { "means", "causes", "todo" } }.
+// Written by scripts/oncall.py: a row a built-in rule, { "name", { "means", "causes", "remedy" } }.
 #include "alerts/oncall_texts.h"
 
 #include <string.h>

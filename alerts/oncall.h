@@ -5,7 +5,7 @@
 
 // Plain text, a paragraph each.
 struct oncall {
-    const char *means, *causes, *todo;
+    const char *means, *causes, *remedy;
 };
 
 // Of a built-in rule, or of store_trouble. NULL for a rule of the configuration's own.

@@ -26,7 +26,7 @@ static void emit_oncall(struct emit *e, const char *rule) {
     const struct oncall *o = oncall_find(rule);
     emit_text(e, "means", o ? o->means : NULL);
     emit_text(e, "causes", o ? o->causes : NULL);
-    emit_text(e, "todo", o ? o->todo : NULL);
+    emit_text(e, "remedy", o ? o->remedy : NULL);
 }
 
 static void emit_rule(struct emit *e, const struct rule *rule, uint64_t fired) {

@@ -102,7 +102,7 @@ static void show_series(const struct cli *cli, const cJSON *alert) {
 
 static void show_advice(const struct cli *cli, const char *name) {
     static const char *const texts[][2] = {
-        {"means", "what it means"}, {"causes", "usual causes"}, {"todo", "what to do"}};
+        {"means", "what it means"}, {"causes", "usual causes"}, {"remedy", "what to do"}};
     struct http_answer answer;
     http_answer_init(&answer);
     cJSON *rules = tree_get(cli, "/api/v1/rules", &answer);

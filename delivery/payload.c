@@ -99,7 +99,7 @@ static bool put_cause(const struct alert_record *a, struct buf *out) {
 static void put_advice(const char *rule, struct buf *out) {
     const struct oncall *o = oncall_find(rule);
     if (o) {
-        buf_printf(out, "%s Usual causes: %s What to do: %s", o->means, o->causes, o->todo);
+        buf_printf(out, "%s Usual causes: %s What to do: %s", o->means, o->causes, o->remedy);
     }
 }
 
@@ -250,7 +250,7 @@ static void put_mail_advice(const struct alert_record *a, struct buf *out) {
     const struct oncall *o = is_firing(a) ? oncall_find(a->rule) : NULL;
     if (o) {
         buf_printf(out, "What it means: %s\n\nUsual causes: %s\n\nWhat to do: %s\n\n", o->means,
-                   o->causes, o->todo);
+                   o->causes, o->remedy);
     }
 }
 

@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-ENTRY = re.compile(r"\*\*`(?P<rule>\w+)`\.\*\* (?P<means>.+?)\n\*Usual causes:\* (?P<causes>.+?)\n\*What to do:\* (?P<todo>.+?)", re.S)
+ENTRY = re.compile(r"\*\*`(?P<rule>\w+)`\.\*\* (?P<means>.+?)\n\*Usual causes:\* (?P<causes>.+?)\n\*What to do:\* (?P<remedy>.+?)", re.S)
 
 
 def plain(text):
@@ -23,7 +23,7 @@ def main(document, output):
     for paragraph in section.strip().split("\n\n"):
         entry = ENTRY.fullmatch(paragraph)
         if entry:
-            rows.append('    {"%s", {%s}},\n' % (entry["rule"], ",\n     ".join(plain(entry[part]) for part in ("means", "causes", "todo"))))
+            rows.append('    {"%s", {%s}},\n' % (entry["rule"], ",\n     ".join(plain(entry[part]) for part in ("means", "causes", "remedy"))))
         elif paragraph.startswith("**`"):
             sys.exit(f"{document}: the entry {paragraph[:40]!r} lacks a part; expected what it means, *Usual causes:* and *What to do:*")
     Path(output).parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@ import {get} from './api.js';
 import {el, setText} from './dom.js';
 import {MISSING, count, number} from './format.js';
 
-const TEXTS = [['means', 'What it means'], ['causes', 'Usual causes'], ['todo', 'What to do']];
+const TEXTS = [['means', 'What it means'], ['causes', 'Usual causes'], ['remedy', 'What to do']];
 
 // For someone on call; nothing for a rule of the configuration's own.
 export function advice(rule) {
