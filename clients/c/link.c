@@ -142,6 +142,7 @@ static void settle_pinged(struct link *k) {
     count_settled(p, pyr_queue_settle_index(q, k->pinged_index));
 }
 
+// The pong comes once all before the ping is on disk.
 static void on_pong(struct link *k) {
     struct pyrometer *p = k->p;
     k->pinged = false;
@@ -218,12 +219,14 @@ static void take_lines(struct link *k) {
     }
 }
 
-// A daemon that closes in good order has read everything that was sent, else its end would have
-// been a reset: when only the pong is missing, nothing is.
+// A daemon that closes has read all that was sent, else its end would have been a reset; but one
+// that was killed closes, too, and may have stored none of it. Only where nothing but the run's end
+// and what follows its last step is left is that good enough.
 static void on_close(struct link *k) {
     struct pyrometer *p = k->p;
     pthread_mutex_lock(&p->lock);
-    if (k->pinged && !k->broken && k->out_sent == k->out.length) {
+    bool all_sent = k->pinged && !k->broken && k->out_sent == k->out.length;
+    if (all_sent && p->ended && !pyr_queue_has_step(&p->queue)) {
         settle_pinged(k);
     }
     pthread_mutex_unlock(&p->lock);

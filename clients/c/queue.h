@@ -35,6 +35,7 @@ void pyr_queue_resend(struct pyr_queue *q);
 uint64_t pyr_queue_settle_step(struct pyr_queue *q, int64_t step);
 // The daemon has read what was sent up to this index. Steps among it wait for the disk.
 uint64_t pyr_queue_settle_index(struct pyr_queue *q, uint64_t index);
+bool pyr_queue_has_step(const struct pyr_queue *q);
 
 // Takes out what was sent as this line or frame of the present connection; of a step whose scalars
 // went apart only these are lost. False when nothing there is.

@@ -84,7 +84,7 @@ class Bench(SharedDaemonCase):
                                                           "--run", "interrupted-")]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=program_environment())
         self.addCleanup(process.kill)
-        eventually(lambda: any(r["run"] == "interrupted-0" and r["last_step"] > 10
+        eventually(lambda: any(r["run"] == "interrupted-0" and (r["last_step"] or 0) > 10
                                for r in self.shared.get_json("/api/v1/runs?project=bench")["runs"]), "steps of the bench")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)

@@ -51,6 +51,24 @@ START_TEST(events_are_sent_until_the_daemon_read_them) {
 }
 END_TEST
 
+// As of a daemon that was killed when it had read all, and stored nothing.
+START_TEST(orderly_close_amid_a_run_settles_no_event) {
+    struct fake f;
+    fake_listen(&f);
+    struct pyrometer *p = open_for(&f);
+    ck_assert_int_eq(pyrometer_event(p, 0, "checkpoint", NULL), 0);
+    fake_welcome(&f, -1);
+    fake_expect(&f, "event");
+    fake_expect(&f, "ping");
+    fake_hang_up(&f);
+    fake_welcome(&f, -1);
+    fake_expect(&f, "event");
+    fake_expect(&f, "ping");
+    fake_say(&f, "{\"type\":\"pong\"}");
+    finish_well(&f, p);
+}
+END_TEST
+
 START_TEST(orderly_close_after_the_end_is_the_end) {
     struct fake f;
     fake_listen(&f);
@@ -274,6 +292,7 @@ int main(void) {
     TCase *test = tcase_create("client_link");
     tcase_add_loop_test(test, reconnect_sends_what_was_not_stored, 0, 2);
     tcase_add_test(test, events_are_sent_until_the_daemon_read_them);
+    tcase_add_test(test, orderly_close_amid_a_run_settles_no_event);
     tcase_add_test(test, orderly_close_after_the_end_is_the_end);
     tcase_add_test(test, shutting_down_is_waited_out);
     tcase_add_test(test, nonsense_is_hung_up_on);
