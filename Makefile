@@ -48,7 +48,7 @@ CLI_OBJECTS := $(call objects,cli base wire probes alerts config storage) \
 CLIENT_OBJECTS := $(call objects,clients/c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 PROGRAMS := $(BIN)/pyrometerd $(BIN)/pyrometer $(BIN)/libpyrometer.a $(BIN)/libpyrometer.so \
-  $(BIN)/pyrometer-demo
+  $(BIN)/pyrometer-demo clients/python/pyrometer/_native.abi3.so
 
 all: $(PROGRAMS)
 
@@ -69,6 +69,11 @@ $(BIN)/libpyrometer.so: $(CLIENT_OBJECTS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared $(LDFLAGS_$(MODE)) $(LDFLAGS) -Wl,-z,relro,-z,now -Wl,-soname,libpyrometer.so.0 \
 	  -pthread -o $@ $^ -lm -lz
+# Where Python finds it in the tree; pip compiles its own (setup.py). Never with a sanitizer.
+clients/python/pyrometer/_native.abi3.so: clients/python/pyrometer/_native.c clients/c/moments.c clients/c/moments.h
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=gnu11 -ffp-contract=off $(WARNINGS) $(WERROR) -O3 -fPIC -fvisibility=hidden -shared \
+	  $(LDFLAGS) -o $@ $(filter %.c,$^)
 $(BIN)/pyrometer-demo: $(BUILD)/examples/digits.o $(BIN)/libpyrometer.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -lz
@@ -207,8 +212,8 @@ uninstall: ## what install put there, with the same DESTDIR and PREFIX
 	  lib/systemd/system/pyrometerd.service share/pyrometer/pyrometer.yaml share/man/man1/pyrometer.1 \
 	  $(addprefix share/man/man3/,$(notdir $(wildcard clients/c/man/*.3))) share/man/man8/pyrometerd.8)
 	-rmdir $(DESTDIR)$(PREFIX)/share/pyrometer
-clean: ## remove build/
-	rm -rf build
+clean: ## remove what was built
+	rm -rf build clients/python/pyrometer/*.so
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The Python package as a wheel and an sdist, by setuptools' own backend: no frontend, nothing from the network.
+"""The Python package as wheels and an sdist, by setuptools' own backend: no frontend, nothing from the network.
 
-    python-package.py OUT      # OUT/pyrometer-VERSION-py3-none-any.whl, OUT/pyrometer-VERSION.tar.gz
+    python-package.py OUT      # into OUT: pyrometer-VERSION.tar.gz, and two wheels:
+                               # -cp39-abi3-linux_MACHINE.whl with the part in C, -py3-none-any.whl without
 
-Built from a copy, so that nothing is left beside the sources.
+Built from copies, so that nothing is left beside the sources.
 """
 import os
 import shutil
@@ -21,21 +22,29 @@ except ImportError as error:
 SOURCE = Path(__file__).resolve().parents[1] / "clients/python"
 
 
+def build(out, *kinds):
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place, "pyrometer")
+        shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info", "*.so"))
+        os.chdir(copy)
+        said = os.dup(1)  # setuptools lists every file, and compilers what they do
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        try:
+            return [getattr(build_meta, kind)(str(out)) for kind in kinds]
+        finally:
+            sys.stdout.flush()
+            os.dup2(said, 1)
+            os.chdir("/")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(f"usage: {sys.argv[0]} OUT")
     out = Path(sys.argv[1]).resolve()
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as place:
-        copy = Path(place, "pyrometer")
-        shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))
-        os.chdir(copy)
-        said, sys.stdout = sys.stdout, open(os.devnull, "w")  # setuptools lists every file
-        try:
-            made = [build_meta.build_sdist(str(out)), build_meta.build_wheel(str(out))]
-        finally:
-            sys.stdout = said
-        os.chdir("/")
+    made = build(out, "build_sdist", "build_wheel")
+    os.environ["PYROMETER_PURE"] = "1"
+    made += build(out, "build_wheel")
     print(*(out / name for name in made), sep="\n")
 
 

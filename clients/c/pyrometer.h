@@ -210,8 +210,8 @@ PYROMETER_API int pyrometer_counters(struct pyrometer *p, struct pyrometer_count
 PYROMETER_API int pyrometer_last_error(struct pyrometer *p, char *text, size_t size);
 
 // Computes a layer's statistics from its n parameters w, gradient g, update u and the update
-// before, u_prev, each a float array or NULL for not measured. Sums are kept in double; the
-// variance is taken in a second pass and divided by n. A NaN among the values makes NaN of what
+// before, u_prev, each a float array or NULL for not measured. Sums are kept in double and the
+// variance is divided by n; of equal values it is exactly 0. A NaN among the values makes NaN of what
 // depends on it.
 PYROMETER_API void pyrometer_stats(struct pyrometer_stats *out, size_t n, const float *w,
                                    const float *g, const float *u, const float *u_prev);

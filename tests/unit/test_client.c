@@ -320,6 +320,73 @@ START_TEST(statistics_by_hand) {
 }
 END_TEST
 
+// Every length up to some blocks and a rest, against the definitions; sums are of whole numbers, which
+// are exact in any order.
+START_TEST(statistics_of_every_length) {
+    enum { MOST = 2100 };
+    static float w[MOST], g[MOST], u[MOST], u_prev[MOST];
+    for (size_t i = 0; i < MOST; i++) {
+        w[i] = (float)(i * 7 % 31) - 11;
+        g[i] = (float)(i * 5 % 17) - 8;
+        u[i] = (float)(i * 3 % 13) - 5;
+        u_prev[i] = (float)(i * 11 % 19) - 9;
+    }
+    for (size_t n = 1; n <= MOST; n = n < 40 || n > 1000 ? n + 1 : n + 61) {
+        double sum = 0, squares = 0, gw = 0, gu = 0, gu_prev = 0, low = 99, high = -99;
+        for (size_t i = 0; i < n; i++) {
+            double x = (double)w[i];
+            sum += x;
+            squares += x * x;
+            gw += (double)g[i] * x;
+            gu += (double)g[i] * (double)u[i];
+            gu_prev += (double)g[i] * (double)u_prev[i];
+            low = x < low ? x : low;
+            high = x > high ? x : high;
+        }
+        struct pyrometer_stats s;
+        pyrometer_stats(&s, n, w, g, u, u_prev);
+        double size = (double)n, mean = sum / size;
+        ck_assert_double_eq_tol(s.w_mean, mean, 1e-13);
+        ck_assert_double_eq_tol(s.w_var, squares / size - mean * mean, 1e-11);
+        ck_assert_double_eq(s.gw, gw);
+        ck_assert_double_eq(s.gu, gu);
+        ck_assert_double_eq(s.gu_prev, gu_prev);
+        ck_assert_double_eq(s.w_min, low);
+        ck_assert_double_eq(s.w_max, high);
+    }
+}
+END_TEST
+
+START_TEST(statistics_of_equal_values_and_of_one_nan) {
+    enum { N = 1500 };
+    static float w[N];
+    for (size_t i = 0; i < N; i++) {
+        w[i] = 0.1F;
+    }
+    struct pyrometer_stats s;
+    pyrometer_stats(&s, N, w, w, w, NULL);
+    ck_assert_double_eq(s.w_var, 0);
+    ck_assert_double_eq(s.g_var, 0);
+    ck_assert_double_eq(s.u_var, 0);
+    ck_assert_double_eq(s.w_mean, (double)0.1F);
+    ck_assert_double_eq(s.w_min, s.w_max);
+    for (size_t i = 0; i < N; i += 7) {
+        w[i] = NAN;
+        pyrometer_stats(&s, N, w, NULL, NULL, NULL);
+        ck_assert_double_nan(s.w_mean);
+        ck_assert_double_nan(s.w_var);
+        ck_assert_double_nan(s.w_min);
+        ck_assert_double_nan(s.w_max);
+        w[i] = 0.1F;
+    }
+    w[N - 1] = -INFINITY;
+    pyrometer_stats(&s, N, w, NULL, NULL, NULL);
+    ck_assert_double_eq(s.w_mean, (double)-INFINITY);
+    ck_assert_double_eq(s.w_min, (double)-INFINITY);
+    ck_assert_double_eq(s.w_max, (double)0.1F);
+}
+END_TEST
+
 int main(void) {
     without_spool();
     TCase *test = tcase_create("client");
@@ -333,5 +400,7 @@ int main(void) {
     tcase_add_test(test, many_threads_at_once);
     tcase_add_test(test, replies_are_read_with_care);
     tcase_add_test(test, statistics_by_hand);
+    tcase_add_test(test, statistics_of_every_length);
+    tcase_add_test(test, statistics_of_equal_values_and_of_one_nan);
     return run_tests("client", test);
 }

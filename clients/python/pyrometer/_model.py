@@ -22,8 +22,10 @@ from ._watch import hook_optimizer, is_plain_sgd, lr_of
 
 if TYPE_CHECKING:
     from ._batch import Snapshot
+    from ._fused import Moments
 
-Sums = Union[Tensor, "Snapshot"]  # what a group of layers has measured: on its device, or kept
+Kept = Union["Snapshot", "Moments"]
+Sums = Union[Tensor, Kept]  # what a group of layers has measured: on its device, or on the host
 
 
 class ModelWatcher:
@@ -211,7 +213,7 @@ class Columns:
         self.groups = groups
         self.keep_extremes = True
 
-    def fill(self, kept: Sequence[Optional[Snapshot]],
+    def fill(self, kept: Sequence[Optional[Kept]],
              values: Iterator[Sequence[float]]) -> dict[str, list[Any]]:
         """`kept`: one a group; None where the group's sums are the next of `values`."""
         keys = KEYS if self.keep_extremes else KEYS[:-len(EXTREMES)]

@@ -1,9 +1,9 @@
 """Per-layer moments of weights, gradients and updates, on the device that holds them.
 
-`before` keeps the weights, `after` sums; nothing waits for the device. Small layers are summed in
-float64 throughout (here, or where they are all and on a CPU with NumPy, in _batch.py), large ones
-row by row in their own precision (_rows.py). What follows from the sums is left to the sender's
-thread.
+`before` keeps the weights, `after` sums; nothing waits for the device. float32 on a CPU is walked by C
+(_fused.py). Elsewhere small layers are summed in float64 throughout (here, or where they are all and
+on a CPU with NumPy, in _batch.py), large ones row by row in their own precision (_rows.py), and what
+follows from the sums is left to the sender's thread.
 """
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from ._batch import Batch
+    from ._fused import Fused
     from ._rows import Rows
+
+    Group = Union[Fused, Batch, Exact, Rows]
 
 # A layer's sums, in this order: of weights, updates and gradients; of the gradient times the update
 # before, the weights and the update; of squares; and the least and the greatest weight.
@@ -84,13 +87,18 @@ def count(layer: Sequence[Tensor]) -> int:
 
 
 def grouped(layers: Sequence[Sequence[Tensor]],
-            with_previous: bool) -> Iterator[tuple[list[int], Union[Batch, Exact, Rows]]]:
-    """The layers that are measured at once: those of one device that are small, or large."""
+            with_previous: bool) -> Iterator[tuple[list[int], Group]]:
+    """The layers that are measured at once: those that C can walk, and of each other device those
+    that are small, or large."""
+    from ._fused import Fused, can_measure
     from ._rows import Rows
 
-    devices = [layer[0].device for layer in layers]
-    for device in dict.fromkeys(devices):
-        here = [index for index, its in enumerate(devices) if its == device]
+    fused = [index for index, layer in enumerate(layers) if can_measure(layer)]
+    if fused:
+        yield fused, Fused([layers[index] for index in fused], with_previous)
+    others = [index for index in range(len(layers)) if index not in fused]
+    for device in dict.fromkeys(layers[index][0].device for index in others):
+        here = [index for index in others if layers[index][0].device == device]
         total = sum(count(layers[index]) for index in here)
         small = [index for index in here
                  if total <= EXACT_TOTAL or count(layers[index]) <= EXACT_LAYER]

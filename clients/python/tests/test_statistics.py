@@ -4,13 +4,50 @@ from __future__ import annotations
 import unittest
 from unittest import mock
 
-from tests.watching import WatchTest, flat, mlp, naive
+from tests.watching import WatchTest, flat, mlp, naive, without_c
 
 try:
     import torch
     from torch import nn
 except ImportError:
     torch = None
+
+
+def errors_of(layers):
+    """By key the largest error over layers, relative to the root of a sum's squares (sums may
+    cancel), of what is found for `layers` after two updates, against float64."""
+    from pyrometer._moments import KEYS, grouped, statistics
+    for layer in layers:
+        for param in layer:
+            param.grad = torch.randn(param.shape).to(param.dtype)
+    groups = list(grouped(layers, True))
+    updates = [[(0.01 * torch.randn(param.shape)).to(param.dtype) for param in layer]
+               for layer in layers]
+    previous, errors = None, {}
+    for time in range(2):  # the second time there is an update before
+        before = [flat(layer) for layer in layers]
+        for _, moments in groups:
+            moments.before(time > 0)
+        for layer, update in zip(layers, updates):
+            for param, change in zip(layer, update):
+                param += change
+        tables = [moments.after() for _, moments in groups]
+        steps = previous, [flat(layer) - old for layer, old in zip(layers, before)]
+        previous = steps[1]
+    for (members, _), table in zip(groups, tables):
+        for column, index in enumerate(members):
+            w, g = before[index], flat([param.grad for param in layers[index]])
+            u, u_before = steps[1][index], steps[0][index]
+            exact, norms = naive(w, g, u, u_before)
+            for letter, values in (("w", w), ("u", u), ("g", g)):
+                norms[letter + "_mean"] = float(values.norm() / len(values) ** 0.5)
+            found = ([values[column] for values in table.columns()]
+                     if hasattr(table, "columns") else
+                     statistics(table[column].tolist(), len(w)))
+            for key, got in zip(KEYS, found):
+                error = abs(got - exact[key]) / abs(norms.get(key, exact[key]))
+                errors[key] = max(error, errors.get(key, 0.0))
+    return groups, errors
 
 
 class Statistics(WatchTest):
@@ -73,6 +110,149 @@ class Statistics(WatchTest):
     def test_float64_parameters(self):
         self.check(lambda p: torch.optim.SGD(p, lr=0.1), model=mlp().double())
 
+    def test_half_precision_says_its_error(self):
+        """The figures of README.md: what the statistics are off, of the values the model has."""
+        for dtype in (torch.bfloat16, torch.float16):
+            for shape, bound in (((60, 50), 1e-12), ((300, 700), 1e-6)):
+                with self.subTest(dtype=dtype, shape=shape):
+                    torch.manual_seed(6)
+                    groups, errors = errors_of([[torch.randn(shape).to(dtype)],
+                                                [torch.rand(shape).to(dtype)]])
+                    self.assertEqual(len(groups), 1)
+                    for key, error in errors.items():
+                        self.assertLess(error, bound, key)
+
+    def test_every_kind_of_layer(self):
+        class Model(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.embed, self.norm = nn.Embedding(50, 32), nn.LayerNorm(32)
+                self.attention = nn.MultiheadAttention(32, 4, batch_first=True)
+                self.conv, self.batch_norm = nn.Conv1d(32, 16, 3), nn.BatchNorm1d(16)
+                self.lstm, self.head = nn.LSTM(16, 8, batch_first=True), nn.Linear(8, 2)
+
+            def forward(self, x):
+                x = self.norm(self.embed((x * 10).long().clamp(0, 49)))
+                x = self.attention(x, x, x)[0].transpose(1, 2)
+                return self.head(self.lstm(self.batch_norm(self.conv(x)).transpose(1, 2))[0])
+
+        torch.manual_seed(4)
+        model = Model()
+        layers = [list(module.parameters(recurse=False)) for module in (
+            model.embed, model.norm, model.attention, model.attention.out_proj, model.conv,
+            model.batch_norm, model.lstm, model.head)]
+        hello, _ = self.check(lambda p: torch.optim.AdamW(p, lr=0.01), layers, model)
+        self.assertEqual([layer["kind"] for layer in hello["layers"]],
+                         ["embedding", "layernorm", "attention", "linear", "conv",
+                          "batchnorm", "recurrent", "linear"])
+
+    def test_equal_weights_have_no_variance(self):
+        model = mlp()
+        for param in model[0].parameters():
+            nn.init.constant_(param, 0.1)
+        daemon = self.daemon()
+        run = self.watch(daemon, model, torch.optim.SGD(model.parameters(), lr=0.1))
+        run.finish()
+        self.assertEqual(daemon.hellos[0]["layers"][0]["init"]["distribution"], "constant")
+
+    def test_extremes_at_level_full(self):
+        from pyrometer import _moments
+        for total in (0, 1 << 16):
+            for level in ("economy", "full"):
+                daemon, model = self.daemon(), mlp()
+                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                with mock.patch.multiple(_moments, EXACT_LAYER=0, EXACT_TOTAL=total):
+                    run = self.watch(daemon, model, optimizer, level=level)
+                weights = flat(model[2].parameters())
+                loss = self.backward(model)
+                optimizer.step()
+                run.step(loss)
+                stats = self.messages(daemon, run)[0]["stats"]
+                self.assertEqual([stats[key][1] for key in ("w_min", "w_max") if key in stats],
+                                 [] if level == "economy" else [weights.min(), weights.max()])
+
+    def test_momentum_sends_no_product_with_the_update_before_unless_full(self):
+        for level, kind, sent in (("economy", torch.optim.Adam, False),
+                                  ("full", torch.optim.Adam, True),
+                                  ("economy", torch.optim.SGD, True)):
+            daemon, model = self.daemon(), mlp()
+            optimizer = kind(model.parameters(), lr=0.1)
+            run = self.watch(daemon, model, optimizer, level=level)
+            for step in range(2):
+                self.backward(model, step)
+                optimizer.step()
+                run.step(1.0)
+            self.assertEqual("gu_prev" in self.messages(daemon, run)[1]["stats"], sent)
+
+
+class ByC(WatchTest):
+    """As float32 on a CPU is measured where the part in C is there."""
+
+    def test_every_shape_and_lie(self):
+        torch.manual_seed(5)
+        turned = torch.randn(64, 80).t()
+        groups, errors = errors_of([[torch.randn(300, 700), torch.randn(300)], [torch.randn(40)],
+                                      [0.5 + torch.rand(100, 1000)], [torch.randn(2)], [turned],
+                                      [torch.randn(3, 5, 2, 2).to(memory_format=torch.channels_last)]])
+        self.assertEqual([type(group).__name__ for _, group in groups], ["Fused"])
+        for key, error in errors.items():
+            self.assertLess(error, 1e-12, key)
+
+    def test_what_c_cannot_read_is_left_to_others(self):
+        from pyrometer._moments import grouped
+        layers = [[torch.randn(4)], [torch.randn(4).double()], [torch.randn(4).bfloat16()]]
+        self.assertEqual([members for members, _ in grouped(layers, False)], [[0], [1, 2]])
+        model = nn.Sequential(nn.Linear(5, 8), nn.Linear(8, 3).bfloat16())
+        for param in model.parameters():
+            param.grad = torch.ones_like(param)
+        daemon = self.daemon()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        run = self.watch(daemon, model, optimizer)
+        optimizer.step()
+        run.step(1.0)
+        self.assertEqual(self.messages(daemon, run)[0]["stats"]["g_mean"], [1.0, 1.0])
+
+    def test_gradients_that_lie_otherwise_than_their_weights(self):
+        layer = [torch.randn(6, 5), torch.randn(4)]
+        layer[0].grad = torch.randn(5, 6).t()
+        layer[1].grad = torch.randn(4).to_sparse()
+        _, moments = self.group(layer)
+        gradient = torch.cat([layer[0].grad.reshape(-1), layer[1].grad.to_dense()]).double()
+        found = self.after(moments)
+        self.assertAlmostEqual(found["g_mean"], float(gradient.mean()), 12)
+        self.assertAlmostEqual(found["gw"], float((gradient * flat(layer)).sum()), 12)
+
+    def test_memory_that_was_given_back_is_not_read(self):
+        layer = [torch.randn(6, 5)]
+        _, moments = self.group(layer)
+        layer[0].storage().resize_(0)
+        with self.assertRaisesRegex(RuntimeError, "given back"):
+            moments.after()
+
+    def test_small_variance_beside_a_large_mean(self):
+        torch.manual_seed(3)
+        values = 1 + 1e-6 * torch.randn(4096)
+        exact = values.double().var(unbiased=False).item()
+        self.assertAlmostEqual(self.after(self.group([values])[1])["w_var"] / exact, 1, delta=1e-12)
+
+    def group(self, layer):
+        from pyrometer._moments import grouped
+        only, = grouped([layer], False)
+        only[1].before(False)
+        return only
+
+    def after(self, moments):
+        from pyrometer._moments import KEYS
+        return dict(zip(KEYS, (column[0] for column in moments.after().columns())))
+
+
+class WithoutC(Statistics):
+    """As float32 on a CPU is measured where nothing could be compiled, and all else."""
+
+    def setUp(self):
+        super().setUp()
+        without_c(self)
+
     def test_layers_measured_by_rows(self):
         """Small ones, so that rows, chunks and layers end everywhere in each other."""
         from pyrometer import _moments, _rows
@@ -84,45 +264,9 @@ class Statistics(WatchTest):
                     self.check(lambda p: torch.optim.SGD(p, lr=0.1, momentum=momentum),
                                model=mlp().double())
 
-    def errors(self, layers):
-        """By key the largest error over layers, relative to the root of a sum's squares (sums may
-        cancel), of what is found for `layers` after two updates, against float64."""
-        from pyrometer._moments import KEYS, grouped, statistics
-        for layer in layers:
-            for param in layer:
-                param.grad = torch.randn(param.shape).to(param.dtype)
-        groups = list(grouped(layers, True))
-        updates = [[(0.01 * torch.randn(param.shape)).to(param.dtype) for param in layer]
-                   for layer in layers]
-        previous, errors = None, {}
-        for time in range(2):  # the second time there is an update before
-            before = [flat(layer) for layer in layers]
-            for _, moments in groups:
-                moments.before(time > 0)
-            for layer, update in zip(layers, updates):
-                for param, change in zip(layer, update):
-                    param += change
-            tables = [moments.after() for _, moments in groups]
-            steps = previous, [flat(layer) - old for layer, old in zip(layers, before)]
-            previous = steps[1]
-        for (members, _), table in zip(groups, tables):
-            for column, index in enumerate(members):
-                w, g = before[index], flat([param.grad for param in layers[index]])
-                u, u_before = steps[1][index], steps[0][index]
-                exact, norms = naive(w, g, u, u_before)
-                for letter, values in (("w", w), ("u", u), ("g", g)):
-                    norms[letter + "_mean"] = float(values.norm() / len(values) ** 0.5)
-                found = ([values[column] for values in table.columns()]
-                         if hasattr(table, "columns") else
-                         statistics(table[column].tolist(), len(w)))
-                for key, got in zip(KEYS, found):
-                    error = abs(got - exact[key]) / abs(norms.get(key, exact[key]))
-                    errors[key] = max(error, errors.get(key, 0.0))
-        return groups, errors
-
     def test_large_layers_in_float32(self):
         torch.manual_seed(5)
-        groups, errors = self.errors([[torch.randn(300, 700), torch.randn(300)], [torch.randn(40)],
+        groups, errors = errors_of([[torch.randn(300, 700), torch.randn(300)], [torch.randn(40)],
                                       [0.5 + torch.rand(100, 1000)]])
         self.assertEqual([members for members, _ in groups], [[1], [0, 2]])
         for key, error in errors.items():
@@ -140,18 +284,6 @@ class Statistics(WatchTest):
         for place, factor in ((2, None), (4, layer)):  # their sum; and times the weights
             terms = flat([p.grad for p in layer]) * (1.0 if factor is None else flat(factor))
             self.assertLess(abs(found[place] - float(terms.sum())), 1e-6 * float(terms.norm()) * 256)
-
-    def test_half_precision_says_its_error(self):
-        """The figures of README.md: what the statistics are off, of the values the model has."""
-        for dtype in (torch.bfloat16, torch.float16):
-            for shape, bound in (((60, 50), 1e-12), ((300, 700), 1e-6)):
-                with self.subTest(dtype=dtype, shape=shape):
-                    torch.manual_seed(6)
-                    groups, errors = self.errors([[torch.randn(shape).to(dtype)],
-                                                  [torch.rand(shape).to(dtype)]])
-                    self.assertEqual(len(groups), 1)
-                    for key, error in errors.items():
-                        self.assertLess(error, bound, key)
 
     def test_small_layers_without_numpy(self):
         from pyrometer import _moments
@@ -226,39 +358,6 @@ class Statistics(WatchTest):
         self.assertGreater(len(taken), 2)
         self.assertEqual([one.columns()[at][0] for one in taken], list(range(len(taken))))
 
-    def test_every_kind_of_layer(self):
-        class Model(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.embed, self.norm = nn.Embedding(50, 32), nn.LayerNorm(32)
-                self.attention = nn.MultiheadAttention(32, 4, batch_first=True)
-                self.conv, self.batch_norm = nn.Conv1d(32, 16, 3), nn.BatchNorm1d(16)
-                self.lstm, self.head = nn.LSTM(16, 8, batch_first=True), nn.Linear(8, 2)
-
-            def forward(self, x):
-                x = self.norm(self.embed((x * 10).long().clamp(0, 49)))
-                x = self.attention(x, x, x)[0].transpose(1, 2)
-                return self.head(self.lstm(self.batch_norm(self.conv(x)).transpose(1, 2))[0])
-
-        torch.manual_seed(4)
-        model = Model()
-        layers = [list(module.parameters(recurse=False)) for module in (
-            model.embed, model.norm, model.attention, model.attention.out_proj, model.conv,
-            model.batch_norm, model.lstm, model.head)]
-        hello, _ = self.check(lambda p: torch.optim.AdamW(p, lr=0.01), layers, model)
-        self.assertEqual([layer["kind"] for layer in hello["layers"]],
-                         ["embedding", "layernorm", "attention", "linear", "conv",
-                          "batchnorm", "recurrent", "linear"])
-
-    def test_equal_weights_have_no_variance(self):
-        model = mlp()
-        for param in model[0].parameters():
-            nn.init.constant_(param, 0.1)
-        daemon = self.daemon()
-        run = self.watch(daemon, model, torch.optim.SGD(model.parameters(), lr=0.1))
-        run.finish()
-        self.assertEqual(daemon.hellos[0]["layers"][0]["init"]["distribution"], "constant")
-
     def test_equal_weights_of_a_large_layer_have_no_variance(self):
         from pyrometer import _moments
         for total in (0, 1 << 16):  # whether it is measured by rows
@@ -275,22 +374,6 @@ class Statistics(WatchTest):
             self.assertEqual(step["stats"]["w_var"][0], 0)
             self.assertGreater(step["stats"]["w_var"][1], 0)
 
-    def test_extremes_at_level_full(self):
-        from pyrometer import _moments
-        for total in (0, 1 << 16):
-            for level in ("economy", "full"):
-                daemon, model = self.daemon(), mlp()
-                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-                with mock.patch.multiple(_moments, EXACT_LAYER=0, EXACT_TOTAL=total):
-                    run = self.watch(daemon, model, optimizer, level=level)
-                weights = flat(model[2].parameters())
-                loss = self.backward(model)
-                optimizer.step()
-                run.step(loss)
-                stats = self.messages(daemon, run)[0]["stats"]
-                self.assertEqual([stats[key][1] for key in ("w_min", "w_max") if key in stats],
-                                 [] if level == "economy" else [weights.min(), weights.max()])
-
     def test_small_variance_beside_a_large_mean(self):
         from pyrometer import _moments
         torch.manual_seed(3)
@@ -305,19 +388,6 @@ class Statistics(WatchTest):
                      _moments.statistics(found[0].tolist(), 4096))
             got = dict(zip(_moments.KEYS, found))["w_var"]
             self.assertAlmostEqual(got / exact, 1, delta=1e-7)
-
-    def test_momentum_sends_no_product_with_the_update_before_unless_full(self):
-        for level, kind, sent in (("economy", torch.optim.Adam, False),
-                                  ("full", torch.optim.Adam, True),
-                                  ("economy", torch.optim.SGD, True)):
-            daemon, model = self.daemon(), mlp()
-            optimizer = kind(model.parameters(), lr=0.1)
-            run = self.watch(daemon, model, optimizer, level=level)
-            for step in range(2):
-                self.backward(model, step)
-                optimizer.step()
-                run.step(1.0)
-            self.assertEqual("gu_prev" in self.messages(daemon, run)[1]["stats"], sent)
 
 
 if __name__ == "__main__":

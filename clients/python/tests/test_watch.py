@@ -8,7 +8,7 @@ import warnings
 from unittest import mock
 
 import pyrometer
-from tests.watching import WatchTest, flat, mlp, naive
+from tests.watching import WatchTest, flat, mlp, naive, without_c
 
 try:
     import torch
@@ -354,6 +354,12 @@ class Oddities(WatchTest):
             self.assertFalse(pyrometer.watch(nn.ReLU(), None, run="test").enabled)
             self.assertFalse(pyrometer.watch("model", None, run="test").enabled)
             self.assertFalse(pyrometer.watch(mlp(), None, run="test", layers="(").enabled)
+
+
+class OdditiesWithoutC(Oddities):
+    def setUp(self):
+        super().setUp()
+        without_c(self)
 
 
 class Outputs(WatchTest):

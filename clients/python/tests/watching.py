@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import unittest
+from unittest import mock
 
 import pyrometer
 from pyrometer._watch import is_plain_sgd
@@ -23,6 +24,13 @@ def mlp():
 
 def flat(tensors):
     return torch.cat([t.detach().double().reshape(-1) for t in tensors])
+
+
+def without_c(test):
+    """As if the part in C could not be compiled."""
+    patch = mock.patch("pyrometer._fused._library", lambda keeps_lock: None)
+    patch.start()
+    test.addCleanup(patch.stop)
 
 
 def product_scale(key, weights, gradient, update, previous):
