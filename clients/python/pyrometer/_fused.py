@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ._moments import KEYS, count
 
+CPU = torch.device("cpu")
 BRIEF = 1 << 16  # so many parameters take no longer than another thread that was given the lock
 
 
@@ -24,11 +25,7 @@ def _library(keeps_lock: bool) -> Optional[ctypes.CDLL]:
     for path in Path(__file__).parent.glob("_native*.so"):
         try:
             library = (ctypes.PyDLL if keeps_lock else ctypes.CDLL)(str(path))
-            number, place = ctypes.c_size_t, ctypes.c_void_p
-            library.native_keep.argtypes = [number, place, place, place]
-            library.native_keep.restype = None
-            library.native_measure.argtypes = [number] + 6 * [place] + [ctypes.c_int, place]
-            library.native_measure.restype = None
+            library.native_keep.restype = library.native_measure.restype = None
             return library
         except (OSError, AttributeError):
             pass  # of another machine
@@ -38,7 +35,7 @@ def _library(keeps_lock: bool) -> Optional[ctypes.CDLL]:
 def can_measure(layer: Sequence[Tensor]) -> bool:
     return _library(True) is not None and all(
         type(param) in (Tensor, torch.nn.Parameter) and param.dtype == torch.float32
-        and param.is_cpu for param in layer)
+        and param.device == CPU for param in layer)
 
 
 class Moments:
@@ -55,8 +52,21 @@ class Moments:
         return [self._values[at:at + size] for at in range(0, len(self._values), size)]
 
 
+class Job(ctypes.Structure):
+    """As _native.c has it. Whoever sets an address keeps what is there."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in ("n_layers", "n_params")] + [
+        (name, ctypes.c_void_p) for name in (
+            "params_of", "sizes", "params", "gradients", "kept", "kept_before", "found")] + [
+        ("with_extremes", ctypes.c_size_t)]
+
+
 class Fused:
-    """Layers of one CPU; what Batch, Exact and Rows are to others."""
+    """Layers of one CPU; what Batch, Exact and Rows are to others.
+
+    Steps that are sent are rare, and the job's own code has filled the caches by then: what counts is
+    how little of Python and ctypes a call of before() or after() touches.
+    """
 
     def __init__(self, layers: Sequence[Sequence[Tensor]], with_previous: bool) -> None:
         self._params = [param for layer in layers for param in layer]
@@ -64,38 +74,40 @@ class Fused:
         total = sum(map(count, layers))
         library = _library(total <= BRIEF)
         assert library is not None
-        self._library = library
-        self._sizes = array("Q", map(Tensor.numel, self._params))
-        self._n_params = array("Q", map(len, layers))
-        self._kept = torch.empty(total)
-        self._previous = torch.empty(total) if with_previous else None
-        self._has_previous = False
+        self._keep, self._measure = library.native_keep, library.native_measure
+        self._lines = [torch.empty(total) for _ in range(2 if with_previous else 1)]
+        self._counts = array("Q", map(len, layers)), array("Q", map(Tensor.numel, self._params))
+        self._gradients = array("Q", bytes(8 * len(self._params)))
         self._values = ctypes.c_double * (len(KEYS) * len(layers))
-        self.with_extremes = True  # without them theirs are NaN
+        self._job = Job(len(layers), len(self._params), *map(_start, self._counts),
+                        gradients=_start(self._gradients), kept=self._lines[0].data_ptr())
+        self._call = ctypes.byref(self._job)
         self._pointers: list[int] = []
         self._find_weights()
+        self.with_extremes = True  # without them theirs are NaN
 
     def before(self, follows: bool, is_sent: bool = True) -> None:
         """Keeps the weights. If it `follows` the last call, those kept give the update before."""
-        if self._previous is not None:
-            self._kept, self._previous = self._previous, self._kept
-            self._has_previous = follows
+        if len(self._lines) > 1:
+            self._lines.reverse()
+            self._job.kept = self._lines[0].data_ptr()
+            self._job.kept_before = self._lines[1].data_ptr() if follows else None
         self._find_weights()
-        self._library.native_keep(len(self._sizes), _start(self._places), _start(self._sizes),
-                                 self._kept.data_ptr())
+        self._keep(self._call)
 
     def after(self) -> Moments:
         """Gradients are taken as the optimizer leaves them."""
         self._find_weights()
-        gradients = list(map(_gradient, self._params))
-        places = array("Q", [0 if gradient is None else gradient.data_ptr()
-                             for gradient in gradients])
+        gradients = [param.grad for param in self._params]
+        for at, (gradient, size) in enumerate(zip(gradients, self._counts[1])):
+            if gradient is not None and not _is_plain(gradient, size):
+                gradients[at] = _plain(gradient, size)
+        self._gradients[:] = array("Q", [0 if gradient is None else gradient.data_ptr()
+                                         for gradient in gradients])
         values = self._values()
-        self._library.native_measure(
-            len(self._n_params), _start(self._n_params), _start(self._places), _start(places),
-            _start(self._sizes), self._kept.data_ptr(),
-            self._previous.data_ptr() if self._previous is not None and self._has_previous else None,
-            self.with_extremes, values)
+        self._job.found = ctypes.addressof(values)
+        self._job.with_extremes = self.with_extremes
+        self._measure(self._call)
         return Moments(values)
 
     def _find_weights(self) -> None:
@@ -107,29 +119,29 @@ class Fused:
                 raise RuntimeError(f"a parameter of shape {tuple(shape)} is now "
                                    f"{tuple(param.shape)}")
         # Held, so that nothing else comes to lie where they lie.
-        self._held = [_dense(param.detach()) for param in self._params]
+        self._held = [param.detach() for param in self._params]
+        for at, (param, size) in enumerate(zip(self._held, self._counts[1])):
+            if not _is_plain(param, size):
+                self._held[at] = _plain(param, size)
         self._places = array("Q", map(Tensor.data_ptr, self._held))
+        self._job.params = _start(self._places)
         # Copies are made again each time.
         self._pointers = pointers if list(self._places) == pointers else []
 
 
-def _gradient(param: Tensor) -> Optional[Tensor]:
-    gradient = param.grad
-    if gradient is None:
-        return None
-    if gradient.layout != torch.strided:
-        gradient = gradient.to_dense()
-    if gradient.shape != param.shape:
-        raise RuntimeError(f"a parameter of shape {tuple(param.shape)} has a gradient of shape "
-                           f"{tuple(gradient.shape)}")
-    return _dense(gradient)
+def _is_plain(tensor: Tensor, size: int) -> bool:
+    """Whether C finds so many elements where it lies."""
+    return (tensor.dtype is torch.float32 and tensor.layout is torch.strided and tensor.device == CPU
+            and tensor.numel() == size and tensor.is_contiguous() and not tensor.is_neg()
+            and tensor.data_ptr() != 0)
 
 
-def _dense(tensor: Tensor) -> Tensor:
-    """Float32 in memory that C can read, element by element."""
-    if not (tensor.dtype == torch.float32 and tensor.is_cpu and tensor.is_contiguous()
-            and not tensor.is_neg()):
-        tensor = tensor.to("cpu", torch.float32).contiguous().resolve_neg()
+def _plain(tensor: Tensor, size: int) -> Tensor:
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
+    tensor = tensor.to("cpu", torch.float32).contiguous().resolve_neg()
+    if tensor.numel() != size:
+        raise RuntimeError(f"a parameter of {size} elements has a gradient of {tensor.numel()}")
     if tensor.data_ptr() == 0:
         raise RuntimeError("a tensor's memory was given back")
     return tensor

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ._fused import Fused
     from ._rows import Rows
 
-    Group = Union[Fused, Batch, Exact, Rows]
+    Group = Union[Fused, Batch, "Exact", Rows]
 
 # A layer's sums, in this order: of weights, updates and gradients; of the gradient times the update
 # before, the weights and the update; of squares; and the least and the greatest weight.

@@ -228,6 +228,12 @@ class ByC(WatchTest):
         layer[0].storage().resize_(0)
         with self.assertRaisesRegex(RuntimeError, "given back"):
             moments.after()
+        layer = [torch.randn(6, 5)]
+        _, moments = self.group(layer)
+        layer[0].grad = torch.randn(6, 5)
+        layer[0].grad.data = torch.randn(4)
+        with self.assertRaisesRegex(RuntimeError, "30 elements has a gradient of 4"):
+            moments.after()
 
     def test_small_variance_beside_a_large_mean(self):
         torch.manual_seed(3)
