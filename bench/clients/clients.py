@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest.mock
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -42,10 +43,12 @@ beside steps of either twin: its CPU time is taken out of the steps it fell into
 columns. *Added* is wall clock, *CPU* the job's thread and the client's; the latter says more on a machine with other
 work. *Of it the client's thread*: what a job that leaves a core free does not wait for. The batch of the MLP makes its step one of 0.3 ms.
 
-*Floor*: what no client can do without, beside the same step and paired alike. The weights are copied before the update; after it
+The package is as `make` leaves it, with its part in C; the rows *without C* are of the package where that could not be compiled.
+
+*Torch's own calls*: what the moments take by them, beside the same step and paired alike. The weights are copied before the update; after it
 `torch._foreach_sub`, `torch._foreach_norm` and a sum each of weights, updates and gradients, by parameter and in float32, and one copy out;
-nothing is gathered by layer or sent. The client also measures the gradient's products with weights and update, which the other
-floor has too, through a buffer that stays in the cache.
+nothing is gathered by layer or sent. The client also measures the gradient's products with weights and update, which the second of the
+rows has too, through a buffer that stays in the cache.
 
 """
 
@@ -73,8 +76,8 @@ class Trainer:
         import pyrometer
         self.run = pyrometer.watch(self.model, self.optimizer, **how)
 
-    def watch_floor(self, torch, with_products):
-        self.run = Floor(torch, list(self.model.parameters()), self.optimizer, with_products)
+    def watch_by_torch(self, torch, with_products):
+        self.run = ByTorch(torch, list(self.model.parameters()), self.optimizer, with_products)
 
     def step(self):
         x, y = self.batch
@@ -100,8 +103,8 @@ class Trainer:
         return taken
 
 
-class Floor:
-    """In a run's place: what every client takes that wants the moments of weights, updates and gradients, and nothing else."""
+class ByTorch:
+    """In a run's place: the moments of weights, updates and gradients by torch's own calls, and nothing else."""
 
     next_step = 0
 
@@ -254,7 +257,8 @@ TRAINED = {
 }
 
 
-FLOORS = {"floor: foreach reductions alone": False, "floor, with the gradient's products": True}
+BY_TORCH = {"torch's own calls: foreach reductions alone": False, "torch's own calls, with the gradient's products": True}
+WITHOUT_C = ("transformer", "mlp-plain")  # measured that way as well
 
 
 def trained_rows(section, server, scale):
@@ -274,11 +278,20 @@ def trained_rows(section, server, scale):
     pairs = max(8, int(pairs * scale))
     base, client, *added = measure(make_twins, watch, pairs)
     yield name, f"every={every}", *in_percent(base, added), f"{client / base * 100:.2f}%", f"at most {target}%"
+    if section in WITHOUT_C:
+        with without_c():
+            base, client, *added_by_python = measure(make_twins, watch, pairs)
+        yield (f"{name}, without C", f"every={every}", *in_percent(base, added_by_python),
+               f"{client / base * 100:.2f}%", "")
     if section == "transformer":
-        for what, with_products in FLOORS.items():
-            base, _, *floor = paired_steps(make_twins, lambda trainer: trainer.watch_floor(torch, with_products), pairs)
-            yield (what, "", *in_percent(base, floor), "",
-                   f"the client takes {added[1][0] / floor[1][0]:.2f} of its CPU time")
+        for what, with_products in BY_TORCH.items():
+            base, _, *by_torch = paired_steps(make_twins, lambda trainer: trainer.watch_by_torch(torch, with_products), pairs)
+            yield (what, "", *in_percent(base, by_torch), "",
+                   f"the client takes {added[1][0] / by_torch[1][0]:.2f} of its CPU time")
+
+
+def without_c():
+    return unittest.mock.patch("pyrometer._fused._library", lambda keeps_lock: None)
 
 
 def in_percent(base, added):
