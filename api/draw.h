@@ -8,8 +8,6 @@
 #include "runs/snapshot.h"
 #include "storage/reader.h"
 
-#define DRAW_TIME_NS UINT64_C(20000000000)
-
 struct drawing {
     struct request *q;
     struct run_record run; // as the store has it; empty before its hello is durable

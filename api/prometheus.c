@@ -9,11 +9,12 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/num.h"
+#include "config/limits.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-#define TIME_NS UINT64_C(20000000000)
 #define BYTES_MAX ((size_t)1 << 28)
 #define TIMES_MAX 11000    // evaluations, as in Prometheus
 #define POINTS_MAX 1000000 // of all series
@@ -177,7 +178,7 @@ static enum outcome take_runs(struct evaluation *v) {
     struct run_filter newest = {.before_id = INT64_MAX};
     struct reader *r = v->q->reader;
     struct runs *runs = NEW(struct runs);
-    v->deadline_ns = clock_monotonic_ns() + TIME_NS;
+    v->deadline_ns = request_deadline_ns();
     enum outcome outcome = STORE_FAILED;
     if (reader_begin(r) == 0) {
         outcome =
@@ -201,12 +202,14 @@ static enum outcome take_runs(struct evaluation *v) {
 
 // True when all went well; else the request has been answered.
 static bool evaluate(struct evaluation *v, enum MHD_Result *rc) {
+    char detail[80];
     switch (take_runs(v)) {
     case DRAWN:
         break;
     case OUT_OF_TIME:
-        *rc = fail(v->q, MHD_HTTP_SERVICE_UNAVAILABLE, "timeout",
-                   "this took more than 20 s; name fewer series");
+        snprintf(detail, sizeof detail, "this took more than %d s; name fewer series",
+                 LIMIT_HTTP_REQUEST_S);
+        *rc = fail(v->q, MHD_HTTP_SERVICE_UNAVAILABLE, "timeout", detail);
         return false;
     case STORE_FAILED:
         *rc = fail(v->q, MHD_HTTP_SERVICE_UNAVAILABLE, "internal", "the store could not be read");

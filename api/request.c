@@ -1,5 +1,6 @@
 #include "api/request.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "config/limits.h"
 
@@ -38,6 +39,10 @@ void request_destroy(struct request *q) {
         free(q->address);
         free(q);
     }
+}
+
+uint64_t request_deadline_ns(void) {
+    return clock_monotonic_ns() + LIMIT_HTTP_REQUEST_S * UINT64_C(1000000000);
 }
 
 const char *request_header(const struct request *q, const char *name) {

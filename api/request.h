@@ -44,6 +44,8 @@ struct request *request_create(struct api *api, const char *address);
 void request_destroy(struct request *q);
 // A request's header, NULL when there is none.
 const char *request_header(const struct request *q, const char *name);
+// Until when work that begins now may go on, of the monotonic clock.
+uint64_t request_deadline_ns(void);
 // Goes on with `handler` on a worker, or at once when it is on one. Returns what the handler
 // returns.
 enum MHD_Result request_defer(struct request *q, handler_fn *handler, bool is_long);

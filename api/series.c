@@ -139,7 +139,7 @@ static enum MHD_Result answer_drawing(struct request *q, struct drawing *d, cons
     case OUT_OF_TIME:
         return answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE,
                               "this took more than %d s; narrow the range with from and to",
-                              (int)(DRAW_TIME_NS / 1000000000));
+                              LIMIT_HTTP_REQUEST_S);
     case OUT_OF_MEMORY:
         return answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE, "no memory for so many points");
     case STORE_FAILED:
@@ -231,7 +231,7 @@ enum MHD_Result series_get(struct request *q) {
                         .to = query_number(&q->query, "to", STEP_MAX),
                         .points = (size_t)query_number(&q->query, "points", POINTS_DEFAULT),
                         .intervals = (size_t)query_number(&q->query, "intervals", 0),
-                        .deadline_ns = clock_monotonic_ns() + DRAW_TIME_NS};
+                        .deadline_ns = request_deadline_ns()};
     uint64_t max_points = q->api->config.max_points;
     struct found run;
     enum MHD_Result rc;

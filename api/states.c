@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/num.h"
+#include "config/limits.h"
 #include "probes/metric.h"
 #include "runs/history.h"
 
@@ -17,7 +18,6 @@
 #include <stdlib.h>
 
 #define STATES_MAX 10000
-#define STATES_TIME_NS UINT64_C(20000000000)
 #define STATES_BYTES_MAX (64u << 20)
 
 struct state {
@@ -97,7 +97,7 @@ static int follow(struct course *c, struct history *h) {
     const struct step *step;
     const struct thermo *t;
     int rc;
-    c->deadline_ns = clock_monotonic_ns() + STATES_TIME_NS;
+    c->deadline_ns = request_deadline_ns();
     history_while(h, has_time, c);
     history_on_refresh(h, close_state, c);
     while ((rc = history_next(h, &step, &t)) == 1) {
@@ -204,7 +204,7 @@ static enum MHD_Result answer_course(struct request *q, const struct found *run)
     } else if (rc > 0) {
         result = answer_problem(q, MHD_HTTP_SERVICE_UNAVAILABLE,
                                 "the run is too long to be followed in %d s",
-                                (int)(STATES_TIME_NS / 1000000000));
+                                LIMIT_HTTP_REQUEST_S);
     } else {
         struct buf json;
         buf_init(&json, STATES_BYTES_MAX);

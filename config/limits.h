@@ -40,6 +40,13 @@
 #define LIMIT_ORIGINS 16     // sites whose pages may use the API
 #define LIMIT_LISTENERS 16   // ingest addresses
 
+// What one HTTP request may take that draws or walks runs; a sanitizer makes all of it slower
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LIMIT_HTTP_REQUEST_S 200
+#else
+#define LIMIT_HTTP_REQUEST_S 20
+#endif
+
 // What one HTTP request may ask for
 #define LIMIT_SERIES_POINTS 100000                 // points a request for series
 #define LIMIT_SERIES 1000                          // series a request
