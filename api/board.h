@@ -18,6 +18,7 @@ struct board_figures {
     _Atomic uint64_t steps_repeated;           // acknowledged and dropped
     _Atomic uint64_t refused[WIRE_CODE_COUNT]; // errors sent, by code
     _Atomic uint64_t connections_open, connections_total, connections_refused;
+    _Atomic uint64_t handshakes_failed; // of TLS, on connections of jobs
     _Atomic uint64_t reads_paused;     // connections whose reading is stopped now (back-pressure)
     _Atomic uint64_t queue_bytes;      // read, not yet durable
     _Atomic uint64_t waiting_since_ns; // monotonic: the oldest of it; 0: there is none

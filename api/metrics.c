@@ -83,6 +83,9 @@ static void put_counters(struct buf *out, struct board_figures *f) {
                 f->connections_total);
     put_counter(out, "pyrometer_connections_refused", NULL, "Connections of jobs refused.",
                 f->connections_refused);
+    put_counter(out, "pyrometer_handshakes_failed", NULL,
+                "TLS handshakes of jobs that failed or were not finished in time.",
+                f->handshakes_failed);
     put_counter(out, "pyrometer_commit_failures", NULL, "Commits that failed; each is tried again.",
                 f->commit_failures);
     put_counter(out, "pyrometer_alert_notices_delivered", NULL,

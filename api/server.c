@@ -29,7 +29,6 @@
 // Bytes that the kernel takes ahead of what it can send. Without it a client that reads slowly has
 // megabytes made for it that lie there, and streams of it grow old.
 #define UNSENT_BYTES (64 * 1024)
-#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 __attribute__((format(printf, 2, 0))) static void take_log(void *context, const char *format,
                                                            va_list args) {
@@ -194,7 +193,7 @@ static struct MHD_Daemon *start_daemon(struct api *a, int fd) {
     struct MHD_OptionItem tls_options[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)c->tls_cert_pem},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)c->tls_key_pem},
-        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)LIMIT_TLS_PRIORITIES},
         {MHD_OPTION_END, 0, NULL},
     };
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};

@@ -59,6 +59,7 @@ struct config_remote_write {
 
 struct config_tls {
     char *cert, *key; // paths of PEM files; both or neither
+    size_t line;      // of the file, where the section begins; 0: there is none
 };
 
 struct config {
@@ -72,6 +73,8 @@ struct config {
         uint64_t queue_bytes; // read but not yet stored; at least max_message_bytes
         uint64_t rank_wait_ms;
         char *token_file; // NULL: no token is wanted
+        struct config_tls tls;
+        uint64_t handshake_wait_ms;
     } ingest;
     struct {
         char *listen; // HOST:PORT, never a Unix socket

@@ -47,6 +47,13 @@
 #define LIMIT_HTTP_REQUEST_S 20
 #endif
 
+// What TLS may cost, for ingest and HTTP
+#define LIMIT_TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+#define LIMIT_TLS_FILE_BYTES (1 << 20)   // a certificate chain, a key
+#define LIMIT_HANDSHAKE_BYTES (32 << 10) // one message of an ingest connection's handshake
+#define LIMIT_HANDSHAKE_WAIT_MS_MIN 10   // the range of ingest.tls.handshake_wait
+#define LIMIT_HANDSHAKE_WAIT_MS_MAX 3600000
+
 // What one HTTP request may ask for
 #define LIMIT_SERIES_POINTS 100000                 // points a request for series
 #define LIMIT_SERIES 1000                          // series a request

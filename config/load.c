@@ -231,7 +231,7 @@ static void tell_unknown(struct reader *r, const struct place *place, size_t lin
     buf_puts(r->errors.messages, "is not a key; expected one of ");
     for (const struct setting *s = place->table; s->key; s++) {
         const char *rest = s->key + length + (length > 0);
-        if (s->in_force != REFUSED && strncmp(s->key, place->section, length) == 0 &&
+        if (strncmp(s->key, place->section, length) == 0 &&
             (length == 0 || s->key[length] == '.')) {
             buf_printf(r->errors.messages, "%s%s", between, rest);
             between = ", ";
@@ -259,10 +259,7 @@ static void read_key(struct reader *r, const struct place *place, const yaml_nod
     make_visible(name);
     // A dot in the file is never a level: 'ingest.listen:' at the top is no key.
     const struct setting *s = text && !strchr(text, '.') ? setting_find(place->table, key) : NULL;
-    if (s && s->in_force == REFUSED) {
-        yaml_error(&r->errors, line, name, "is not in this version: %s; expected it left out",
-                   s->instead);
-    } else if (s && setting_is_list(s)) {
+    if (s && setting_is_list(s)) {
         read_list_setting(r, s, place->base, value, name);
     } else if (s) {
         read_scalar(r, s, setting_field(s, place->base), value, name);
@@ -400,16 +397,22 @@ static void check_rule(struct reader *r, struct config *c, size_t i) {
     }
 }
 
+static void check_tls(struct reader *r, struct config_tls *tls, const char *section,
+                      const char *name) {
+    tls->line = find_line(r, section, "tls");
+    if (!tls->cert != !tls->key) {
+        yaml_error(&r->errors, tls->line, name, "has no %s; expected both cert and key, or neither",
+                   tls->cert ? "key" : "cert");
+    }
+}
+
 static void check_together(struct reader *r, struct config *c) {
     if (c->ingest.queue_bytes < c->ingest.max_message_bytes) {
         yaml_error(&r->errors, find_line(r, "ingest", "max_queue"), "ingest.max_queue",
                    "is less than ingest.max_message; expected at least as much");
     }
-    if (!c->http.tls.cert != !c->http.tls.key) {
-        yaml_error(&r->errors, find_line(r, "http", "tls"), "http.tls",
-                   "has no %s; expected both cert and key, or neither",
-                   c->http.tls.cert ? "key" : "cert");
-    }
+    check_tls(r, &c->ingest.tls, "ingest", "ingest.tls");
+    check_tls(r, &c->http.tls, "http", "http.tls");
     for (size_t i = 0; i < c->alerts.n_rules; i++) {
         check_rule(r, c, i);
     }
@@ -511,7 +514,7 @@ int config_set(struct config *c, const char *flag, const char *key, const char *
                struct buf *messages) {
     struct reader r = {.errors = {flag, messages, 0}};
     const struct setting *s = setting_find(config_table, key);
-    CHECK(s && s->type && s->in_force != REFUSED);
+    CHECK(s && s->type);
     if (!setting_is_list(s)) {
         read_text_into(&r, s, setting_field(s, c), value, 0, key);
         return r.errors.count ? -1 : 0;

@@ -91,9 +91,6 @@ static void print_list(const struct setting *s, const void *base, size_t depth, 
 
 static void print_setting(const struct setting *s, const void *base, size_t depth,
                           struct buf *out) {
-    if (s->in_force == REFUSED) {
-        return;
-    }
     if (setting_is_list(s)) {
         print_list(s, base, depth, out);
         return;
@@ -145,8 +142,7 @@ static void print_sample_help(const struct setting *s, size_t depth, struct buf 
         buf_putc(&help, '.');
     }
     if (s->in_force != IN_FORCE) {
-        buf_printf(&help, " %s: %s.", s->in_force == REFUSED ? "Refused" : "Not in force",
-                   s->instead);
+        buf_printf(&help, " Not in force: %s.", s->instead);
     }
     print_comment(out, depth, buf_str(&help));
     buf_free(&help);
@@ -165,9 +161,6 @@ static void print_sample_entry(const struct setting *s, size_t depth, struct buf
 static void print_sample_setting(const struct setting *s, struct buf *out) {
     size_t depth = depth_of(s->key);
     print_sample_help(s, depth, out);
-    if (s->in_force == REFUSED) {
-        return;
-    }
     indent(out, depth);
     if (s->entry_settings) {
         buf_printf(out, "#%s:\n", last_name(s->key));
@@ -194,9 +187,7 @@ void config_print_sample(struct buf *out) {
 
 static void print_reference_row(const struct setting *s, const char *parent, struct buf *out) {
     buf_printf(out, "| `%s%s%s` | ", parent, *parent ? "[]." : "", s->key);
-    if (s->in_force == REFUSED) {
-        buf_puts(out, "refused");
-    } else if (s->type) {
+    if (s->type) {
         setting_print_expected(s, out);
         buf_puts(out, setting_is_list(s) ? "; or a list of these" : "");
     } else {
@@ -206,8 +197,7 @@ static void print_reference_row(const struct setting *s, const char *parent, str
                s->initial ? "`" : "");
     buf_printf(out, "%s | %s", *parent ? "" : s->is_reloadable ? "reload" : "restart", s->help);
     if (s->in_force != IN_FORCE) {
-        buf_printf(out, " %s: %s.", s->in_force == REFUSED ? "Refused" : "Not in force",
-                   s->instead);
+        buf_printf(out, " Not in force: %s.", s->instead);
     }
     buf_puts(out, " |\n");
 }

@@ -230,11 +230,28 @@ const struct setting config_table[] = {
      .example = "/etc/pyrometer/ingest.token",
      .is_reloadable = true,
      .help = "A file with the token that every job must send. Not set: none is wanted."},
-    {.key = "ingest.tls",
-     .in_force = REFUSED,
-     .instead = "the stream would be in the clear; listen on 127.0.0.1 and bring jobs in through "
-                "a TLS tunnel",
-     .help = "Encryption of the stream (tls.cert, tls.key) is not in this version."},
+    {.key = "ingest.tls.cert",
+     .type = &type_text,
+     FIELD(ingest.tls.cert),
+     .example = "/etc/pyrometer/cert.pem",
+     .is_reloadable = true,
+     .help = "The certificate chain (PEM). With ingest.tls.key: jobs on other machines come over "
+             "TLS only; Unix sockets stay plain."},
+    {.key = "ingest.tls.key",
+     .type = &type_text,
+     FIELD(ingest.tls.key),
+     .example = "/etc/pyrometer/key.pem",
+     .is_reloadable = true,
+     .help = "The certificate's private key (PEM), without a passphrase."},
+    {.key = "ingest.tls.handshake_wait",
+     .type = &type_duration_ms,
+     FIELD(ingest.handshake_wait_ms),
+     .initial = "10s",
+     .min = LIMIT_HANDSHAKE_WAIT_MS_MIN,
+     .max = LIMIT_HANDSHAKE_WAIT_MS_MAX,
+     .is_reloadable = true,
+     .help = "How long a job may take from connecting to the end of the TLS handshake before its "
+             "connection is closed."},
     {.key = "http.listen",
      .type = &type_tcp_address,
      FIELD(http.listen),
@@ -428,9 +445,6 @@ static void reset_entry(const struct setting *s, char *entry) {
 }
 
 void setting_reset(const struct setting *s, void *base) {
-    if (s->in_force == REFUSED) {
-        return;
-    }
     if (!setting_is_list(s)) {
         s->type->reset(setting_field(s, base));
         return;

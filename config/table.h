@@ -44,7 +44,7 @@ extern const struct value_type type_bool;   // the same, of false and true witho
 extern const struct value_type type_rule;   // text: a name the caller knows, or another
 extern const struct value_type type_words;  // a mapping of names to texts, as lines "key=value"
 
-enum in_force { IN_FORCE, NOT_IN_FORCE, REFUSED };
+enum in_force { IN_FORCE, NOT_IN_FORCE };
 
 struct setting {
     const char *key;               // 'ingest.listen'; of an entry of a list, the key inside it

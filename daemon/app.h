@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "base/buf.h"
 #include "config/config.h"
+#include "daemon/tls.h"
 #include "daemon/writer.h"
 #include "delivery/delivery.h"
 #include "wire/step.h"
@@ -22,12 +23,14 @@ struct rank_group;
 
 #define APP_RUN_BUCKETS 1024
 #define APP_READ_BYTES (256 * 1024)
+#define APP_SEALED_BYTES TLS_SEALED_BYTES(APP_READ_BYTES)
 
 struct app {
     uv_loop_t loop;
     struct config config;
-    const char *config_path; // NULL: defaults and flags alone
-    char *ingest_token;      // NULL: none is wanted
+    const char *config_path;       // NULL: defaults and flags alone
+    char *ingest_token;            // NULL: none is wanted
+    struct tls_identity *identity; // NULL: jobs' TCP connections are plain
     struct ruleset *rules;
 
     struct writer *writer;
@@ -60,6 +63,7 @@ struct app {
 
     // Scratch of the loop thread, shared by all connections: a read's bytes, a step, a blob.
     char read_buffer[APP_READ_BYTES];
+    char sealed_buffer[APP_SEALED_BYTES]; // a read's bytes under TLS, opened into read_buffer
     struct step step;
     struct buf blob;
 };

@@ -1,6 +1,7 @@
 #include "daemon/conn.h"
 
 #include "base/log.h"
+#include "daemon/handshake.h"
 #include "daemon/live.h"
 #include "daemon/ranks.h"
 #include "daemon/session.h"
@@ -34,6 +35,7 @@ static void on_closed(uv_handle_t *handle) {
     cutter_free(&c->cutter);
     buf_free(&c->rest);
     buf_free(&c->out);
+    tls_free(c->tls);
     free(c);
 }
 
@@ -51,11 +53,20 @@ static void close_conn(struct conn *c) {
     }
     leave_run(c);
     uv_close(&c->handle, on_closed);
-    uv_close((uv_handle_t *)&c->linger, on_closed);
+    uv_close((uv_handle_t *)&c->patience, on_closed);
 }
 
 static void on_linger(uv_timer_t *timer) {
     close_conn(timer->data);
+}
+
+// Nothing can be told before a handshake is over.
+static bool is_shaking(const struct conn *c) {
+    return c->tls && tls_state(c->tls) == TLS_HANDSHAKE;
+}
+
+static bool has_output(const struct conn *c) {
+    return c->out.len || (c->tls && tls_out(c->tls)->len);
 }
 
 static void on_shutdown(uv_shutdown_t *request, int status) {
@@ -69,13 +80,17 @@ static void on_shutdown(uv_shutdown_t *request, int status) {
 // Everything was written: say so to the job, and wait for its hang-up so that an answer on its way
 // is not destroyed by a reset.
 static void shut_down(struct conn *c) {
+    if (c->tls && tls_end(c->tls)) {
+        flush(c); // and here again once that is written
+        return;
+    }
     uv_shutdown_t *request = must_alloc(sizeof *request);
     if (uv_shutdown(request, &c->stream, on_shutdown) != 0) {
         free(request);
         close_conn(c);
         return;
     }
-    uv_timer_start(&c->linger, on_linger, LINGER_MS, 0);
+    uv_timer_start(&c->patience, on_linger, LINGER_MS, 0);
 }
 
 struct write {
@@ -95,7 +110,7 @@ static void on_write(uv_write_t *request, int status) {
     }
     if (status != 0) {
         close_conn(c);
-    } else if (c->out.len) {
+    } else if (has_output(c)) {
         flush(c);
     } else if (c->ending) {
         shut_down(c);
@@ -105,14 +120,19 @@ static void on_write(uv_write_t *request, int status) {
 }
 
 static void flush(struct conn *c) {
-    if (c->writing || c->out.len == 0 || uv_is_closing(&c->handle)) {
+    if (c->writing || !has_output(c) || uv_is_closing(&c->handle)) {
         return;
     }
-    struct write *w = must_alloc(sizeof *w + c->out.len);
+    if (c->tls && !tls_send(c->tls, &c->out)) {
+        close_conn(c);
+        return;
+    }
+    struct buf *out = c->tls ? tls_out(c->tls) : &c->out;
+    struct write *w = must_alloc(sizeof *w + out->len);
     w->request.data = w;
-    memcpy(w->bytes, c->out.data, c->out.len);
-    uv_buf_t bytes = uv_buf_init(w->bytes, (unsigned)c->out.len);
-    buf_free(&c->out);
+    memcpy(w->bytes, out->data, out->len);
+    uv_buf_t bytes = uv_buf_init(w->bytes, (unsigned)out->len);
+    buf_free(out);
     c->writing = true;
     if (uv_write(&w->request, &c->stream, &bytes, 1, on_write) != 0) {
         free(w);
@@ -134,11 +154,15 @@ void conn_end(struct conn *c) {
     if (c->ending || uv_is_closing(&c->handle)) {
         return;
     }
+    if (is_shaking(c)) {
+        close_conn(c);
+        return;
+    }
     c->ending = true;
     c->pong_due = false;
     start_reading(c); // what still comes is thrown away; it is the hang-up that is waited for
     leave_run(c);
-    if (c->out.len) {
+    if (has_output(c)) {
         flush(c);
     } else if (!c->writing) {
         shut_down(c);
@@ -219,6 +243,10 @@ static bool must_wait(const struct conn *c) {
 // Cuts what was read into messages, in place where they are whole. What must wait is kept.
 static void take_bytes(struct conn *c, const char *bytes, size_t n) {
     struct slice left = {bytes, n}, message;
+    if (n && !c->ending && c->messages == 0 && c->cutter.partial.len == 0 &&
+        tls_begins_with(bytes[0])) {
+        handshake_refuse_tls(c);
+    }
     while (left.len && !c->ending && !uv_is_closing(&c->handle)) {
         if (must_wait(c)) {
             buf_put(&c->rest, left.text, left.len);
@@ -286,10 +314,17 @@ static void settle(struct conn *c) {
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
     (void)suggested;
     struct conn *c = handle->data;
-    *out = uv_buf_init(c->app->read_buffer, APP_READ_BYTES);
+    *out = c->tls ? uv_buf_init(c->app->sealed_buffer, APP_SEALED_BYTES)
+                  : uv_buf_init(c->app->read_buffer, APP_READ_BYTES);
 }
 
 static void on_eof(struct conn *c, ssize_t status) {
+    if (c->tls && !c->ending) { // under TLS an end that TLS did not announce is a cut
+        if (is_shaking(c) && tls_is_begun(c->tls)) {
+            handshake_failed(c, "the job's side hung up during the handshake");
+        }
+        status = UV_ECONNABORTED;
+    }
     c->eof = true;
     uv_read_stop(&c->stream);
     c->reading = false;
@@ -307,6 +342,52 @@ static void stop_reading(struct conn *c) {
     }
 }
 
+static void refuse_surplus(struct conn *c) {
+    struct wire_error error;
+    wire_fail(&error, WIRE_OVERLOADED,
+              "as many jobs are connected as ingest.max_connections allows; try again later");
+    c->app->figures->connections_refused++;
+    conn_error(c, &error);
+}
+
+// What TLS says is wrong goes to the job; replies that still wait can not.
+static void end_failed_tls(struct conn *c, bool during_handshake) {
+    if (during_handshake) {
+        handshake_failed(c, tls_failure(c->tls));
+    } else {
+        log_warning("a job's TLS connection broke, it is closed run=%s: %s",
+                    c->run ? c->run->run->record.name : "-", tls_failure(c->tls));
+    }
+    buf_free(&c->out);
+    conn_end(c);
+}
+
+// What the records of a read hold is taken like a read of a plain connection.
+static void take_sealed(struct conn *c, const char *bytes, size_t n) {
+    size_t plain_n;
+    bool was_shaking = is_shaking(c);
+    enum tls_state state =
+        tls_receive(c->tls, bytes, n, c->app->read_buffer, APP_READ_BYTES, &plain_n);
+    if (was_shaking && (state == TLS_OPEN || state == TLS_ENDED)) {
+        uv_timer_stop(&c->patience);
+        if (c->surplus) {
+            refuse_surplus(c);
+        }
+    }
+    take_bytes(c, c->app->read_buffer, plain_n);
+    if (c->ending || uv_is_closing(&c->handle)) {
+        return;
+    }
+    if (state == TLS_ENDED) {
+        c->eof = true;
+        stop_reading(c);
+    } else if (state == TLS_NOT_TLS) {
+        handshake_refuse_plain(c);
+    } else if (state == TLS_FAILED) {
+        end_failed_tls(c, was_shaking);
+    }
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes) {
     struct conn *c = stream->data;
     if (n < 0) {
@@ -315,7 +396,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes) {
     }
     c->app->figures->bytes_received += (uint64_t)n;
     if (!c->ending) {
-        take_bytes(c, bytes->base, (size_t)n);
+        (c->tls ? take_sealed : take_bytes)(c, bytes->base, (size_t)n);
     }
     if (uv_is_closing(&c->handle)) {
         return;
@@ -394,13 +475,6 @@ void conn_apply_pressure(struct app *app) {
     }
 }
 
-static void refuse(struct conn *c, enum wire_code code, const char *why) {
-    struct wire_error error;
-    wire_fail(&error, code, "%s", why);
-    c->app->figures->connections_refused++;
-    conn_error(c, &error);
-}
-
 static struct conn *create(struct app *app, bool is_unix) {
     struct conn *c = NEW(struct conn);
     c->app = app;
@@ -413,8 +487,8 @@ static struct conn *create(struct app *app, bool is_unix) {
     } else {
         CHECK(uv_tcp_init(&app->loop, &c->tcp) == 0);
     }
-    CHECK(uv_timer_init(&app->loop, &c->linger) == 0);
-    c->handle.data = c->linger.data = c;
+    CHECK(uv_timer_init(&app->loop, &c->patience) == 0);
+    c->handle.data = c->patience.data = c;
     c->open_handles = 2;
     c->next = app->conns;
     c->previous = &app->conns;
@@ -427,14 +501,28 @@ static struct conn *create(struct app *app, bool is_unix) {
     return c;
 }
 
+static void on_handshake_late(uv_timer_t *timer) {
+    struct conn *c = timer->data;
+    uint64_t wait_ms = c->app->config.ingest.handshake_wait_ms;
+    if (is_shaking(c) && c->app->paused) { // it is we who do not read
+        uv_timer_start(timer, on_handshake_late, wait_ms, 0);
+        return;
+    }
+    if (is_shaking(c)) {
+        handshake_failed(c, "the handshake was not over within ingest.tls.handshake_wait");
+    }
+    close_conn(c);
+}
+
 static void begin(struct conn *c) {
     struct app *app = c->app;
     bool full = app->n_conns > app->config.ingest.max_connections;
     bool paused = app->paused && !full;
-    if (full) {
-        refuse(c, WIRE_OVERLOADED,
-               "as many jobs are connected as ingest.max_connections allows; try "
-               "again later");
+    if (c->tls) {
+        c->surplus = full;
+        uv_timer_start(&c->patience, on_handshake_late, app->config.ingest.handshake_wait_ms, 0);
+    } else if (full) {
+        refuse_surplus(c);
     }
     if (!paused) {
         start_reading(c);
@@ -450,6 +538,15 @@ void conn_accept(struct app *app, uv_stream_t *server, bool is_unix) {
     if (!is_unix) {
         uv_tcp_nodelay(&c->tcp, 1);
         uv_tcp_keepalive(&c->tcp, 1, 60);
+    }
+    if (!is_unix && app->identity) {
+        handshake_print_peer(&c->tcp, c->peer, sizeof c->peer);
+        c->tls = tls_create(app->identity);
+        if (!c->tls) {
+            log_warning("no memory for a TLS connection; it is closed");
+            close_conn(c);
+            return;
+        }
     }
     begin(c);
 }

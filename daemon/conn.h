@@ -17,7 +17,10 @@ struct conn {
         uv_tcp_t tcp;
         uv_pipe_t pipe;
     };
-    uv_timer_t linger;
+    uv_timer_t patience; // with a handshake; with the job's hang-up at the end
+    struct tls *tls;     // NULL: plain
+    char peer[64];       // where a TLS connection comes from
+    bool surplus;        // more than may be connected, to be told once the handshake is over
     int open_handles;
     struct cutter cutter;
     struct buf rest;   // read, but not looked at before the job has taken its replies

@@ -174,13 +174,33 @@ static int set_rules(struct app *app, const struct config *config, struct buf *m
     return 0;
 }
 
+// Who the daemon is to jobs that come over TLS; NULL where the file does not ask for TLS.
+static int load_identity(const struct config *config, struct tls_identity **out,
+                         struct buf *messages) {
+    struct certificate certificate;
+    *out = NULL;
+    if (certificate_load(&certificate, config, "ingest.tls", &config->ingest.tls, messages)) {
+        return -1;
+    }
+    if (certificate.cert) {
+        *out = tls_identity_create(&certificate);
+        certificate_free(&certificate);
+        if (!*out) {
+            buf_puts(messages, "ingest.tls: there is no memory for the certificate\n");
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int load_config(struct app *app, const struct options *options, struct buf *messages) {
     struct config config;
     app->config_path = options->config;
     if (options_load_config(options, &config, messages)) {
         return -1;
     }
-    if (set_rules(app, &config, messages) || read_tokens(app, &config, messages)) {
+    if (load_identity(&config, &app->identity, messages) || set_rules(app, &config, messages) ||
+        read_tokens(app, &config, messages)) {
         config_free(&config);
         return -1;
     }
@@ -215,11 +235,17 @@ static void on_reload(uv_signal_t *signal, int number) {
         log_lines(log_error, &messages);
     } else {
         config_reloadable_diff(&app->config, &config, &restart);
-        if (set_rules(app, &config, &messages) || read_tokens(app, &config, &messages) ||
+        struct tls_identity *identity;
+        if (load_identity(&config, &identity, &messages) || set_rules(app, &config, &messages) ||
+            read_tokens(app, &config, &messages) ||
             delivery_configure(app->delivery, &config, api_address(app->api), &messages)) {
+            tls_identity_release(identity);
             log_error("the new configuration is not used, the running one stays in force:");
             log_lines(log_error, &messages);
         } else {
+            tls_identity_release(app->identity); // connections there are keep theirs
+            app->identity = identity;
+            app->config.ingest.handshake_wait_ms = config.ingest.handshake_wait_ms;
             app->config.alerts.stall_after_s = config.alerts.stall_after_s;
             live_set_rules(app);
             log_info("configuration reloaded");
@@ -247,16 +273,18 @@ static int start_api(struct app *app, struct buf *error) {
         .open_session = local_connect,
         .context = app,
     };
-    char *token = NULL, *cert = NULL, *key = NULL;
+    char *token = NULL;
+    struct certificate certificate = {0};
     int rc = read_token(app, "http.token_file", app->config.http.token_file, &token, error);
-    rc = rc ? rc : certificate_load(&app->config, &cert, &key, error);
+    rc =
+        rc ? rc
+           : certificate_load(&certificate, &app->config, "http.tls", &app->config.http.tls, error);
     c.token = token;
-    c.tls_cert_pem = cert;
-    c.tls_key_pem = key;
+    c.tls_cert_pem = certificate.cert;
+    c.tls_key_pem = certificate.key;
     rc = rc ? rc : api_start(&app->api, &c, error);
     free(token);
-    free(cert);
-    free(key);
+    certificate_free(&certificate);
     return rc;
 }
 
@@ -404,6 +432,7 @@ static void release(struct app *app) {
     local_destroy(app->local);
     board_destroy(app->board);
     ruleset_release(app->rules);
+    tls_identity_release(app->identity);
     config_free(&app->config);
     step_free(&app->step);
     buf_free(&app->blob);
@@ -452,10 +481,9 @@ static int run(struct app *app) {
 }
 
 static int check_certificate(const struct config *config, struct buf *messages) {
-    char *cert, *key;
-    int rc = certificate_load(config, &cert, &key, messages);
-    free(cert);
-    free(key);
+    struct certificate c;
+    int rc = certificate_load(&c, config, "http.tls", &config->http.tls, messages);
+    certificate_free(&c);
     return rc;
 }
 
@@ -504,6 +532,7 @@ int main(int argc, char **argv) {
             puts("the configuration is good");
         }
         ruleset_release(app->rules);
+        tls_identity_release(app->identity);
         config_free(&app->config);
         free(app->ingest_token);
         free(app);

@@ -23,6 +23,8 @@ import unittest
 import urllib.parse
 from pathlib import Path
 
+from secure import SecureSocket
+
 TESTS = Path(__file__).resolve().parent.parent
 DATA = TESTS / "data"
 BIN = Path(os.environ.get("PYROMETERD") or TESTS.parent / "build").resolve()
@@ -243,9 +245,12 @@ class Daemon:
 
 
 class Job:
-    """A training job as the daemon sees it: one connection that speaks the line protocol."""
+    """A training job as the daemon sees it: one connection that speaks the line protocol.
 
-    def __init__(self, where, timeout=TIMEOUT, receive_buffer=None):
+    With `tls`, an SSLContext, over TLS.
+    """
+
+    def __init__(self, where, timeout=TIMEOUT, receive_buffer=None, tls=None):
         target = where.ingest[0] if isinstance(where, Daemon) else where
         family = socket.AF_UNIX if isinstance(target, str) else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
@@ -255,6 +260,8 @@ class Job:
         self.socket.connect(target)
         if family == socket.AF_INET:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = SecureSocket(self.socket, tls)
         self.pending = b""
         self.acked = -1
         self.lines = 0

@@ -12,7 +12,8 @@ static const struct mistake mistakes[] = {
     {"data: /x\nspeed: 9\n",
      "2: speed: is not a key; expected one of data, ingest.listen, ingest.max_message, "
      "ingest.ack_interval, ingest.max_connections, ingest.max_queue, ingest.rank_wait, "
-     "ingest.token_file, http.listen, http.max_connections, http.max_points, http.heartbeat, "
+     "ingest.token_file, ingest.tls.cert, ingest.tls.key, ingest.tls.handshake_wait, http.listen, "
+     "http.max_connections, http.max_points, http.heartbeat, "
      "http.cors_origins, "
      "http.token_file, http.tls.cert, "
      "http.tls.key, storage.durability, storage.retention, storage.max_size, alerts.stall_after, "
@@ -24,7 +25,8 @@ static const struct mistake mistakes[] = {
     {"storage.durability: full\n",
      "1: storage.durability: is not a key; expected one of data, ingest.listen, "
      "ingest.max_message, ingest.ack_interval, ingest.max_connections, ingest.max_queue, "
-     "ingest.rank_wait, ingest.token_file, http.listen, http.max_connections, http.max_points, "
+     "ingest.rank_wait, ingest.token_file, ingest.tls.cert, ingest.tls.key, "
+     "ingest.tls.handshake_wait, http.listen, http.max_connections, http.max_points, "
      "http.heartbeat, http.cors_origins, http.token_file, "
      "http.tls.cert, http.tls.key, storage.durability, storage.retention, storage.max_size, "
      "alerts.stall_after, alerts.rules, alerts.webhooks, alerts.severity_from, alerts.command, "
@@ -80,9 +82,11 @@ static const struct mistake mistakes[] = {
      "from 1 to 4096"},
     {"ingest:\n  max_message: 2MiB\n  max_queue: 1MiB\n",
      "3: ingest.max_queue: is less than ingest.max_message; expected at least as much"},
-    {"ingest:\n  listen: \"[::1]:0\"\n  tls: { cert: a, key: b }\n",
-     "3: ingest.tls: is not in this version: the stream would be in the clear; listen on "
-     "127.0.0.1 and bring jobs in through a TLS tunnel; expected it left out"},
+    {"ingest:\n  listen: \"[::1]:0\"\n  tls: { cert: a }\n",
+     "3: ingest.tls: has no key; expected both cert and key, or neither"},
+    {"ingest: { tls: { handshake_wait: 1ms } }\n",
+     "1: ingest.tls.handshake_wait: \"1ms\" is out of range; expected a time from 10ms to 1h, such as "
+     "100ms"},
     {"http:\n  tls:\n    key: a\n",
      "2: http.tls: has no cert; expected both cert and key, or neither"},
     {"http:\n  tls: {cert: a}\n",
