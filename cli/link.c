@@ -17,11 +17,13 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "cli/tls.h"
 
-enum { READ_SIZE = 1 << 16, ANSWER_MAX = 1 << 20, CONNECT_TIMEOUT_MS = 5000 };
+enum { HOST_MAX = 256, READ_SIZE = 1 << 16, ANSWER_MAX = 1 << 20, CONNECT_TIMEOUT_MS = 5000 };
 
 struct link {
     int fd;
+    struct tls *tls; // NULL: plain
     struct buf out;
     size_t sent; // bytes of `out` that are gone
     struct buf in;
@@ -100,11 +102,11 @@ static const char *split_address(const char *address, char *host, size_t host_si
     return colon + 1;
 }
 
-static int open_tcp(const char *address, char *reason, size_t reason_size) {
-    char host[256];
-    const char *port = split_address(address, host, sizeof host);
+static int open_tcp(const char *address, char host[HOST_MAX], char *reason, size_t reason_size) {
+    const char *port = split_address(address, host, HOST_MAX);
     if (!port) {
-        snprintf(reason, reason_size, "an address is HOST:PORT or unix:PATH");
+        snprintf(reason, reason_size,
+                 "an address is HOST:PORT, " TLS_SCHEME "HOST:PORT or unix:PATH");
         return -1;
     }
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -128,7 +130,10 @@ static int open_tcp(const char *address, char *reason, size_t reason_size) {
 struct link *link_open(const char *address, link_line take, void *context, char *reason,
                        size_t reason_size) {
     bool is_unix = strncmp(address, "unix:", 5) == 0;
-    int fd = is_unix ? open_unix(address + 5) : open_tcp(address, reason, reason_size);
+    bool is_tls = strncmp(address, TLS_SCHEME, strlen(TLS_SCHEME)) == 0;
+    char host[HOST_MAX];
+    address += is_tls ? strlen(TLS_SCHEME) : 0;
+    int fd = is_unix ? open_unix(address + 5) : open_tcp(address, host, reason, reason_size);
     if (fd < 0) {
         if (is_unix) {
             snprintf(reason, reason_size, "%s", strerror(errno));
@@ -136,8 +141,13 @@ struct link *link_open(const char *address, link_line take, void *context, char 
         return NULL;
     }
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    struct tls *tls = is_tls ? tls_open(fd, host, reason, reason_size) : NULL;
+    if (is_tls && !tls) {
+        close(fd);
+        return NULL;
+    }
     struct link *link = NEW(struct link);
-    *link = (struct link){.fd = fd, .take = take, .context = context};
+    *link = (struct link){.fd = fd, .tls = tls, .take = take, .context = context};
     buf_init(&link->out, SIZE_MAX / 4);
     buf_init(&link->in, ANSWER_MAX);
     return link;
@@ -145,6 +155,7 @@ struct link *link_open(const char *address, link_line take, void *context, char 
 
 void link_close(struct link *link) {
     if (link) {
+        tls_close(link->tls);
         close(link->fd);
         buf_free(&link->out);
         buf_free(&link->in);
@@ -170,7 +181,11 @@ const char *link_error(const struct link *link) {
 }
 
 void link_finish_sending(struct link *link) {
-    shutdown(link->fd, SHUT_WR);
+    if (link->tls) {
+        tls_end(link->tls);
+    } else {
+        shutdown(link->fd, SHUT_WR);
+    }
 }
 
 static bool is_transient(int error) {
@@ -179,7 +194,9 @@ static bool is_transient(int error) {
 
 // A failed send is not yet the end: why the daemon hung up may still be there to read.
 static void send_some(struct link *link) {
-    ssize_t n = send(link->fd, link->out.data + link->sent, link_pending(link), MSG_NOSIGNAL);
+    const char *bytes = link->out.data + link->sent;
+    ssize_t n = link->tls ? tls_send(link->tls, bytes, link_pending(link))
+                          : send(link->fd, bytes, link_pending(link), MSG_NOSIGNAL);
     if (n > 0) {
         link->sent += (size_t)n;
     } else if (n < 0 && !is_transient(errno)) {
@@ -207,7 +224,8 @@ static void receive_some(struct link *link) {
         link->closed = true;
         return;
     }
-    ssize_t n = recv(link->fd, to, READ_SIZE, 0);
+    ssize_t n =
+        link->tls ? tls_receive(link->tls, to, READ_SIZE) : recv(link->fd, to, READ_SIZE, 0);
     if (n > 0) {
         link->in.len += (size_t)n;
         take_lines(link);

@@ -14,7 +14,7 @@ struct link;
 // A line of the daemon, NUL-terminated, without its newline.
 typedef void (*link_line)(void *context, const char *line);
 
-// To "HOST:PORT", "[V6]:PORT" or "unix:PATH". NULL with the reason when there is no connection.
+// To "HOST:PORT", "[V6]:PORT", either with "tls://" before it, or "unix:PATH". NULL with the reason when there is no connection.
 struct link *link_open(const char *address, link_line take, void *context, char *reason,
                        size_t reason_size);
 void link_close(struct link *link);

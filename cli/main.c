@@ -146,8 +146,8 @@ static const struct option_spec specs[] = {
     {"keep", 0, NULL, FIELD(keep), BENCH, false, "leave the runs there"},
     {"keep", 0, NULL, FIELD(keep), SYNC, false, "remove nothing"},
     {"ingest", 0, "ADDRESS", FIELD(ingest), STREAMING, false,
-     "the daemon's ingest, HOST:PORT or unix:PATH ($PYROMETER_SERVER,\n"
-     "                            127.0.0.1:27315)"},
+     "the daemon's ingest, HOST:PORT, tls://HOST:PORT or unix:PATH\n"
+     "                            ($PYROMETER_SERVER, 127.0.0.1:27315)"},
     {"speed", 0, "X", FIELD(speed), REPLAY, false,
      "X times the recorded pace, or max (the default)"},
     {"output", 'o', "FILE", FIELD(output), EXPORT, false,

@@ -116,6 +116,13 @@ static int prepare(struct pyrometer *p, const struct pyrometer_config *config) {
         token = from_file;
     }
     p->server = strdup(server_of(config));
+    if (p->server && strncmp(p->server, "tls://", 6) == 0) {
+        snprintf(open_error, sizeof open_error,
+                 "server %s: this library speaks no TLS; expected the plain address of a tunnel to "
+                 "it (stunnel, ssh -L)",
+                 p->server);
+        return -EINVAL;
+    }
     if (p->server && !pyr_address_parse(&p->address, p->server)) {
         snprintf(open_error, sizeof open_error,
                  "server %s: expected host:port, [address]:port or unix:/path", p->server);

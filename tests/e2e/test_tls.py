@@ -1,5 +1,6 @@
 """ingest.tls: the protocol over TLS, what goes wrong before it is spoken, and renewed certificates."""
 
+import gzip
 import os
 import re
 import shutil
@@ -11,8 +12,9 @@ import tempfile
 import threading
 import unittest
 from pathlib import Path
+from unittest import mock
 
-from harness import Job, TestCase, eventually, frame, hello, line, make_step, new_run, run_program
+from harness import DATA, Job, TestCase, eventually, frame, hello, line, make_step, new_run, run_program
 from secure import Authority, make_key
 
 UNSUPPORTED = "unsupported_protocol"
@@ -368,6 +370,47 @@ class Certificates(TlsCase):
                     for text in [f"{file}:2: ", *lines]:
                         self.assertIn(text, done.stderr)
         self.assertFalse((self.home / "none").exists())
+
+
+class Commands(TlsCase):
+    """`pyrometer` with tls://: what it takes, and what it says of what it does not."""
+
+    def replay(self, server, ca=None):
+        with mock.patch.dict(os.environ, {"PYROMETER_CA": str(ca or self.authority.cert)}):
+            return run_program("pyrometer", "replay", DATA / "adamw.ndjson.gz", "--ingest", server)
+
+    def test_replay_and_sync(self):
+        daemon = self.secure()
+        server = "tls://127.0.0.1:%d" % daemon.ingest[0][1]
+        done = self.replay(server)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(len(daemon.steps("adamw")), 800)
+        spool = self.home / "spool"
+        (spool / "another").mkdir(parents=True)
+        lines = [line(hello("spooled")), *(line(make_step(step)) for step in range(5)), line({"type": "end"})]
+        (spool / "another" / "000001.ndjson.gz").write_bytes(gzip.compress(b"".join(lines)))
+        with mock.patch.dict(os.environ, {"PYROMETER_CA": str(self.authority.cert), "PYROMETER_SERVER": server}):
+            done = run_program("pyrometer", "sync", spool)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(len(daemon.steps("spooled")), 5)
+
+    def test_servers_that_will_not_do(self):
+        daemon, plain = self.secure(), self.daemon()
+        port = daemon.ingest[0][1]
+        stranger = Authority(Path(tempfile.mkdtemp(dir=self.home)), "a stranger")
+        cert, key = self.authority.issue("elsewhere", "DNS:elsewhere")
+        elsewhere = self.daemon(settings(cert, key))
+        for server, ca, words in (
+                (f"tls://127.0.0.1:{port}", stranger.cert, "not accepted: The certificate is NOT trusted"),
+                (f"tls://127.0.0.1:{port}", "/nonexistent", "PYROMETER_CA=/nonexistent"),
+                ("tls://127.0.0.1:%d" % elsewhere.ingest[0][1], None, "does not match"),
+                ("tls://127.0.0.1:%d" % plain.ingest[0][1], None, "does not speak TLS"),
+                (f"127.0.0.1:{port}", None, "must be tls://HOST:PORT")):
+            with self.subTest(server=server, ca=ca):
+                done = self.replay(server, ca)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(words, done.stderr)
+        self.assertIn("the job's side ended it", elsewhere.log())
 
 
 if __name__ == "__main__":

@@ -191,6 +191,10 @@ START_TEST(wrong_arguments) {
         ck_assert_msg(!pyrometer_open(&config), "%s was taken", servers[i]);
         expect_error(NULL, "expected host:port");
     }
+    config = config_for(&f);
+    config.server = "tls://h:1";
+    ck_assert_ptr_null(pyrometer_open(&config));
+    expect_error(NULL, "server tls://h:1: this library speaks no TLS; expected the plain address");
     ck_assert_int_eq(put_step(NULL, 0), -EINVAL);
     ck_assert_int_eq(pyrometer_event(NULL, 0, "x", NULL), -EINVAL);
     ck_assert_int_eq(pyrometer_finish(NULL, "completed", 0), -EINVAL);

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_PORT = 27315
+TLS = "tls://"
 CONNECT_TIMEOUT_S = 5.0
 WELCOME_TIMEOUT_S = 10.0
 PING_AFTER_S = 5.0  # of silence
@@ -251,7 +252,7 @@ class Sender:
                 return _Connection(self, sock).run()
         except OSError as error:
             if not self.abandoned:
-                warn_once(f"{self.address} {type(error).__name__}",
+                warn_once(f"{self.address} {error}",
                           f"{self.address}: {error}; trying again, up to "
                           f"{LONGEST_PAUSE_S:g} s apart, steps are kept meanwhile")
             return self.end_sent and self.queue.steps_left() == 0 and not self.spool.count()
@@ -442,7 +443,10 @@ class _Connection:
             self._out = memoryview(encode({"type": "ping"}))
 
     def _receive(self) -> None:
-        data = self._sock.recv(65536)
+        try:
+            data = self._sock.recv(65536)
+        except BlockingIOError:  # part of a TLS record
+            return
         if not data:
             raise ConnectionError("the daemon closed the connection")
         self._heard = time.monotonic()
@@ -504,16 +508,27 @@ def _connect(address: str) -> socket.socket:
             sock.close()
             raise
         return sock
-    sock = socket.create_connection(split_address(address), CONNECT_TIMEOUT_S)
+    host, port = split_address(address)
+    sock = socket.create_connection((host, port), CONNECT_TIMEOUT_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if address.startswith(TLS):
+        from . import _tls  # which imports ssl
+
+        try:
+            return _tls.wrap(sock, host)
+        except BaseException:
+            sock.close()
+            raise
     return sock
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """host:port, [v6]:port or host alone."""
+def split_address(server: str) -> tuple[str, int]:
+    """host:port, [v6]:port or host alone; with tls:// before it or not."""
+    address = server[len(TLS):] if server.startswith(TLS) else server
     host, colon, port = address.rpartition(":")
     if not colon or address.endswith("]"):
         host, port = address, str(DEFAULT_PORT)
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"server is {address!r}, expected host:port or unix:/path")
+        raise ValueError(f"server is {server!r}, expected host:port, tls://host:port or "
+                         "unix:/path")
     return host.strip("[]"), int(port)

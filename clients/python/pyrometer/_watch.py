@@ -41,7 +41,8 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
     extremes and the layers' outputs (else PYROMETER_LEVEL). queue_bytes: most that may wait.
     loss: cross_entropy, mse, mae or other. mode: "online", "offline" (nothing is sent; recordings
     in `dir`, else PYROMETER_DIR, else ./pyrometer-runs) or "disabled" (else PYROMETER_MODE).
-    server: host:port or unix:/path (else PYROMETER_SERVER). token: else PYROMETER_TOKEN.
+    server: host:port, tls://host:port or unix:/path (else PYROMETER_SERVER).
+    token: else PYROMETER_TOKEN.
     resume: "continue", or {"rewind": k}: step k is the last that stays, k + 1 comes next.
     first_step: the number of the first step, where it is another.
     rank: only rank 0 sends, unless every process passes its rank and a run name of its own.
