@@ -565,6 +565,9 @@ void conn_end_all(struct app *app) {
     struct conn *next;
     for (struct conn *c = app->conns; c; c = next) {
         next = c->next;
+        if (!uv_is_closing(&c->handle)) { // who does not read its replies is not waited for
+            uv_timer_start(&c->patience, on_linger, LINGER_MS, 0);
+        }
         if (!c->ending && !uv_is_closing(&c->handle)) {
             struct wire_error error;
             wire_fail(&error, WIRE_SHUTTING_DOWN,

@@ -96,8 +96,10 @@ class Protocol(TlsCase):
     def test_half_close(self):
         """close_notify is the end of what the job sends: the daemon answers it all, and ends likewise."""
         daemon = self.secure()
-        for n in (0, 1, 400):
-            job = self.job(daemon)
+        older = ssl.create_default_context(cafile=str(self.authority.cert))
+        older.maximum_version = ssl.TLSVersion.TLSv1_2
+        for n, context in ((0, self.context), (1, self.context), (400, self.context), (400, older)):
+            job = self.job(daemon, tls=context)
             job.raw(b"".join([line(hello()), line({"type": "event", "name": "waited for"}), line({"type": "ping"}),
                               *(line(make_step(step)) for step in range(n))]))
             job.half_close()
@@ -154,6 +156,17 @@ class Protocol(TlsCase):
         for _ in range(n):
             self.assertEqual(job.recv()["code"], "unknown_type")
         sender.join()
+
+    def test_stop_does_not_wait_for_who_does_not_read(self):
+        for daemon, tls in ((self.secure(), self.context), (self.daemon(), None)):
+            with self.subTest(tls=bool(tls)):
+                job = self.job(daemon, receive_buffer=4096, tls=tls)
+                job.socket.settimeout(0.5)
+                with self.assertRaises(socket.timeout):  # replies fill all there is between us, and reading stops
+                    while True:
+                        job.raw(line({"type": "nonsense"}) * 1000)
+                daemon.process.send_signal(signal.SIGTERM)
+                self.assertEqual(daemon.process.wait(60), 0)
 
     def test_ranks(self):
         daemon = self.secure()

@@ -6,8 +6,6 @@ import socket
 import ssl
 from typing import Any
 
-CA_VARIABLE = "PYROMETER_CA"
-
 
 class Stream(ssl.SSLSocket):
     """Says like a plain socket when it would have to wait, and that no more will be sent."""
@@ -40,7 +38,7 @@ def wrap(sock: socket.socket, host: str) -> ssl.SSLSocket:
     except ssl.SSLCertVerificationError as error:
         raise ssl.SSLCertVerificationError(
             error.errno, f"the server's certificate is not accepted: {error.verify_message} "
-                         f"({CA_VARIABLE}=FILE names a CA to trust in place of the system's)"
+                         "(PYROMETER_CA=FILE names a CA to trust in place of the system's)"
         ) from error
     except ssl.SSLError as error:
         if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"):
@@ -51,11 +49,11 @@ def wrap(sock: socket.socket, host: str) -> ssl.SSLSocket:
 
 def _context() -> ssl.SSLContext:
     """Made anew for each connection, so that renewed CAs are taken up."""
-    file = os.environ.get(CA_VARIABLE) or None
+    file = os.environ.get("PYROMETER_CA") or None
     try:
         context = ssl.create_default_context(cafile=file)
     except OSError as error:
-        raise ConnectionError(f"{CA_VARIABLE}={file}: {error.strerror or error}") from error
+        raise ConnectionError(f"PYROMETER_CA={file}: {error.strerror or error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = Stream
     return context
