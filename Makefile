@@ -9,7 +9,7 @@ PYTHON ?= python3
 BUILD := build/$(if $(filter release,$(MODE)),obj,$(MODE))
 BIN := $(if $(filter release,$(MODE)),build,$(BUILD))
 
-DAEMON_PACKAGES := libuv libmicrohttpd libcjson sqlite3 libzstd yaml-0.1 zlib libcurl gnutls
+DAEMON_PACKAGES := libuv libmicrohttpd libcjson sqlite3 libzstd yaml-0.1 zlib libcurl gnutls gmp
 CLI_PACKAGES := libcjson libcurl zlib yaml-0.1 sqlite3 libzstd gnutls
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wstrict-prototypes \
   -Wmissing-prototypes -Wnull-dereference -Wdouble-promotion -Wundef -Wcast-qual -Wwrite-strings \

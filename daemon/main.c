@@ -19,6 +19,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -441,8 +442,19 @@ static void release(struct app *app) {
     free(app);
 }
 
+static void *grow_number(void *old, size_t old_size, size_t size) {
+    (void)old_size;
+    return must_grow(old, size);
+}
+
+static void free_number(void *number, size_t size) {
+    (void)size;
+    free(number);
+}
+
 // What libraries allocate for us is tried again from the reserve, like our own.
 static void share_memory(void) {
+    mp_set_memory_functions(must_alloc, grow_number, free_number); // GMP, below GnuTLS, would abort
     cJSON_Hooks hooks = {.malloc_fn = try_alloc, .free_fn = free};
     cJSON_InitHooks(&hooks);
     CHECK(uv_replace_allocator(try_alloc, try_grow, try_calloc, free) == 0);

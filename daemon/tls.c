@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HANDSHAKE_ROOM ((size_t)256 << 10) // what a handshake takes, and several times that
 #define OUT_BYTES_MAX ((size_t)8 << 20) // the replies of a connection, sealed, with room to spare
 
 struct tls_identity {
@@ -147,7 +148,12 @@ static bool wants_more(int rc) {
     return rc == GNUTLS_E_AGAIN || rc == GNUTLS_E_INTERRUPTED;
 }
 
+// Debian 12's libtasn1 does not look whether it was given memory for a signature.
 static void shake(struct tls *t) {
+    if (!memory_is_there(HANDSHAKE_ROOM)) {
+        fail(t, GNUTLS_E_MEMORY_ERROR);
+        return;
+    }
     int rc;
     do {
         rc = gnutls_handshake(t->session);
