@@ -243,7 +243,7 @@ static bool must_wait(const struct conn *c) {
 // Cuts what was read into messages, in place where they are whole. What must wait is kept.
 static void take_bytes(struct conn *c, const char *bytes, size_t n) {
     struct slice left = {bytes, n}, message;
-    if (n && !c->ending && c->messages == 0 && c->cutter.partial.len == 0 &&
+    if (n && c->messages == 0 && c->cutter.partial.len == 0 && !c->tls && !c->ending &&
         tls_begins_with(bytes[0])) {
         handshake_refuse_tls(c);
     }

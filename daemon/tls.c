@@ -121,10 +121,11 @@ void tls_free(struct tls *t) {
 // that cannot be decrypted.
 static const char *alert_in_the_clear(const char *sealed, size_t n) {
     static const char head[] = {0x15, 3, 3, 0, 2};
-    const char *alert = sealed + n - 7;
-    return n >= 7 && memcmp(alert, head, sizeof head) == 0
-               ? gnutls_alert_get_name((gnutls_alert_description_t)alert[6])
-               : NULL;
+    enum { ALERT_BYTES = sizeof head + 2 };
+    if (n < ALERT_BYTES || memcmp(sealed + n - ALERT_BYTES, head, sizeof head) != 0) {
+        return NULL;
+    }
+    return gnutls_alert_get_name((gnutls_alert_description_t)sealed[n - 1]);
 }
 
 static enum tls_state fail(struct tls *t, int rc) {
