@@ -67,6 +67,7 @@ static int await_connect(int fd, int wake_fd, pyr_go_on *go_on, void *context) {
         if (n > 0 && polled[1].revents && !go_on(context)) {
             return -ECANCELED;
         }
+        wake_fd = n > 0 && (polled[1].revents & POLLNVAL) ? -1 : wake_fd;
         if (n > 0 && polled[0].revents) {
             int error = 0;
             socklen_t size = sizeof error;

@@ -62,7 +62,7 @@ struct pyr_queue *pyr_backlog_source(struct pyrometer *p) {
         pthread_mutex_lock(&p->lock);
         int64_t durable = p->counters.last_acked_step;
         pthread_mutex_unlock(&p->lock);
-        (void)pyr_queue_settle_step(&p->flight, durable);
+        (void)pyr_queue_drop_steps(&p->flight, durable);
         p->in_flight = p->flight.count > 0;
         if (!p->in_flight) { // nothing in it that the daemon does not have
             pyr_spool_remove(p->spool);
@@ -73,6 +73,9 @@ struct pyr_queue *pyr_backlog_source(struct pyrometer *p) {
 }
 
 void pyr_backlog_rewind(struct pyrometer *p) {
+    if (p->in_flight) {
+        pyr_spool_keep(p->spool);
+    }
     pyr_queue_clear(&p->flight);
     p->in_flight = false;
 }

@@ -25,8 +25,10 @@ struct pyrometer {
     locale_t locale;           // "C"
     pyrometer_alert *on_alert; // or NULL; called by the thread
     void *alert_context;
-    int wake_fd; // an eventfd, written when the thread has something to do
     pthread_t thread;
+    // An eventfd, written when the thread has something to do. The thread opens another when the
+    // job closed it.
+    _Atomic int wake_fd;
     // Written by the thread; read by pyrometer_close() in a forked child.
     _Atomic int fd;
 
@@ -54,6 +56,7 @@ struct pyrometer {
 // arrived.
 void *pyr_link_run(void *client);
 
+int pyr_client_wake_fd(void);
 void pyr_client_wake(struct pyrometer *p);
 void pyr_client_free(struct pyrometer *p);
 

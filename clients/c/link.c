@@ -74,11 +74,16 @@ static bool wanted(struct pyrometer *p) {
     return !over;
 }
 
-static bool empty_wake(void *client) {
-    struct pyrometer *p = client;
+static void drain_wake(struct pyrometer *p) {
     eventfd_t unused;
-    (void)eventfd_read(p->wake_fd, &unused);
-    return wanted(p);
+    if (eventfd_read(p->wake_fd, &unused) != 0 && errno == EBADF) {
+        p->wake_fd = pyr_client_wake_fd(); // the job closed it, as programs do that become daemons
+    }
+}
+
+static bool empty_wake(void *client) {
+    drain_wake(client);
+    return wanted(client);
 }
 
 // The same while there is no connection: what comes meanwhile may not fill the memory.
@@ -115,7 +120,7 @@ static void on_welcome(struct link *k, const struct pyr_reply *reply) {
     p->counters.last_acked_step = durable;
     p->counters.connected = true;
     p->counters.reconnects += k->known;
-    count_settled(p, pyr_queue_settle_step(&p->queue, durable));
+    count_settled(p, pyr_queue_drop_steps(&p->queue, durable));
     pthread_mutex_unlock(&p->lock);
     if (p->spool) {
         pyr_spool_hello_said(p->spool);
@@ -180,9 +185,13 @@ static void on_error(struct link *k, const struct pyr_reply *reply) {
     k->alive = !reply->fatal;
 }
 
+static bool is_daemons(const struct pyr_reply *reply) {
+    return strcmp(reply->type, "welcome") != 0 || reply->last_step >= -1;
+}
+
 static void on_line(struct link *k, const char *line, size_t n) {
     struct pyr_reply reply;
-    if (!pyr_reply_parse(&reply, line, n)) {
+    if (!pyr_reply_parse(&reply, line, n) || !is_daemons(&reply)) {
         set_error(k->p, "%s: the answer is not pyrometerd's: %.*s", k->p->server,
                   n > 100 ? 100 : (int)n, line);
         k->alive = false;
@@ -360,12 +369,16 @@ static void wait_and_receive(struct link *k) {
         {.fd = k->fd, .events = (short)(POLLIN | (pending ? POLLOUT : 0))},
         {.fd = k->p->wake_fd, .events = POLLIN},
     };
-    int timeout_ms = bounded ? pyr_clock_left_ms(k->deadline_ms) : is_waiting(k) ? TICK_MS : -1;
+    int timeout_ms = bounded ? pyr_clock_left_ms(k->deadline_ms) : TICK_MS;
     int n = poll(polled, 2, k->more && !pending ? 0 : timeout_ms);
     if (n > 0 && polled[1].revents) {
         (void)empty_wake(k->p);
     }
-    if (n > 0 && (polled[0].revents & (POLLIN | POLLERR | POLLHUP))) {
+    if (n > 0 && (polled[0].revents & POLLNVAL)) {
+        set_error(k->p, "%s: the job closed the connection's descriptor", k->p->server);
+        k->alive = false;
+        k->fd = -1; // the number may be another file's by now
+    } else if (n > 0 && (polled[0].revents & (POLLIN | POLLERR | POLLHUP))) {
         receive(k);
     }
     if (k->alive && overdue(k)) {
@@ -425,15 +438,23 @@ static void back_off(struct link *k) {
     int half = k->backoff_ms / 2;
     int64_t deadline = pyr_clock_ms() + half + (int64_t)(draw(k) % (uint64_t)(half + 1));
     k->backoff_ms = k->backoff_ms > BACKOFF_LAST_MS / 2 ? BACKOFF_LAST_MS : k->backoff_ms * 2;
-    struct pollfd polled = {.fd = k->p->wake_fd, .events = POLLIN};
     int left;
     while (wanted(k->p) && (left = pyr_clock_left_ms(deadline)) > 0) {
+        struct pollfd polled = {.fd = k->p->wake_fd, .events = POLLIN};
         if (poll(&polled, 1, left < TICK_MS ? left : TICK_MS) > 0) {
             (void)empty_wake_away(k->p);
         }
         if (pyr_clock_ms() - k->away_ms >= TICK_MS) {
             pyr_backlog_spill(k->p, false);
         }
+    }
+}
+
+// For children too, which hold the connection that they were forked with.
+static void hang_up(int fd) {
+    if (fd >= 0) {
+        shutdown(fd, SHUT_RDWR);
+        close(fd);
     }
 }
 
@@ -446,7 +467,7 @@ static void run(struct link *k) {
             p->fd = k->fd;
             serve(k);
             p->fd = -1;
-            close(k->fd);
+            hang_up(k->fd);
         } else if (k->fd != -ECANCELED) {
             set_error(p, "%s: %s", p->server, why ? why : strerror(-k->fd));
         }
@@ -456,11 +477,10 @@ static void run(struct link *k) {
 
 // The daemon refused for good: the rest of the run waits on disk for another try.
 static void keep(struct pyrometer *p) {
-    struct pollfd polled = {.fd = p->wake_fd, .events = POLLIN};
     for (bool go_on = p->spool != NULL; go_on;) {
+        struct pollfd polled = {.fd = p->wake_fd, .events = POLLIN};
         if (poll(&polled, 1, TICK_MS) > 0) {
-            eventfd_t unused;
-            (void)eventfd_read(p->wake_fd, &unused);
+            drain_wake(p);
         }
         pyr_backlog_spill(p, false);
         pthread_mutex_lock(&p->lock);

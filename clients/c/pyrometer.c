@@ -22,6 +22,10 @@ static _Thread_local char open_error[PYR_ERROR_MAX];
 
 // --- opening and closing ---
 
+int pyr_client_wake_fd(void) {
+    return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+}
+
 void pyr_client_wake(struct pyrometer *p) {
     (void)eventfd_write(p->wake_fd, 1);
 }
@@ -169,18 +173,23 @@ static struct pyrometer *new_client(void) {
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&p->lock, NULL);
     p->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    p->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    p->wake_fd = pyr_client_wake_fd();
     return p;
 }
 
 struct pyrometer *pyrometer_open(const struct pyrometer_config *config) {
+    int cancel;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); // it would leak what is open
     open_error[0] = '\0';
     struct pyrometer *p = config ? new_client() : NULL;
     int rc = config ? -ENOMEM : -EINVAL;
-    if (p && p->locale && p->wake_fd >= 0) {
+    if (p && p->wake_fd < 0) {
+        rc = -errno;
+    } else if (p && p->locale) {
         rc = prepare(p, config);
         rc = rc < 0 ? rc : start_thread(p);
     }
+    (void)pthread_setcancelstate(cancel, NULL);
     if (rc == 0) {
         return p;
     }
@@ -216,6 +225,8 @@ void pyrometer_close(struct pyrometer *p) {
     if (rc < 0) {
         return;
     }
+    int cancel;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
     struct timespec deadline = deadline_in(CLOSE_TIMEOUT_MS);
     pthread_mutex_lock(&p->lock);
     p->stop = true;
@@ -235,6 +246,7 @@ void pyrometer_close(struct pyrometer *p) {
         pthread_join(thread, NULL);
         pyr_client_free(p);
     }
+    (void)pthread_setcancelstate(cancel, NULL);
 }
 
 // --- queueing ---
@@ -321,23 +333,46 @@ int pyrometer_event(struct pyrometer *p, int64_t step, const char *name, const c
     return queue_message(p, pyr_message_event(step, next_event_time_us(p), name, data_json));
 }
 
-int pyrometer_finish(struct pyrometer *p, const char *status, int timeout_ms) {
-    int rc = usable(p);
-    if (rc < 0) {
-        return rc;
-    }
-    struct timespec deadline = deadline_in(timeout_ms);
-    rc = queue_message(p, pyr_message_end(status ? status : "completed"));
-    rc = rc == -ESHUTDOWN ? 0 : rc; // queued by an earlier call
+// One that the daemon takes, or that does not matter any more.
+static bool status_good(struct pyrometer *p, const char *status) {
     pthread_mutex_lock(&p->lock);
+    bool ended = p->ended;
+    pthread_mutex_unlock(&p->lock);
+    return ended || strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 ||
+           strcmp(status, "stopped") == 0;
+}
+
+static void unlock(void *client) {
+    pthread_mutex_unlock(&((struct pyrometer *)client)->lock);
+}
+
+// 0, or the reason, when all is stored.
+static int await_all(struct pyrometer *p, const struct timespec *deadline) {
+    volatile int rc = 0;
+    pthread_mutex_lock(&p->lock);
+    pthread_cleanup_push(unlock, p); // the wait is where a thread may be cancelled
     while (rc == 0 && (p->queue.count > 0 || p->spooling) && !p->counters.stopped) {
-        rc = -pthread_cond_timedwait(&p->changed, &p->lock, &deadline);
+        rc = -pthread_cond_timedwait(&p->changed, &p->lock, deadline);
     }
     if (p->counters.stopped) {
         rc = -ECONNABORTED;
     }
-    pthread_mutex_unlock(&p->lock);
+    pthread_cleanup_pop(1);
     return rc;
+}
+
+int pyrometer_finish(struct pyrometer *p, const char *status, int timeout_ms) {
+    int rc = usable(p);
+    status = status ? status : "completed";
+    if (rc == 0 && !status_good(p, status)) {
+        rc = -EINVAL;
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    struct timespec deadline = deadline_in(timeout_ms);
+    rc = queue_message(p, pyr_message_end(status));
+    return rc == 0 || rc == -ESHUTDOWN ? await_all(p, &deadline) : rc; // queued now or earlier
 }
 
 // --- looking ---

@@ -25,8 +25,8 @@
 // val_loss or a statistic of the job's own goes as a line, with all its digits.
 //
 // What was queued stays queued until the daemon acknowledged that it is on disk; after a reconnect
-// the rest is sent again. Steps are stored once. An event may be stored twice when a connection
-// breaks just after it.
+// the rest is sent again. Steps are stored once, and so are events: the daemon knows one that is
+// sent again by its time.
 //
 // Threads: every function may be called from any thread at any time, pyrometer_close() only once
 // and last. Steps are stored in the order of the calls and their numbers must rise. Processes: a
@@ -196,7 +196,7 @@ PYROMETER_API int pyrometer_event(struct pyrometer *p, int64_t step, const char 
 
 // Queues the end ("completed", "failed" or "stopped") and waits until the daemon has everything.
 // -ETIMEDOUT: it does not yet; the client goes on trying and the call may be repeated (status is
-// then ignored). -ECONNABORTED: the daemon refused for good.
+// then ignored). -ECONNABORTED: the daemon refused for good. -EINVAL: another status.
 PYROMETER_API int pyrometer_finish(struct pyrometer *p, const char *status, int timeout_ms);
 
 // Stops the thread and frees the handle. What is still queued goes to the spool; without one it is

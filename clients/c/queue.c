@@ -84,9 +84,27 @@ struct pyr_message *pyr_queue_pop(struct pyr_queue *q) {
     return m;
 }
 
+uint64_t pyr_queue_drop_steps(struct pyr_queue *q, int64_t step) {
+    uint64_t count = 0;
+    struct pyr_message *previous = NULL;
+    for (struct pyr_message *m = q->head, *next; m; m = next) {
+        next = m->next;
+        if (m->kind != PYR_STEP) {
+            previous = m;
+            continue;
+        }
+        if (m->step > step) {
+            break;
+        }
+        unlink_message(q, previous, m);
+        count++;
+    }
+    return count;
+}
+
 uint64_t pyr_queue_settle_step(struct pyr_queue *q, int64_t step) {
     const struct pyr_message *last = NULL;
-    for (const struct pyr_message *m = q->head; m; m = m->next) {
+    for (const struct pyr_message *m = q->head; m && m->line > 0; m = m->next) {
         if (m->kind == PYR_STEP && m->step > step) {
             break;
         }

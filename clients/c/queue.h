@@ -31,7 +31,10 @@ bool pyr_queue_is_crowded(const struct pyr_queue *q);
 void pyr_queue_resend(struct pyr_queue *q);
 
 // Each of these returns how many messages left the queue.
-// Every step up to this one is on disk, and so is what was sent before the last of them.
+// Every step up to this one is on disk, whoever sent it: those need not be sent (again).
+uint64_t pyr_queue_drop_steps(struct pyr_queue *q, int64_t step);
+// Of what was sent over this connection every step up to this one is on disk, and so is what stood
+// before the last of them.
 uint64_t pyr_queue_settle_step(struct pyr_queue *q, int64_t step);
 // The daemon has read what was sent up to this index. Steps among it wait for the disk.
 uint64_t pyr_queue_settle_index(struct pyr_queue *q, uint64_t index);

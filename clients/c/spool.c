@@ -19,7 +19,8 @@
 enum {
     SEGMENT_BYTES = 8 << 20, // before compression
     MEMBER_BYTES = 256 << 10,
-    LINE_MAX_BYTES = 8 << 20,
+    LINE_MAX_BYTES = 512 << 20, // a text of the longest message that a daemon can take, and more
+    CHUNK_BYTES = 4 << 10,
     DIRECTORIES_MAX = 64, // left behind, that one process takes over
     FAULT_MAX = 256,
     RETRY_MS = 30000, // after which a disk that took nothing is asked again
@@ -43,7 +44,8 @@ struct pyr_spool {
     bool said;
     uint64_t bytes_max, bytes, lines, dropped;
     struct segment *head, *tail;
-    bool writing; // the tail is being written
+    bool writing;    // the tail is being written
+    bool delivering; // the head was read, and it is being sent
     unsigned number;
     size_t plain;           // bytes of the tail, before compression
     struct pyr_text buffer; // of the tail, not on disk yet
@@ -107,7 +109,7 @@ static bool has_segments(const char *path) {
 
 static void close_directory(struct directory *d) {
     char lock[PATH_MAX];
-    if (d->lock_fd >= 0 && !has_segments(d->path) && join(lock, d->path, "lock")) {
+    if (d->lock_fd >= 0 && d->path && !has_segments(d->path) && join(lock, d->path, "lock")) {
         unlink(lock);
         rmdir(d->path);
     }
@@ -261,6 +263,10 @@ bool pyr_spool_append(struct pyr_spool *s, const char *line, size_t n) {
         return false;
     }
     pyr_text_add(&s->buffer, line, n);
+    if (s->buffer.failed) {
+        errno = ENOMEM;
+        return fail(s, s->tail->path);
+    }
     s->plain += n;
     s->tail->lines++;
     s->buffered++;
@@ -272,11 +278,22 @@ bool pyr_spool_append(struct pyr_spool *s, const char *line, size_t n) {
     return false;
 }
 
-// The oldest goes when it gets too much: what a monitor is for is the present.
+static void remove_at(struct pyr_spool *s, struct segment **at) {
+    struct segment *g = *at;
+    *at = g->next;
+    s->bytes -= g->size;
+    s->lines -= g->lines;
+    unlink(g->path);
+    free(g);
+}
+
+// The oldest that is not being sent goes when it gets too much: what a monitor is for is the
+// present.
 static void bound(struct pyr_spool *s) {
-    while (s->bytes > s->bytes_max && s->head != s->tail) {
-        s->dropped += s->head->lines;
-        pyr_spool_remove(s);
+    struct segment **oldest = s->delivering ? &s->head->next : &s->head;
+    while (s->bytes > s->bytes_max && *oldest && *oldest != s->tail) {
+        s->dropped += (*oldest)->lines;
+        remove_at(s, oldest);
     }
 }
 
@@ -328,22 +345,35 @@ void pyr_spool_take_back(struct pyr_spool *s, pyr_spool_line *take, void *contex
     }
 }
 
+// The next line, with its NUL. False: it is cut off, there is none, or memory is short.
+static bool read_line(gzFile file, struct pyr_text *line) {
+    char chunk[CHUNK_BYTES];
+    bool whole = false;
+    line->length = 0;
+    while (!whole && line->length < LINE_MAX_BYTES && gzgets(file, chunk, sizeof chunk)) {
+        size_t n = strlen(chunk);
+        whole = n > 0 && chunk[n - 1] == '\n';
+        pyr_text_add(line, chunk, n + whole);
+        if (!whole && n < sizeof chunk - 1) {
+            break;
+        }
+    }
+    return whole && !line->failed;
+}
+
 // False: not now. A file that somebody has removed has no lines.
 static bool read_lines(const struct segment *g, pyr_spool_line *take, void *context) {
     errno = 0;
     gzFile file = gzopen(g->path, "rb");
-    char *line = file ? malloc(LINE_MAX_BYTES) : NULL;
-    bool whole = file ? line != NULL : errno == ENOENT;
-    while (file && whole && gzgets(file, line, LINE_MAX_BYTES)) {
-        size_t n = strlen(line);
-        if (n == 0 || line[n - 1] != '\n') {
-            break; // cut off
-        }
-        if (!is_kind(line, "hello") && !is_kind(line, "end")) {
-            whole = take(context, line, n, g->adopted);
+    struct pyr_text line = {0};
+    bool whole = file || errno == ENOENT;
+    while (file && whole && read_line(file, &line)) {
+        if (!is_kind(line.data, "hello") && !is_kind(line.data, "end")) {
+            whole = take(context, line.data, line.length - 1, g->adopted);
         }
     }
-    free(line);
+    whole = whole && !line.failed;
+    pyr_text_free(&line);
     if (file) {
         gzclose(file);
     }
@@ -355,23 +385,24 @@ bool pyr_spool_read(struct pyr_spool *s, pyr_spool_line *take, void *context) {
         (void)pyr_spool_flush(s);
         s->writing = false; // complete; the next line begins another
     }
-    return !s->head || read_lines(s->head, take, context);
+    s->delivering = s->head && read_lines(s->head, take, context);
+    return !s->head || s->delivering;
+}
+
+void pyr_spool_keep(struct pyr_spool *s) {
+    s->delivering = false;
 }
 
 void pyr_spool_remove(struct pyr_spool *s) {
-    struct segment *g = s->head;
-    if (!g) {
+    if (!s->head) {
         return;
     }
-    s->head = g->next;
+    remove_at(s, &s->head);
+    s->delivering = false;
     if (!s->head) {
         s->tail = NULL;
         s->writing = false;
     }
-    s->bytes -= g->size;
-    s->lines -= g->lines;
-    unlink(g->path);
-    free(g);
 }
 
 // --- what earlier processes left ---

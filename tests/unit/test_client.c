@@ -264,6 +264,68 @@ START_TEST(many_threads_at_once) {
 }
 END_TEST
 
+static void *finish_slowly(void *p) {
+    (void)pyrometer_finish(p, "completed", PATIENCE_MS);
+    return NULL;
+}
+
+START_TEST(a_cancelled_finish_holds_nobody_up) {
+    struct fake f;
+    fake_listen(&f);
+    struct pyrometer *p = open_for(&f);
+    fake_welcome(&f, -1);
+    put_steps(p, 0, 0);
+    fake_expect_step(&f, 0);
+    pthread_t thread;
+    void *result = NULL;
+    pthread_create(&thread, NULL, finish_slowly, p);
+    fake_expect(&f, "end");
+    fake_expect(&f, "ping");
+    pthread_cancel(thread);
+    pthread_join(thread, &result);
+    ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+    ck_assert_uint_eq(counters_of(p).queued, 2);
+    fake_ack(&f, 0);
+    fake_say(&f, "{\"type\":\"pong\"}");
+    ck_assert_int_eq(pyrometer_finish(p, "completed", PATIENCE_MS), 0);
+    pyrometer_close(p);
+    fake_close(&f);
+}
+END_TEST
+
+// As programs do that become daemons. What is left of the connection is noticed without a word.
+START_TEST(descriptors_that_the_job_closes) {
+    struct fake f;
+    fake_listen(&f);
+    int first = dup(f.listener); // what the client opens has higher numbers
+    struct pyrometer *p = open_for(&f);
+    fake_welcome(&f, -1);
+    put_steps(p, 0, 0);
+    fake_expect_step(&f, 0);
+    for (int fd = first; fd < first + 8; fd++) {
+        if (fd != f.peer) {
+            close(fd);
+        }
+    }
+    put_steps(p, 1, 1);
+    fake_welcome(&f, 0);
+    fake_expect_step(&f, 1);
+    fake_ack(&f, 1);
+    finish_well(&f, p);
+}
+END_TEST
+
+START_TEST(a_status_that_no_daemon_takes) {
+    ck_assert_int_eq(pyrometer_finish(NULL, "completed", 0), -EINVAL);
+    struct fake f;
+    fake_listen(&f);
+    struct pyrometer *p = open_for(&f);
+    fake_welcome(&f, -1);
+    ck_assert_int_eq(pyrometer_finish(p, "done", 0), -EINVAL);
+    finish_well(&f, p);
+}
+END_TEST
+
 START_TEST(replies_are_read_with_care) {
     static const char good[] = "{ \"x\":[1,{\"type\":\"no\"}], \"type\":\"error\",\"line\": 12 ,"
                                "\"fatal\":true,\"last_step\":-1,\"message\":\"a\\\"b\\u00e4\"}";
@@ -402,6 +464,9 @@ int main(void) {
     tcase_add_test(test, wrong_arguments);
     tcase_add_test(test, forked_child_is_refused);
     tcase_add_test(test, many_threads_at_once);
+    tcase_add_test(test, a_cancelled_finish_holds_nobody_up);
+    tcase_add_test(test, descriptors_that_the_job_closes);
+    tcase_add_test(test, a_status_that_no_daemon_takes);
     tcase_add_test(test, replies_are_read_with_care);
     tcase_add_test(test, statistics_by_hand);
     tcase_add_test(test, statistics_of_every_length);

@@ -51,6 +51,63 @@ START_TEST(events_are_sent_until_the_daemon_read_them) {
 }
 END_TEST
 
+// The welcome's step is on disk, perhaps from another life of the job; an event that was not sent is
+// not.
+START_TEST(welcome_settles_no_event) {
+    struct fake f;
+    fake_listen(&f);
+    struct pyrometer *p = open_for(&f);
+    put_steps(p, 0, 1);
+    ck_assert_int_eq(pyrometer_event(p, 2, "checkpoint", NULL), 0);
+    put_steps(p, 2, 6);
+    fake_welcome(&f, 5);
+    fake_expect(&f, "event");
+    fake_expect_step(&f, 6);
+    fake_ack(&f, 6);
+    finish_well(&f, p);
+}
+END_TEST
+
+// Which a daemon says that had them from another connection of the run, or that is mistaken.
+START_TEST(ack_beyond_what_was_sent_settles_no_more) {
+    struct fake f;
+    fake_listen(&f);
+    struct pyrometer *p = open_for(&f);
+    put_steps(p, 0, 0);
+    fake_welcome(&f, -1);
+    fake_expect_step(&f, 0);
+    fake_ack(&f, 100);
+    fake_ack(&f, 3); // and goes back
+    put_steps(p, 1, 1);
+    ck_assert_int_eq(pyrometer_event(p, 2, "checkpoint", NULL), 0);
+    put_steps(p, 2, 2);
+    for (int step = 1; step <= 2; step++) {
+        fake_expect_step(&f, step);
+        if (step == 1) {
+            fake_expect(&f, "event");
+        }
+    }
+    fake_ack(&f, 100);
+    finish_well(&f, p);
+}
+END_TEST
+
+START_TEST(welcome_without_its_step_is_hung_up_on) {
+    struct fake f;
+    fake_listen(&f);
+    struct pyrometer *p = open_for(&f);
+    put_steps(p, 0, 0);
+    fake_accept(&f);
+    fake_expect(&f, "hello");
+    fake_say(&f, "{\"type\":\"welcome\",\"protocol\":1}");
+    fake_welcome(&f, -1);
+    fake_expect_step(&f, 0);
+    ck_assert_int_eq(counters_of(p).last_acked_step, -1);
+    fake_ack(&f, 0);
+    finish_well(&f, p);
+}
+END_TEST
+
 // As of a daemon that was killed when it had read all, and stored nothing.
 START_TEST(orderly_close_amid_a_run_settles_no_event) {
     struct fake f;
@@ -292,6 +349,9 @@ int main(void) {
     TCase *test = tcase_create("client_link");
     tcase_add_loop_test(test, reconnect_sends_what_was_not_stored, 0, 2);
     tcase_add_test(test, events_are_sent_until_the_daemon_read_them);
+    tcase_add_test(test, welcome_settles_no_event);
+    tcase_add_test(test, ack_beyond_what_was_sent_settles_no_more);
+    tcase_add_test(test, welcome_without_its_step_is_hung_up_on);
     tcase_add_test(test, orderly_close_amid_a_run_settles_no_event);
     tcase_add_test(test, orderly_close_after_the_end_is_the_end);
     tcase_add_test(test, shutting_down_is_waited_out);

@@ -102,6 +102,38 @@ START_TEST(the_oldest_gives_way) {
 }
 END_TEST
 
+START_TEST(what_is_being_delivered_does_not_give_way) {
+    struct pyr_spool *s = open_spool(12 << 20);
+    struct seen seen = {0};
+    for (int step = 0; step < 8; step++) {
+        append(s, step, 1 << 20);
+    }
+    ck_assert(pyr_spool_read(s, see, &seen));
+    ck_assert(seen.count == 8 && pyr_spool_dropped(s) == 0);
+    for (int step = 8; step < 40; step++) {
+        append(s, step, 1 << 20);
+    }
+    uint64_t dropped = pyr_spool_dropped(s);
+    ck_assert_uint_gt(dropped, 0);
+    pyr_spool_remove(s); // all of it arrived
+    seen = deliver(s);
+    ck_assert_int_eq(seen.first, 8 + (int)dropped);
+    ck_assert_int_eq(seen.last, 39);
+    pyr_spool_free(s);
+}
+END_TEST
+
+START_TEST(a_long_line_comes_back_whole) {
+    enum { LONG_BYTES = 20 << 20 };
+    struct pyr_spool *s = open_spool(1 << 30);
+    append(s, 0, 10);
+    append(s, 1, LONG_BYTES);
+    append(s, 2, 10);
+    ck_assert_int_eq(deliver(s).count, 3);
+    pyr_spool_free(s);
+}
+END_TEST
+
 // The name of the only directory of the root, and of a file in it.
 static void find(char path[512], const char *directory, const char *what) {
     DIR *d = opendir(directory);
@@ -260,6 +292,30 @@ START_TEST(a_disk_that_takes_something_again_is_used_again) {
 }
 END_TEST
 
+static bool no_copies;
+
+// In place of the C library's.
+char *strdup(const char *text) {
+    size_t n = strlen(text) + 1;
+    char *copy = no_copies ? NULL : malloc(n);
+    return copy ? memcpy(copy, text, n) : NULL;
+}
+
+START_TEST(a_directory_that_there_is_no_memory_to_name) {
+    leave_behind(0);
+    struct pyr_spool *s = open_spool(1 << 30);
+    no_copies = true;
+    ck_assert(!pyr_spool_append(s, "{}\n", 3));
+    pyr_spool_adopt(s);
+    no_copies = false;
+    ck_assert_int_eq(deliver(s).count, 2);
+    pyr_spool_free(s);
+    s = open_spool(1 << 30); // what could not be tidied up then is now
+    pyr_spool_adopt(s);
+    pyr_spool_free(s);
+}
+END_TEST
+
 START_TEST(a_disk_that_takes_nothing_is_told) {
     struct pyr_text hello = {0};
     struct pyr_spool *s = pyr_spool_new("/dev/null/spool", "r", &hello, &hello, 1 << 30);
@@ -276,12 +332,15 @@ int main(void) {
     tcase_add_checked_fixture(test, make_root, remove_root);
     tcase_add_test(test, what_went_in_comes_out_in_order);
     tcase_add_test(test, the_oldest_gives_way);
+    tcase_add_test(test, what_is_being_delivered_does_not_give_way);
+    tcase_add_test(test, a_long_line_comes_back_whole);
     tcase_add_test(test, what_was_left_behind_is_adopted);
     tcase_add_test(test, a_torn_member_costs_its_own_lines);
     tcase_add_test(test, a_segment_that_cannot_be_read_now_stays);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     tcase_add_test(test, what_there_is_no_memory_to_spill_waits);
 #endif
+    tcase_add_test(test, a_directory_that_there_is_no_memory_to_name);
     tcase_add_test(test, a_disk_that_takes_nothing_is_told);
     tcase_add_test(test, a_disk_that_takes_something_again_is_used_again);
     return run_tests("client_spool", test);
