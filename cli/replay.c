@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -46,6 +47,7 @@ struct session {
     uint64_t line; // lines sent
     uint64_t hello_file_line;
     bool welcomed, ponged, fatal;
+    unsigned pings, unstored_pongs; // since the daemon's disk takes nothing
     uint64_t moved_ns; // when something last went or came
 
     // of the pace: the recorded time that was due at that moment
@@ -114,7 +116,8 @@ static void take_line(void *context, const char *line) {
     } else if (strcmp(type, "welcome") == 0) {
         session->welcomed = true;
     } else if (strcmp(type, "pong") == 0) {
-        session->ponged = true;
+        session->ponged = !cJSON_IsFalse(tree_member(message, "stored"));
+        session->unstored_pongs += !session->ponged;
     } else if (strcmp(type, "error") == 0) {
         take_error(session, message);
     } else if (strcmp(type, "alert") == 0) {
@@ -158,19 +161,39 @@ static void close_link(struct session *session) {
     session->link = NULL;
 }
 
-// The pong says that every line was read, so that all errors are known; the window then empties as
-// the last steps reach the disk. The daemon hangs up after us, so that no word of it is lost on the
-// way.
+static void ping(struct session *session) {
+    static const char text[] = "{\"type\":\"ping\"}\n";
+    link_queue(session->link, text, sizeof text - 1);
+    session->pings++;
+    session->moved_ns = clock_monotonic_ns();
+}
+
+// Another second for a daemon whose disk takes nothing. False when it had enough of them.
+static bool ping_again(struct session *session) {
+    if (session->pings > STALL_TIMEOUT_MS / 1000) {
+        fail_session(session, "the daemon cannot store what was sent; try again once it can");
+        return false;
+    }
+    const struct timespec pause = {.tv_sec = 1};
+    nanosleep(&pause, NULL);
+    ping(session);
+    return true;
+}
+
+// The pong says that every line was read and stored, so that all errors are known; the window then
+// empties as the last steps reach the disk. The daemon hangs up after us, so that no word of it is
+// lost on the way.
 static void finish_connection(struct session *session) {
-    static const char ping[] = "{\"type\":\"ping\"}\n";
     if (!session->link) {
         return;
     }
-    link_queue(session->link, ping, sizeof ping - 1);
-    session->moved_ns = clock_monotonic_ns();
+    ping(session);
     bool open = !session->failed;
     while (open && !(session->ponged && session->window.count == 0)) {
         open = pump(session, 1000);
+        if (open && session->unstored_pongs == session->pings) {
+            open = ping_again(session);
+        }
     }
     if (open) {
         link_finish_sending(session->link);
@@ -200,6 +223,7 @@ static bool begin_connection(struct session *session) {
     session->line = 0;
     session->hello_file_line = session->file_line;
     session->welcomed = session->ponged = session->fatal = false;
+    session->pings = session->unstored_pongs = 0;
     session->moved_ns = clock_monotonic_ns();
     session->pace_ns = 0;
     return true;

@@ -234,10 +234,21 @@ static void take_message(struct conn *c, enum cut cut, struct slice message) {
     }
 }
 
-// Whether nothing more may be taken from the job before it has read its replies or had its pong,
-// before other ranks have caught up, or before there is memory.
+// An ack speaks for the events before its step, too: that of a step which was durable before it came
+// must not overtake them.
+static bool ack_is_held(const struct conn *c) {
+    return c->ack_due && c->told_sequence > c->app->durable;
+}
+
+static bool awaits_store(const struct conn *c) {
+    return c->pong_due || (ack_is_held(c) && !c->app->trouble);
+}
+
+// Whether nothing more may be taken from the job before it has read its replies or had its pong or
+// ack, before other ranks have caught up, or before there is memory.
 static bool must_wait(const struct conn *c) {
-    return c->out.len > OUT_BYTES_PAUSE || c->pong_due || ranks_is_ahead(c) || memory_is_short();
+    return c->out.len > OUT_BYTES_PAUSE || awaits_store(c) || ranks_is_ahead(c) ||
+           memory_is_short();
 }
 
 // Cuts what was read into messages, in place where they are whole. What must wait is kept.
@@ -263,7 +274,7 @@ static void take_bytes(struct conn *c, const char *bytes, size_t n) {
 }
 
 static void send_ack(struct conn *c) {
-    if (!c->run || c->sent_step < 0 || c->attempt != c->run->run->attempt) {
+    if (!c->run || c->sent_step < 0 || c->attempt != c->run->run->attempt || ack_is_held(c)) {
         return;
     }
     int64_t durable = c->run->durable_step;
@@ -279,12 +290,14 @@ static void send_ack(struct conn *c) {
     c->ack_due = false;
 }
 
-// By a pong a job knows that its events, which have no acknowledgement, are stored. A store in
-// trouble is told by an error; then it only says that the daemon is there.
+// By a pong a job knows that its events, which have no acknowledgement, are stored. While the store
+// is in trouble it only says that the daemon is there.
 static void send_pong(struct conn *c) {
     static const char pong[] = "{\"type\":\"pong\"}\n";
-    if (c->pong_due && (c->sequence <= c->app->durable || c->app->trouble)) {
-        conn_send(c, pong, sizeof pong - 1);
+    static const char not_stored[] = "{\"type\":\"pong\",\"stored\":false}\n";
+    bool stored = c->sequence <= c->app->durable;
+    if (c->pong_due && (stored || c->app->trouble)) {
+        conn_send(c, stored ? pong : not_stored, (stored ? sizeof pong : sizeof not_stored) - 1);
         c->pong_due = false;
     }
 }
@@ -435,9 +448,9 @@ void conn_acknowledge_all(struct app *app) {
     struct conn *next;
     for (struct conn *c = app->conns; c; c = next) {
         next = c->next;
-        bool is_answered = c->pong_due;
+        bool has_waited = c->pong_due || c->ack_due;
         settle(c);
-        if (is_answered && !c->pong_due && !app->draining) {
+        if (has_waited && !app->draining) {
             resume_reading(c);
         }
     }

@@ -262,12 +262,13 @@ static int dispatch(struct conn *c, enum message_type type, const char *line, si
 }
 
 void session_line(struct conn *c, const char *line, size_t len) {
-    enum message_type type;
+    enum message_type type = MESSAGE_STEP;
     struct wire_error error;
     if (message_type(line, len, &type, &error) || dispatch(c, type, line, len, &error)) {
         conn_error(c, &error);
     }
     c->sequence = c->run ? c->run->pushed : c->sequence;
+    c->told_sequence = type == MESSAGE_STEP ? c->told_sequence : c->sequence;
 }
 
 void session_frame(struct conn *c, const void *bytes, size_t len) {

@@ -48,6 +48,7 @@ struct link {
     int64_t heard_ms;      // when the daemon last spoke, or nothing was left to answer
     int64_t away_ms;       // when the last connection ended
     bool pinged;           // its pong is still to come
+    int64_t ping_ms;       // the next is sent no earlier
     bool more;             // fill() left messages for the next round
     struct pyr_text out;
     size_t out_sent;
@@ -147,25 +148,38 @@ static void settle_pinged(struct link *k) {
     count_settled(p, pyr_queue_settle_index(q, k->pinged_index));
 }
 
-// The pong comes once all before the ping is on disk.
-static void on_pong(struct link *k) {
+// The pong comes once all before the ping is on disk; or it says that the daemon's disk takes
+// nothing at the moment, and then it is asked again.
+static void on_pong(struct link *k, const struct pyr_reply *reply) {
     struct pyrometer *p = k->p;
+    if (!k->pinged) {
+        return;
+    }
     k->pinged = false;
+    if (reply->unstored) {
+        k->pinged_index = 0;
+        k->ping_ms = pyr_clock_ms() + TICK_MS;
+        return;
+    }
     pthread_mutex_lock(&p->lock);
     settle_pinged(k);
     pthread_mutex_unlock(&p->lock);
 }
 
-// Refusals that the same configuration would meet again.
-static bool for_good(const char *code) {
-    static const char *const codes[] = {"unauthorized", "layers_differ", "bad_hello", "no_hello",
-                                        "unsupported_protocol"};
-    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
-        if (strcmp(code, codes[i]) == 0) {
-            return true;
-        }
+static bool is_one_of(const char *code, const char *const *codes) {
+    while (*codes && strcmp(code, *codes) != 0) {
+        codes++;
     }
-    return false;
+    return *codes != NULL;
+}
+
+// Refusals that the same configuration would meet again, or the same hello.
+static bool for_good(const struct link *k, const struct pyr_reply *reply) {
+    static const char *const fatal[] = {"unauthorized", "layers_differ",        "bad_hello",
+                                        "no_hello",     "unsupported_protocol", NULL};
+    static const char *const of_hello[] = {"bad_json", "too_large", NULL};
+    return (reply->fatal && is_one_of(reply->code, fatal)) ||
+           (!k->welcomed && is_one_of(reply->code, of_hello));
 }
 
 static void on_error(struct link *k, const struct pyr_reply *reply) {
@@ -177,12 +191,13 @@ static void on_error(struct link *k, const struct pyr_reply *reply) {
         p->counters.refused++;
         count_settled(p, 0);
     }
-    if (reply->fatal && for_good(reply->code)) {
+    bool stopped = for_good(k, reply);
+    if (stopped) {
         p->counters.stopped = true;
         pthread_cond_broadcast(&p->changed);
     }
     pthread_mutex_unlock(&p->lock);
-    k->alive = !reply->fatal;
+    k->alive = !reply->fatal && !stopped;
 }
 
 static bool is_daemons(const struct pyr_reply *reply) {
@@ -200,7 +215,7 @@ static void on_line(struct link *k, const char *line, size_t n) {
     } else if (strcmp(reply.type, "ack") == 0) {
         on_ack(k->p, reply.step);
     } else if (strcmp(reply.type, "pong") == 0) {
-        on_pong(k);
+        on_pong(k, &reply);
     } else if (strcmp(reply.type, "alert") == 0 && k->p->on_alert) {
         k->p->on_alert(k->p->alert_context, line);
     } else if (strcmp(reply.type, "error") == 0) {
@@ -272,7 +287,8 @@ static struct pyr_message *take_message(struct link *k, bool *ping) {
         k->lines += m->scalars_apart ? 2 : 1;
         m->line = k->lines;
         p->counters.sent++;
-    } else if (!k->pinged && tail && tail->kind != PYR_STEP && tail->index > pinged) {
+    } else if (!k->pinged && tail && tail->kind != PYR_STEP && tail->index > pinged &&
+               pyr_clock_left_ms(k->ping_ms) == 0) {
         k->pinged_queue = source;
         k->pinged_index = tail->index;
         k->pinged = *ping = true;
@@ -396,6 +412,7 @@ static void begin(struct link *k) {
     k->welcomed = k->pinged = k->broken = false;
     k->pinged_index = 0;
     k->pinged_queue = NULL;
+    k->ping_ms = 0;
     k->heard_ms = pyr_clock_ms();
     k->in_length = k->out_sent = 0;
     k->out.length = 0;

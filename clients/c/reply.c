@@ -133,6 +133,10 @@ static bool read_member(struct reader *r, const char *key, struct pyr_reply *rep
         skip_space(r);
         reply->fatal = r->at < r->end && *r->at == 't';
     }
+    if (strcmp(key, "stored") == 0) {
+        skip_space(r);
+        reply->unstored = r->at < r->end && *r->at == 'f';
+    }
     return skip_value(r);
 }
 

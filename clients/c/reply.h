@@ -17,6 +17,7 @@ struct pyr_reply {
     int64_t line;      // INT64_MIN: absent
     int64_t frames;    // version of binary frames that the daemon reads; INT64_MIN: none
     bool fatal;
+    bool unstored; // of a pong: something that came before its ping is not on disk
 };
 
 // Reads the line [text, text + n). False when it is no JSON object with a type.

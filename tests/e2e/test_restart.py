@@ -279,6 +279,23 @@ class Restart(TestCase):
             daemon.start()
         self.assertEqual(daemon.messages("pongs", "event"), sent)
 
+    def test_the_ack_of_a_repeated_step_says_so_too(self):
+        daemon, sent = self.daemon(), []
+        with Job(daemon) as job:
+            job.hello("acks")
+            job.step(0)
+            job.wait_ack(0)
+        for n in range(8):
+            sent.append({"type": "event", "step": 0, "time": 1732345678 + n, "name": "mark"})
+            with Job(daemon) as job:
+                job.hello("acks")
+                job.send(sent[-1])
+                job.step(0)
+                job.wait_ack(0)
+                daemon.kill9()
+            daemon.start()
+        self.assertEqual(daemon.messages("acks", "event"), sent)
+
     def test_a_run_that_had_hardly_begun_can_be_taken_up(self):
         """It and its first attempt are stored together: one without the other could never be read again."""
         daemon, runs = self.daemon(), [new_run("young") for _ in range(8)]

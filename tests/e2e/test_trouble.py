@@ -12,7 +12,7 @@ import time
 import unittest
 
 from faults import Control, chosen
-from harness import (BIN, SANITIZED, TIMEOUT, Daemon, Job, TestCase, eventually, frame, make_step, program_environment,
+from harness import (BIN, SANITIZED, TIMEOUT, Daemon, Job, TestCase, eventually, frame, hello, make_step, program_environment,
                      run_program)
 from receiver import Receiver
 
@@ -242,6 +242,51 @@ class Disk(TroubleCase):
         while job.acked < last:
             self.assertIn(job.recv()["type"], ("ack", "error", "pong"))
         self.assertEqual(self.numbers(daemon, "limited"), list(range(last + 1)))
+
+    def test_neither_pong_nor_ack_says_that_an_event_is_stored(self):
+        """The ack of a step that is stored already would: it speaks for what came before it."""
+        daemon = self.faulty()
+        with self.job(daemon) as job:
+            job.hello("events")
+            job.step(0)
+            job.wait_ack(0)
+        daemon.break_(("all", errno.ENOSPC))
+        job = self.job(daemon)
+        job.hello("events")
+        job.send({"type": "event", "step": 0, "time": 1732345678, "name": "mark"})
+        self.expect_told(job)
+        job.step(0)
+        for _ in range(2):  # what is due is sent before the second
+            self.assertIs(job.ping().get("stored"), False)
+        self.assertEqual(job.acked, -1)
+        daemon.mend()
+        job.wait_ack(0)
+        self.assertNotIn("stored", job.ping())
+        daemon.kill9()
+        daemon.start()
+        self.assertEqual(len(daemon.messages("events", "event")), 1)
+
+    def test_a_replay_waits_until_its_last_event_is_stored(self):
+        daemon = self.faulty()
+        daemon.break_(("all", errno.ENOSPC))
+        first = self.job(daemon)
+        first.hello("first")
+        first.step(0)
+        self.expect_told(first)
+        recording = daemon.home / "recording.ndjson"
+        recording.write_text("".join(json.dumps(m) + "\n" for m in (
+            hello("late"), {"type": "event", "step": 0, "time": 1732345678, "name": "mark"}, {"type": "end"})))
+        replay = subprocess.Popen([BIN / "pyrometer", "replay", recording, "--ingest", "%s:%d" % daemon.ingest[0]],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        eventually(lambda: self.metric(daemon, "pyrometer_messages_received_total") >= 7 or replay.poll() is not None,
+                   "two messages, three, and a second ping")
+        self.assertIsNone(replay.poll())
+        daemon.mend()
+        said, _ = replay.communicate(timeout=TIMEOUT)
+        self.assertEqual(replay.returncode, 0, said)
+        daemon.kill9()
+        daemon.start()
+        self.assertEqual(len(daemon.messages("late", "event")), 1)
 
     def test_stopped_in_trouble(self):
         """It says that not everything is stored, by its exit too; the job still has the rest."""

@@ -108,6 +108,22 @@ START_TEST(welcome_without_its_step_is_hung_up_on) {
 }
 END_TEST
 
+START_TEST(pong_of_a_full_disk_settles_no_event) {
+    struct fake f;
+    fake_listen(&f);
+    struct pyrometer *p = open_for(&f);
+    ck_assert_int_eq(pyrometer_event(p, 0, "checkpoint", NULL), 0);
+    fake_welcome(&f, -1);
+    fake_expect(&f, "event");
+    fake_expect(&f, "ping");
+    fake_say(&f, "{\"type\":\"pong\",\"stored\":false}");
+    fake_expect(&f, "ping"); // after a while
+    ck_assert_uint_eq(counters_of(p).queued, 1);
+    fake_say(&f, "{\"type\":\"pong\"}");
+    finish_well(&f, p);
+}
+END_TEST
+
 // As of a daemon that was killed when it had read all, and stored nothing.
 START_TEST(orderly_close_amid_a_run_settles_no_event) {
     struct fake f;
@@ -296,6 +312,22 @@ START_TEST(refused_for_good) {
 }
 END_TEST
 
+START_TEST(refused_hello_is_not_said_again) {
+    static const char *const refusals[] = {
+        "\"code\":\"bad_json\",\"message\":\"not UTF-8\",\"line\":1,\"fatal\":false",
+        "\"code\":\"too_large\",\"message\":\"too long\",\"line\":1,\"fatal\":true"};
+    struct fake f;
+    fake_listen(&f);
+    struct pyrometer *p = open_for(&f);
+    fake_accept(&f);
+    fake_expect(&f, "hello");
+    fake_say(&f, "{\"type\":\"error\",%s}", refusals[_i]);
+    ck_assert_int_eq(pyrometer_finish(p, "completed", PATIENCE_MS), -ECONNABORTED);
+    pyrometer_close(p);
+    fake_close(&f);
+}
+END_TEST
+
 START_TEST(refused_step_is_not_waited_for) {
     struct fake f;
     fake_listen(&f);
@@ -352,6 +384,7 @@ int main(void) {
     tcase_add_test(test, welcome_settles_no_event);
     tcase_add_test(test, ack_beyond_what_was_sent_settles_no_more);
     tcase_add_test(test, welcome_without_its_step_is_hung_up_on);
+    tcase_add_test(test, pong_of_a_full_disk_settles_no_event);
     tcase_add_test(test, orderly_close_amid_a_run_settles_no_event);
     tcase_add_test(test, orderly_close_after_the_end_is_the_end);
     tcase_add_test(test, shutting_down_is_waited_out);
@@ -361,6 +394,7 @@ int main(void) {
     tcase_add_test(test, full_queue_drops_the_newest_and_counts);
     tcase_add_test(test, slow_daemon_holds_nobody_up);
     tcase_add_test(test, refused_for_good);
+    tcase_add_loop_test(test, refused_hello_is_not_said_again, 0, 2);
     tcase_add_test(test, refused_step_is_not_waited_for);
     tcase_add_test(test, rewind_is_said_once);
     return run_tests("client_link", test);
