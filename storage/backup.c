@@ -1,7 +1,6 @@
 #include "storage/backup.h"
 
-#include "storage/schema.h"
-#include "storage/statement.h"
+#include "storage/look.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,20 +12,12 @@
 
 // A read transaction, held to the end: with it the copy is of one commit, and need not begin anew
 // at each later one.
-static int open_source(struct connection *from, const char *path, struct buf *error) {
-    if (connection_open(from, path, SQLITE_OPEN_READONLY, NULL, 0, error)) {
+static int open_source(struct look *from, const char *path, struct buf *error) {
+    if (look_open(from, path, NULL, 0, error)) {
         return -1;
     }
-    int version;
-    if (connection_keep_wal(from) || connection_exec(from, "PRAGMA query_only=ON; BEGIN")) {
-        buf_printf(error, "%s: %s", path, from->error);
-        return -1;
-    }
-    if (schema_check(from->db, &version, error)) { // reads, which begins the transaction
-        return -1;
-    }
-    if (version == 0) {
-        buf_printf(error, "%s is empty: there is no store in it", path);
+    if (connection_exec(&from->c, "BEGIN; SELECT count(*) FROM sqlite_schema")) {
+        buf_printf(error, "%s: %s", path, from->c.error);
         return -1;
     }
     return 0;
@@ -62,17 +53,19 @@ static int copy(struct connection *from, struct connection *to,
 int backup_store(const char *from_path, const char *to_path,
                  void (*progress)(void *context, int64_t done, int64_t total), void *context,
                  struct buf *error) {
-    struct connection from = {0}, to = {0};
+    struct look from;
+    struct connection to = {0};
     int rc = open_source(&from, from_path, error);
     rc = rc || open_target(&to, to_path, error) ? -1 : 0;
     // The copied header asks for a WAL; without one the copy is a single file, which can be read
     // where nothing can be written. A daemon that opens it sets its own mode.
-    if (rc == 0 && (copy(&from, &to, progress, context) ||
+    if (rc == 0 && (copy(&from.c, &to, progress, context) ||
                     connection_exec(&to, "PRAGMA journal_mode=DELETE"))) {
         buf_printf(error, "cannot copy %s to %s: %s", from_path, to_path, to.error);
         rc = -1;
     }
+    rc = rc || look_check(&from, error) ? -1 : 0;
     connection_close(&to);
-    connection_close(&from);
+    look_close(&from);
     return rc;
 }

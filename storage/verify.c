@@ -4,6 +4,7 @@
 #include "storage/blob.h"
 #include "storage/blocks.h"
 #include "storage/codec.h"
+#include "storage/look.h"
 #include "storage/place.h"
 #include "storage/schema.h"
 #include "storage/state.h"
@@ -47,7 +48,7 @@ static const char *const statements[SQL_COUNT] = {
 static const char *const parts[SEGMENT_KINDS] = {"steps", "messages", "readings"};
 
 struct verify {
-    struct connection c;
+    struct look look;
     const struct verify_calls *calls;
     struct verified *out;
     struct codec *codec;
@@ -65,7 +66,7 @@ static void tell_database(struct verify *v, const char *what) {
 
 // Tells damage of an attempt by its run's name.
 static void tell_run(struct verify *v, struct damage *d) {
-    sqlite3_stmt *q = connection_statement(&v->c, SQL_RUN);
+    sqlite3_stmt *q = connection_statement(&v->look.c, SQL_RUN);
     if (q) {
         sqlite3_bind_int64(q, 1, d->attempt);
         d->run = sqlite3_step(q) == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 0) : NULL;
@@ -75,7 +76,7 @@ static void tell_run(struct verify *v, struct damage *d) {
 }
 
 static int ask_sqlite(struct verify *v, const char *pragma) {
-    sqlite3_stmt *q = place_prepare(&v->c, pragma, NULL, 0);
+    sqlite3_stmt *q = place_prepare(&v->look.c, pragma, NULL, 0);
     if (!q) {
         return -1;
     }
@@ -86,7 +87,7 @@ static int ask_sqlite(struct verify *v, const char *pragma) {
             tell_database(v, line);
         }
     }
-    int result = rc == SQLITE_DONE ? 0 : connection_fail(&v->c);
+    int result = rc == SQLITE_DONE ? 0 : connection_fail(&v->look.c);
     sqlite3_finalize(q);
     return result;
 }
@@ -112,7 +113,7 @@ static int check_journal(struct verify *v, size_t which, const char *part) {
     int n = BATCH_ROWS, rc = SQLITE_DONE;
     step_init(&step);
     while (n == BATCH_ROWS && rc == SQLITE_DONE) {
-        sqlite3_stmt *q = connection_statement(&v->c, which);
+        sqlite3_stmt *q = connection_statement(&v->look.c, which);
         if (!q) {
             break;
         }
@@ -125,12 +126,12 @@ static int check_journal(struct verify *v, size_t which, const char *part) {
             n++;
         }
         if (rc != SQLITE_DONE) {
-            connection_fail(&v->c);
+            connection_fail(&v->look.c);
         }
         sqlite3_reset(q);
     }
     step_free(&step);
-    return v->c.error[0] ? -1 : 0;
+    return v->look.c.error[0] ? -1 : 0;
 }
 
 static void name_column(const struct column_key *key, struct buf *out) {
@@ -166,16 +167,16 @@ static struct damage of_place(const struct place *p, const char *what) {
 static void check_column(struct verify *v, const struct place *p, const struct segment *s,
                          const struct segment_column *column, struct blocks *blocks) {
     for (size_t i = 0; i < column->n_chunks; i++) {
-        v->c.error[0] = '\0';
+        v->look.c.error[0] = '\0';
         v->out->chunks++;
         if (segment_read_chunk(s, column, i, v->codec, blocks_read, blocks, v->values)) {
             continue;
         }
         struct buf name;
-        char what[sizeof v->c.error + 64] = "a block's checksum is wrong";
-        if (v->c.error[0]) {
-            snprintf(what, sizeof what, "a block cannot be read: %s", v->c.error);
-            v->c.error[0] = '\0';
+        char what[sizeof v->look.c.error + 64] = "a block's checksum is wrong";
+        if (v->look.c.error[0]) {
+            snprintf(what, sizeof what, "a block cannot be read: %s", v->look.c.error);
+            v->look.c.error[0] = '\0';
         }
         buf_init(&name, 512);
         name_column(&column->key, &name);
@@ -209,7 +210,7 @@ static void check_segment(struct verify *v, sqlite3_stmt *q, const struct place 
         struct damage d = of_place(p, "its head and its row in the index say different things");
         tell_run(v, &d);
     }
-    struct blocks blocks = {.c = &v->c, .first = p->first_block};
+    struct blocks blocks = {.c = &v->look.c, .first = p->first_block};
     for (size_t i = 0; i < s.n_columns; i++) {
         check_column(v, p, &s, &s.columns[i], &blocks);
     }
@@ -220,14 +221,14 @@ static void check_segment(struct verify *v, sqlite3_stmt *q, const struct place 
 // A segment that replaces another while this goes on has a later id, so it is met as well.
 static int check_segments(struct verify *v) {
     int64_t total = 0, last = INT64_MIN;
-    sqlite3_stmt *q = connection_statement(&v->c, SQL_COUNT_SEGMENTS);
+    sqlite3_stmt *q = connection_statement(&v->look.c, SQL_COUNT_SEGMENTS);
     if (q && sqlite3_step(q) == SQLITE_ROW) {
         total = sqlite3_column_int64(q, 0);
     }
     sqlite3_reset(q);
     int rc;
     do {
-        if (!(q = connection_statement(&v->c, SQL_SEGMENT))) {
+        if (!(q = connection_statement(&v->look.c, SQL_SEGMENT))) {
             return -1;
         }
         sqlite3_bind_int64(q, 1, last);
@@ -238,7 +239,7 @@ static int check_segments(struct verify *v) {
             check_segment(v, q, &p);
             last = p.id;
         } else if (rc != SQLITE_DONE) {
-            connection_fail(&v->c);
+            connection_fail(&v->look.c);
         }
         sqlite3_reset(q);
         if (v->calls->progress) {
@@ -275,7 +276,7 @@ static int check_states(struct verify *v, size_t which, const char *part) {
     int64_t last = INT64_MIN;
     int rc;
     do {
-        sqlite3_stmt *q = connection_statement(&v->c, which);
+        sqlite3_stmt *q = connection_statement(&v->look.c, which);
         if (!q) {
             return -1;
         }
@@ -285,7 +286,7 @@ static int check_states(struct verify *v, size_t which, const char *part) {
             last = sqlite3_column_int64(q, 0);
             check_state(v, q, part);
         } else if (rc != SQLITE_DONE) {
-            connection_fail(&v->c);
+            connection_fail(&v->look.c);
         }
         sqlite3_reset(q);
     } while (rc == SQLITE_ROW);
@@ -295,9 +296,9 @@ static int check_states(struct verify *v, size_t which, const char *part) {
 // What cannot even be read is damage too, and ends only the part that it is in.
 static void note(struct verify *v, int rc) {
     if (rc) {
-        tell_database(v, v->c.error);
+        tell_database(v, v->look.c.error);
     }
-    v->c.error[0] = '\0';
+    v->look.c.error[0] = '\0';
 }
 
 static void check_all(struct verify *v) {
@@ -320,26 +321,16 @@ int verify_store(const char *path, const struct verify_calls *calls, struct veri
                  struct buf *error) {
     struct verify v = {.calls = calls, .out = out};
     *out = (struct verified){0};
-    if (connection_open(&v.c, path, SQLITE_OPEN_READONLY, statements, SQL_COUNT, error)) {
-        return -1;
-    }
-    int rc = connection_keep_wal(&v.c);
-    if (rc || connection_exec(&v.c, "PRAGMA query_only=ON; PRAGMA cache_size=-8000;")) {
-        buf_puts(error, v.c.error);
-        rc = -1;
-    }
-    rc = rc || schema_check(v.c.db, &out->version, error) ? -1 : 0;
-    if (rc == 0 && out->version == 0) {
-        buf_printf(error, "%s is empty: there is no store in it", path);
-        rc = -1;
-    }
+    int rc = look_open(&v.look, path, statements, SQL_COUNT, error);
     if (rc == 0) {
+        out->version = v.look.version;
         v.codec = codec_create();
         v.values = must_alloc(SEGMENT_N_MAX * sizeof *v.values);
         check_all(&v);
         free(v.values);
         codec_destroy(v.codec);
+        rc = look_check(&v.look, error);
     }
-    connection_close(&v.c);
+    look_close(&v.look);
     return rc;
 }

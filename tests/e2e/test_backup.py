@@ -290,5 +290,53 @@ class Check(Files):
         self.assertGreater(answer["journal_rows"], 0)
 
 
+# Mounts a directory ($0) upon itself, read-only, for the command behind it alone.
+READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+
+
+def can_mount():
+    with tempfile.TemporaryDirectory() as home:
+        return subprocess.run(["unshare", "-rm", "sh", "-c", READ_ONLY, home, "true"], capture_output=True, check=False).returncode == 0
+
+
+@unittest.skipUnless(shutil.which("unshare") and can_mount(), "may not mount in a namespace of its own")
+class ReadOnlyMount(Files):
+    def pyrometer_in(self, directory, *args):
+        words = ["unshare", "-rm", "sh", "-c", READ_ONLY, directory, BIN / "pyrometer", *args]
+        return subprocess.run(list(map(str, words)), env=program_environment(), capture_output=True, text=True, check=False)
+
+    def fine(self, directory, steps):
+        done = self.pyrometer_in(directory, "check", directory)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("sound", done.stdout)
+        copy = self.home / f"copy-{steps}"
+        done = self.pyrometer_in(directory, "backup", directory, copy)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(self.restored(copy).steps("r")), steps)
+
+    def test_of_a_daemon_that_stopped(self):
+        home = self.home / "a? b#1%41"  # SQLite is given a URI
+        home.mkdir()
+        daemon = self.daemon(home=home)
+        record(daemon, "r", 100)
+        daemon.stop()
+        self.fine(daemon.data, 100)
+
+    def test_beside_a_daemon_and_behind_a_crash(self):
+        daemon = self.daemon()
+        record(daemon, "r", 100)
+        self.fine(daemon.data, 100)
+        record(daemon, "s", 1)
+        daemon.kill9()
+        (self.home / "copy-100").unlink()
+        self.fine(daemon.data, 100)
+        (daemon.data / "pyrometer.db-shm").unlink()  # as a copy without it
+        for words in (["check", daemon.data], ["backup", daemon.data, self.home / "x"]):
+            done = self.pyrometer_in(daemon.data, *words)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("pyrometer.db-wal has commits", done.stderr)
+        self.assertFalse((self.home / "x.part").exists())
+
+
 if __name__ == "__main__":
     unittest.main()
