@@ -6,6 +6,7 @@
 #include "cli/table.h"
 #include "cli/text.h"
 #include "cli/tree.h"
+#include "config/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,9 +64,10 @@ static int add_matcher(cJSON *list, const char *word) {
     bool is_regex = strncmp(sign, "=~", 2) == 0 || strncmp(sign, "!~", 2) == 0;
     size_t length = is_regex || !is_equal ? 2 : 1;
     if (name == 0 || !*sign || (!is_equal && sign[1] != '=' && sign[1] != '~')) {
-        return cli_fail("\"%s\" is no matcher; expected one such as run=resnet-7, layer!=fc1 or "
-                        "run=~resnet-.*",
-                        word);
+        cli_fail("\"%s\" is no matcher; expected one such as run=resnet-7, layer!=fc1 or "
+                 "run=~resnet-.*",
+                 word);
+        return CLI_USAGE;
     }
     cJSON *matcher = cJSON_CreateObject();
     char *label = strndup(word, name);
@@ -79,6 +81,11 @@ static int add_matcher(cJSON *list, const char *word) {
 }
 
 static int silence(const struct cli *cli, int count, char **words) {
+    uint64_t ms;
+    if (cli->duration && !(units_parse_duration(cli->duration, &ms) && ms > 0)) {
+        cli_fail("--for is a time such as 30m or 2h, not %s", cli->duration);
+        return CLI_USAGE;
+    }
     cJSON *body = cJSON_CreateObject();
     cJSON *list = cJSON_AddArrayToObject(body, "matchers");
     int status = CLI_OK;
@@ -168,6 +175,20 @@ static bool has_grown(const cJSON *before, const cJSON *now, const char *count) 
     return tree_number(now, count) > tree_number(before, count);
 }
 
+static void tell_receiver(const struct cli *cli, const char *name, bool taken, const char *error) {
+    if (!cli->json) {
+        printf("%s: %s\n", name, taken ? "taken" : error);
+        return;
+    }
+    cJSON *told = cJSON_CreateObject();
+    cJSON_AddStringToObject(told, "receiver", name);
+    cJSON_AddBoolToObject(told, "ok", taken);
+    if (!taken) {
+        cJSON_AddStringToObject(told, "error", error);
+    }
+    tree_tell(told);
+}
+
 // Follows each receiver until it has taken the test or failed.
 static int follow(const struct cli *cli, const cJSON *before, struct http_answer *answer) {
     int status = CLI_OK;
@@ -188,10 +209,8 @@ static int follow(const struct cli *cli, const cJSON *before, struct http_answer
             }
         }
         const cJSON *now = find_receiver(state, name);
-        printf("%s: %s\n", name,
-               taken ? "taken"
-               : now ? tree_text(now, "last_error", "no answer yet")
-                     : "gone");
+        tell_receiver(cli, name, taken,
+                      now ? tree_text(now, "last_error", "no answer yet") : "gone");
         status = taken ? status : CLI_FAILED;
         cJSON_Delete(state);
     }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "cli/alert_actions.h"
@@ -119,7 +120,32 @@ static void print_all(const struct cli *cli, const cJSON *list) {
     alerts_print(cli, list, false, 0);
 }
 
+// The list takes some options, `silence` others; whoever gives one elsewhere expects something.
+static int check_options(const struct cli *cli, const char *action) {
+    const bool silences = strcmp(action, "silence") == 0;
+    const struct {
+        const char *name, *value;
+        bool taken;
+    } options[] = {
+        {"run", cli->run, !*action},           {"state", cli->state, !*action},
+        {"severity", cli->severity, !*action}, {"for", cli->duration, silences},
+        {"comment", cli->comment, silences},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        if (options[i].value && !options[i].taken) {
+            cli_fail("alerts%s%s does not take --%s; see pyrometer alerts --help",
+                     *action ? " " : "", action, options[i].name);
+            return CLI_USAGE;
+        }
+    }
+    return CLI_OK;
+}
+
 int command_alerts(const struct cli *cli, int count, char **words) {
+    int status = check_options(cli, count ? words[0] : "");
+    if (status != CLI_OK) {
+        return status;
+    }
     if (count) {
         return alert_action(cli, count, words);
     }

@@ -379,8 +379,11 @@ static int run_command(struct cli *cli, const struct command *command, int count
     status = command->run(cli, count, words);
     curl_global_cleanup();
     free(url);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
+    if (fflush(stdout) != 0) {
         return cli_fail("cannot write to standard output: %s", strerror(errno));
+    }
+    if (ferror(stdout)) { // at an earlier write, whose reason is gone
+        return cli_fail("cannot write to standard output");
     }
     return status;
 }

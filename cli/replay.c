@@ -31,8 +31,9 @@ enum {
 struct session {
     const struct cli *cli;
     const char *path;
-    char name[NAME_MAX_BYTES]; // of the run, for people
-    double speed;              // 0: as fast as possible
+    char name[NAME_MAX_BYTES]; // of the run once a hello has told it, else of the file; for people
+    bool is_named;
+    double speed; // 0: as fast as possible
     struct recorded *file;
     bool cut_off_is_fine;
 
@@ -254,8 +255,10 @@ static void remember_name(struct session *session, const struct recorded_line *l
     size_t len;
     if (session->cli->run) {
         snprintf(session->name, sizeof session->name, "%s", session->cli->run);
+        session->is_named = true;
     } else if (recorded_find(line, "run", &value, &len) && len >= 2) {
         snprintf(session->name, sizeof session->name, "%.*s", (int)(len - 2), value + 1);
+        session->is_named = true;
     }
 }
 
@@ -362,7 +365,8 @@ static void send_file(struct session *session) {
 static void print_json(const struct session *session, double seconds, bool ok) {
     cJSON *answer = cJSON_CreateObject();
     cJSON_AddStringToObject(answer, "file", session->path);
-    cJSON_AddStringToObject(answer, "run", session->name);
+    cJSON_AddItemToObject(
+        answer, "run", session->is_named ? cJSON_CreateString(session->name) : cJSON_CreateNull());
     cJSON_AddNumberToObject(answer, "connections", (double)session->connections);
     cJSON_AddNumberToObject(answer, "sent", (double)session->sent);
     cJSON_AddNumberToObject(answer, "acknowledged", (double)session->acknowledged);
@@ -370,9 +374,7 @@ static void print_json(const struct session *session, double seconds, bool ok) {
     cJSON_AddNumberToObject(answer, "errors", (double)session->errors);
     cJSON_AddNumberToObject(answer, "seconds", seconds);
     cJSON_AddBoolToObject(answer, "ok", ok);
-    tree_put_line(answer);
-    putchar('\n');
-    cJSON_Delete(answer);
+    tree_tell(answer);
 }
 
 static void print_summary(const struct session *session, double seconds, bool ok) {
@@ -397,14 +399,15 @@ static bool replay(struct session *session, const char *path) {
     session->path = path;
     snprintf(session->name, sizeof session->name, "%s", path);
     session->file = recorded_open(path, reason, sizeof reason);
-    if (!session->file) {
-        cli_fail("cannot read %s: %s", path, reason);
-        return false;
-    }
     uint64_t start_ns = clock_monotonic_ns();
-    send_file(session);
-    progress_clear();
-    recorded_close(session->file);
+    if (session->file) {
+        send_file(session);
+        progress_clear();
+        recorded_close(session->file);
+    } else {
+        cli_fail("cannot read %s: %s", path, reason);
+        session->failed = true;
+    }
     double seconds = (double)(clock_monotonic_ns() - start_ns) * 1e-9;
     bool ok = !session->failed && session->acknowledged == session->sent && session->errors == 0;
     if (session->cli->json) {

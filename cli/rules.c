@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "cli/rules.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "cli/tree.h"
 #include "alerts/metric.h"
 #include "config/config.h"
 #include "runs/rules.h"
@@ -156,11 +158,7 @@ static void print_json(const struct backtest *b) {
     for (size_t i = 0; i < judge_count(b->judge); i++) {
         cJSON_AddItemToArray(alerts, verdict_json(judge_verdict(b->judge, i)));
     }
-    char *text = cJSON_PrintUnformatted(all);
-    CHECK(text != NULL);
-    puts(text);
-    cJSON_free(text);
-    cJSON_Delete(all);
+    tree_tell(all);
 }
 
 static void print_text(const struct cli *cli, const struct backtest *b) {
@@ -208,7 +206,21 @@ static int backtest_source(const struct cli *cli, struct ruleset *rules, const c
     return status;
 }
 
-struct ruleset *rules_load(const char *path, bool alerts_only) {
+void rules_say(struct buf *messages, cJSON *errors) {
+    const char *line = buf_str(messages);
+    while (*line) {
+        size_t n = strcspn(line, "\n");
+        fprintf(stderr, "%.*s\n", (int)n, line);
+        if (errors) {
+            char *text = must_copy_n(line, n);
+            cJSON_AddItemToArray(errors, cJSON_CreateString(text));
+            free(text);
+        }
+        line += n + (line[n] == '\n');
+    }
+}
+
+struct ruleset *rules_load(const char *path, bool alerts_only, cJSON *errors) {
     const char *names[RULE_COUNT + 1];
     struct config config;
     struct buf messages;
@@ -221,50 +233,85 @@ struct ruleset *rules_load(const char *path, bool alerts_only) {
         config_free(&config);
     }
     if (!rules) {
-        fputs(buf_str(&messages), stderr);
-        if (messages.len > 0 && messages.data[messages.len - 1] != '\n') {
-            fputc('\n', stderr);
-        }
+        rules_say(&messages, errors);
     }
     buf_free(&messages);
     return rules;
 }
 
-static struct ruleset *load_rules(const char *path) {
-    return strcmp(path, "default") == 0 ? ruleset_default() : rules_load(path, false);
+static struct ruleset *load_rules(const char *path, cJSON *errors) {
+    return strcmp(path, "default") == 0 ? ruleset_default() : rules_load(path, false, errors);
+}
+
+static void count_rules(const struct ruleset *rules, size_t *own, size_t *off) {
+    *own = *off = 0;
+    for (size_t i = 0; i < ruleset_count(rules); i++) {
+        *own += ruleset_rule(rules, i)->id == RULE_COUNT;
+        *off += !ruleset_rule(rules, i)->enabled;
+    }
 }
 
 // What no thermometer and no statistic of the protocol is called may be one of the job's own.
-static void tell_doubtful(const struct ruleset *rules) {
+static bool is_doubtful(const struct rule *r) {
+    return r->metric && metric_source(r->metric).kind == METRIC_KIND_COLUMN;
+}
+
+static void print_check(const char *file, const struct ruleset *rules) {
+    size_t own, off;
     for (size_t i = 0; i < ruleset_count(rules); i++) {
         const struct rule *r = ruleset_rule(rules, i);
-        if (r->metric && metric_source(r->metric).kind == METRIC_KIND_COLUMN) {
+        if (is_doubtful(r)) {
             printf("note: rule %s: \"%s\" is no metric that pyrometer knows; it fires only where "
                    "the job sends a statistic of that name\n",
                    r->name, r->metric);
         }
     }
+    count_rules(rules, &own, &off);
+    printf("%s is good: %zu rules, %zu of them its own, %zu switched off\n", file,
+           ruleset_count(rules), own, off);
 }
 
-static int check(int count, char **words) {
+// `rules` NULL: they are not good.
+static void print_check_json(const char *file, const struct ruleset *rules, cJSON *errors) {
+    cJSON *told = cJSON_CreateObject();
+    add_text(told, "file", file);
+    cJSON_AddBoolToObject(told, "ok", rules != NULL);
+    cJSON_AddItemToObject(told, "errors", errors);
+    if (rules) {
+        size_t own, off;
+        count_rules(rules, &own, &off);
+        add_number(told, "rules", (double)ruleset_count(rules));
+        add_number(told, "own", (double)own);
+        add_number(told, "off", (double)off);
+        cJSON *list = cJSON_AddArrayToObject(told, "unknown_metrics");
+        for (size_t i = 0; i < ruleset_count(rules); i++) {
+            const struct rule *r = ruleset_rule(rules, i);
+            if (is_doubtful(r)) {
+                cJSON *one = cJSON_CreateObject();
+                add_text(one, "rule", r->name);
+                add_text(one, "metric", r->metric);
+                cJSON_AddItemToArray(list, one);
+            }
+        }
+    }
+    tree_tell(told);
+}
+
+static int check(const struct cli *cli, int count, char **words) {
     if (count != 1) {
         cli_fail("rules check wants: FILE");
         return CLI_USAGE;
     }
-    struct ruleset *rules = load_rules(words[0]);
-    if (!rules) {
-        return CLI_FAILED;
+    cJSON *errors = cli->json ? cJSON_CreateArray() : NULL;
+    struct ruleset *rules = load_rules(words[0], errors);
+    if (cli->json) {
+        print_check_json(words[0], rules, errors);
+    } else if (rules) {
+        print_check(words[0], rules);
     }
-    size_t own = 0, off = 0;
-    for (size_t i = 0; i < ruleset_count(rules); i++) {
-        own += ruleset_rule(rules, i)->id == RULE_COUNT;
-        off += !ruleset_rule(rules, i)->enabled;
-    }
-    tell_doubtful(rules);
-    printf("%s is good: %zu rules, %zu of them its own, %zu switched off\n", words[0],
-           ruleset_count(rules), own, off);
+    int status = rules ? CLI_OK : CLI_FAILED;
     ruleset_release(rules);
-    return CLI_OK;
+    return status;
 }
 
 static int backtest(const struct cli *cli, int count, char **words) {
@@ -273,9 +320,9 @@ static int backtest(const struct cli *cli, int count, char **words) {
                  "default");
         return CLI_USAGE;
     }
-    struct ruleset *rules = load_rules(words[0]);
+    struct ruleset *rules = load_rules(words[0], NULL);
     if (!rules) {
-        return CLI_USAGE;
+        return CLI_FAILED;
     }
     int status = CLI_OK;
     for (int i = 1; i < count; i++) {
@@ -291,10 +338,10 @@ int command_rules(const struct cli *cli, int count, char **words) {
         return backtest(cli, count - 1, words + 1);
     }
     if (strcmp(words[0], "check") == 0) {
-        return check(count - 1, words + 1);
+        return check(cli, count - 1, words + 1);
     }
     if (strcmp(words[0], "test") == 0) {
-        return rules_test(count - 1, words + 1);
+        return rules_test(cli, count - 1, words + 1);
     }
     cli_fail("rules has no '%s'; it has: check, test, backtest", words[0]);
     return CLI_USAGE;

@@ -8,6 +8,7 @@
 #include "cli/made_up.h"
 #include "cli/recorded.h"
 #include "cli/rules.h"
+#include "cli/tree.h"
 #include "cli/yaml_json.h"
 #include "config/config.h"
 
@@ -18,6 +19,7 @@ struct proof {
     const char *file, *name;
     struct ruleset *rules;
     struct judge *judge;
+    cJSON *failed_tests; // where the failures are kept for --json, NULL: nowhere
     const cJSON *checks;
     int64_t seen; // the newest step whose checks were made
     size_t failures;
@@ -26,6 +28,12 @@ struct proof {
 static void fail(struct proof *p, const char *what) {
     fprintf(stderr, "%s: test '%s': %s\n", p->file, p->name, what);
     p->failures++;
+    if (p->failed_tests) {
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddStringToObject(one, "test", p->name);
+        cJSON_AddStringToObject(one, "message", what);
+        cJSON_AddItemToArray(p->failed_tests, one);
+    }
 }
 
 static const cJSON *get(const cJSON *object, const char *key) {
@@ -362,17 +370,30 @@ static bool test_is_good(struct proof *p, const cJSON *test) {
     return true;
 }
 
+// A file of tests. With --json what is wrong is kept as well: of the file in `errors`, of a test in
+// `failures`.
+struct paper {
+    const char *name;
+    struct ruleset *rules;
+    cJSON *errors, *failures; // NULL without --json
+    size_t tests, failed;
+};
+
 // How many failures there were.
-static size_t run_test(const char *file, struct ruleset *rules, const cJSON *test, size_t number) {
+static size_t run_test(struct paper *paper, const cJSON *test, size_t number) {
     char unnamed[32];
     snprintf(unnamed, sizeof unnamed, "%zu", number);
     const char *name = cJSON_IsObject(test) ? text_of(test, "name") : NULL;
-    struct proof p = {.file = file, .name = name ? name : unnamed, .rules = rules, .seen = -1};
+    struct proof p = {.file = paper->name,
+                      .name = name ? name : unnamed,
+                      .failed_tests = paper->failures,
+                      .rules = paper->rules,
+                      .seen = -1};
     p.checks = get(test, "alert_rule_test");
     if (!test_is_good(&p, test)) {
         return p.failures;
     }
-    p.judge = judge_create(rules);
+    p.judge = judge_create(paper->rules);
     const char *recording = text_of(test, "recording");
     if ((recording ? run_recording(&p, recording) : run_series(&p, test)) == 0) {
         make_checks(&p, WHOLE_RUN);
@@ -382,70 +403,97 @@ static size_t run_test(const char *file, struct ruleset *rules, const cJSON *tes
     return p.failures;
 }
 
+static void fail_file(struct paper *paper, const char *what) {
+    struct buf message;
+    buf_init(&message, MESSAGE_MAX);
+    buf_printf(&message, "%s: %s", paper->name, what);
+    rules_say(&message, paper->errors);
+    buf_free(&message);
+}
+
 // The file's rules: those of another, or its own, or the defaults.
-static struct ruleset *rules_of(const char *file, const cJSON *tree) {
+static struct ruleset *rules_of(struct paper *paper, const cJSON *tree) {
     const char *named = text_of(tree, "rules");
     if (get(tree, "rules") && (!named || get(tree, "alerts"))) {
-        cli_fail("%s: wants rules, the name of a file, or alerts as in a configuration, or neither",
-                 file);
+        fail_file(paper,
+                  "wants rules, the name of a file, or alerts as in a configuration, or neither");
         return NULL;
     }
     if (!named || strcmp(named, "default") == 0) {
-        return rules_load(file, true);
+        return rules_load(paper->name, true, paper->errors);
     }
     struct buf path;
     buf_init(&path, MESSAGE_MAX);
-    put_path(&path, file, named);
-    struct ruleset *rules = rules_load(buf_str(&path), false);
+    put_path(&path, paper->name, named);
+    struct ruleset *rules = rules_load(buf_str(&path), false, paper->errors);
     buf_free(&path);
     return rules;
 }
 
-static int run_tests(const char *file, struct ruleset *rules, const cJSON *tests) {
-    const cJSON *test;
-    size_t n = 0, failed = 0;
-    cJSON_ArrayForEach(test, tests) {
-        n++;
-        failed += run_test(file, rules, test, n) > 0;
+static bool run_tests(struct paper *paper, const cJSON *tree) {
+    static const char *const keys[] = {"rules", "alerts", "tests", NULL};
+    const cJSON *test, *tests = get(tree, "tests");
+    struct proof top = {.file = paper->name, .name = "(the file)", .failed_tests = paper->failures};
+    if (!keys_known(&top, tree, keys)) {
+        return false;
     }
-    printf("%s: %zu test%s, %zu failed\n", file, n, n == 1 ? "" : "s", failed);
-    return failed ? CLI_FAILED : CLI_OK;
+    if (!cJSON_IsArray(tests) || !cJSON_GetArraySize(tests)) {
+        fail_file(paper, "has no tests; expected a list");
+        return false;
+    }
+    paper->rules = rules_of(paper, tree);
+    if (!paper->rules) {
+        return false;
+    }
+    cJSON_ArrayForEach(test, tests) {
+        paper->tests++;
+        paper->failed += run_test(paper, test, paper->tests) > 0;
+    }
+    ruleset_release(paper->rules);
+    return true;
 }
 
-static int test_file(const char *file) {
+static void tell_paper(const struct cli *cli, const struct paper *paper, bool ran) {
+    if (!cli->json) {
+        if (ran) {
+            printf("%s: %zu test%s, %zu failed\n", paper->name, paper->tests,
+                   paper->tests == 1 ? "" : "s", paper->failed);
+        }
+        return;
+    }
+    cJSON *told = cJSON_CreateObject();
+    cJSON_AddStringToObject(told, "file", paper->name);
+    cJSON_AddBoolToObject(told, "ok", ran && paper->failed == 0);
+    cJSON_AddItemToObject(told, "errors", paper->errors);
+    cJSON_AddNumberToObject(told, "tests", (double)paper->tests);
+    cJSON_AddNumberToObject(told, "failed", (double)paper->failed);
+    cJSON_AddItemToObject(told, "failures", paper->failures);
+    tree_tell(told);
+}
+
+static bool test_file(const struct cli *cli, const char *file) {
+    struct paper paper = {.name = file,
+                          .errors = cli->json ? cJSON_CreateArray() : NULL,
+                          .failures = cli->json ? cJSON_CreateArray() : NULL};
     struct buf messages;
     buf_init(&messages, LIMIT_CONFIG_MESSAGE_BYTES);
     cJSON *tree = yaml_json_read(file, &messages);
-    fputs(buf_str(&messages), stderr);
+    rules_say(&messages, paper.errors);
     buf_free(&messages);
-    if (!tree) {
-        return CLI_FAILED;
-    }
-    const cJSON *tests = get(tree, "tests");
-    static const char *const keys[] = {"rules", "alerts", "tests", NULL};
-    struct proof top = {.file = file, .name = "(the file)"};
-    int status = CLI_FAILED;
-    if (keys_known(&top, tree, keys) && (!cJSON_IsArray(tests) || !cJSON_GetArraySize(tests))) {
-        cli_fail("%s: has no tests; expected a list", file);
-    } else if (top.failures == 0) {
-        struct ruleset *rules = rules_of(file, tree);
-        if (rules) {
-            status = run_tests(file, rules, tests);
-            ruleset_release(rules);
-        }
-    }
+    bool ran = tree && run_tests(&paper, tree);
     cJSON_Delete(tree);
-    return status;
+    tell_paper(cli, &paper, ran);
+    return ran && paper.failed == 0;
 }
 
-int rules_test(int count, char **words) {
+int rules_test(const struct cli *cli, int count, char **words) {
     if (count < 1) {
         cli_fail("rules test wants: FILE...");
         return CLI_USAGE;
     }
     int status = CLI_OK;
     for (int i = 0; i < count; i++) {
-        status = test_file(words[i]) == CLI_OK ? status : CLI_FAILED;
+        status = test_file(cli, words[i]) ? status : CLI_FAILED;
     }
     return status;
 }

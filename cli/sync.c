@@ -15,9 +15,11 @@
 #include "base/check.h"
 #include "cli/cli.h"
 #include "cli/replay.h"
+#include "cli/tree.h"
 
 #define SUFFIX ".ndjson.gz"
 
+// Spools.
 struct tally {
     unsigned delivered, busy, failed;
 };
@@ -86,7 +88,9 @@ static void deliver(const struct cli *cli, const char *directory, struct tally *
         return; // another sync has delivered it meanwhile
     }
     if (lock < 0) {
-        printf("%s is in use: its own process, or another sync, delivers it\n", directory);
+        if (!cli->json) {
+            printf("%s is in use: its own process, or another sync, delivers it\n", directory);
+        }
         tally->busy++;
         return;
     }
@@ -156,7 +160,14 @@ int command_sync(const struct cli *cli, int count, char **words) {
         walk(cli, words[i], 0, &tally);
     }
     free(usual);
-    if (!cli->json && tally.delivered + tally.busy + tally.failed == 0) {
+    if (cli->json) {
+        cJSON *told = cJSON_CreateObject();
+        cJSON_AddNumberToObject(told, "delivered", tally.delivered);
+        cJSON_AddNumberToObject(told, "in_use", tally.busy);
+        cJSON_AddNumberToObject(told, "failed", tally.failed);
+        cJSON_AddBoolToObject(told, "ok", tally.failed == 0);
+        tree_tell(told);
+    } else if (tally.delivered + tally.busy + tally.failed == 0) {
         printf("nothing to deliver\n");
     }
     return tally.failed ? CLI_FAILED : CLI_OK;

@@ -140,6 +140,13 @@ void tree_put_line(const cJSON *tree) {
     print_tree(tree, false);
 }
 
+void tree_tell(cJSON *tree) {
+    tree_put_line(tree);
+    putchar('\n');
+    fflush(stdout);
+    cJSON_Delete(tree);
+}
+
 int tree_show(const struct cli *cli, cJSON *tree, struct http_answer *answer,
               void (*print)(const struct cli *cli, const cJSON *tree)) {
     int status = CLI_OK;

@@ -33,6 +33,8 @@ cJSON *tree_get_list(const struct cli *cli, const char *path, const char *key,
 // newline behind it, or all on one line without.
 void tree_print(const cJSON *tree);
 void tree_put_line(const cJSON *tree);
+// One object of several: a line of its own, sent at once. Deletes it.
+void tree_tell(cJSON *tree);
 
 // Shows what came, as JSON or by `print`, or says why nothing came, and releases both. Returns the
 // command's exit status.

@@ -98,6 +98,13 @@ class Command(SharedDaemonCase):
         self.assertIn('no run "nobody"', text)
         for name in ("doomed-1", "doomed-2"):
             self.assertIn(name, self.pyrometer("show", name, expect=1))
+        job, run = self.start_run(run="doomed-3")
+        done = run_program("pyrometer", "--json", "--url", "http://%s:%d" % self.shared.http, "delete", "doomed-3", "nobody")
+        self.assertEqual(done.returncode, 1)
+        gone, never = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(gone, {"run": "doomed-3", "ok": True})
+        self.assertEqual((never["run"], never["ok"]), ("nobody", False))
+        self.assertIn("nobody", never["error"])
 
     def test_what_is_not_known_of_a_run_that_is_over_is_not_shown_as_not_measured(self):
         """The list has readings of live runs only."""
@@ -152,6 +159,9 @@ class Command(SharedDaemonCase):
                 done = run_program("pyrometer", "replay", name, "--ingest", "%s:%d" % self.shared.ingest[0])
                 self.assertNotEqual(done.returncode, 0)
                 self.assertIn(name.name, done.stderr)
+            done = run_program("pyrometer", "--json", "replay", name, DATA / "adamw.ndjson.gz", "--ingest", "%s:%d" % self.shared.ingest[0])
+            absent, sent = [json.loads(line) for line in done.stdout.splitlines()]
+            self.assertEqual((absent["run"], absent["ok"], sent["run"], sent["ok"]), (None, False, "adamw", True))
 
     def test_replay_of_an_empty_file(self):
         done = run_program("pyrometer", "replay", "/dev/null", "--ingest", "%s:%d" % self.shared.ingest[0])
@@ -161,7 +171,9 @@ class Command(SharedDaemonCase):
     def test_sync_where_nobody_ever_spooled(self):
         done = run_program("/usr/bin/env", "-u", "PYROMETER_SPOOL", "XDG_STATE_HOME=/nonexistent", BIN / "pyrometer", "sync")
         self.assertEqual((done.returncode, done.stdout), (0, "nothing to deliver\n"), done.stderr)
-        self.assertEqual(run_program("pyrometer", "sync", "/nonexistent").returncode, 1)
+        done = run_program("pyrometer", "--json", "sync", "/nonexistent")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(json.loads(done.stdout), {"delivered": 0, "in_use": 0, "failed": 1, "ok": False})
 
     def test_the_server_of_the_environment_is_that_of_replay(self):
         done = run_program("/usr/bin/env", "PYROMETER_SERVER=%s:%d" % self.shared.ingest[0], BIN / "pyrometer", "replay",
@@ -175,7 +187,9 @@ class Command(SharedDaemonCase):
         self.assertIn("127.0.0.1:1", done.stderr)
 
     def test_bad_usage(self):
-        for args in ([], ["nonsense"], ["show"], ["--nonsense", "runs"], ["--url"], ["replay"]):
+        for args in ([], ["nonsense"], ["show"], ["--nonsense", "runs"], ["--url"], ["replay"],
+                     ["alerts", "--for", "2h"], ["alerts", "ack", "1", "--run", "r"], ["alerts", "silence", "run"],
+                     ["alerts", "silence", "run=r", "--for", "ever"]):
             with self.subTest(args=args):
                 done = run_program("pyrometer", *args)
                 self.assertEqual(done.returncode, 2, done.stdout + done.stderr)

@@ -339,6 +339,7 @@ class Command(DeliveryCase):
         good, bad = self.receiver(), self.receiver(lambda n: 500)
         daemon = self.daemon(webhook(good))
         self.assertIn(": taken\n", self.pyrometer(daemon, "alerts", "test"))
+        self.assertTrue(json.loads(self.pyrometer(daemon, "--json", "alerts", "test"))["ok"])
         daemon = self.daemon(webhook(bad))
         done = run_program("pyrometer", "--url", "http://%s:%d" % daemon.http, "alerts", "test")
         self.assertEqual(done.returncode, 1)
@@ -377,7 +378,7 @@ class Command(DeliveryCase):
         self.assertTrue(daemon.alerts(run="spoken-for")[0]["silenced"])
         self.pyrometer(daemon, "alerts", "unsilence", 1)
         self.assertIn("no silences", self.pyrometer(daemon, "alerts", "silences"))
-        self.pyrometer(daemon, "alerts", "silence", "run", expect=1)
+        self.pyrometer(daemon, "alerts", "silence", "run", expect=2)
         self.pyrometer(daemon, "alerts", "unsilence", expect=2)
         self.pyrometer(daemon, "alerts", "shout", expect=2)
 

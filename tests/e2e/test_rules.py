@@ -123,3 +123,40 @@ class RulesTest(unittest.TestCase):
                 self.assertIn(message, self.run_on(good.replace(old, new), expect=1))
         self.assertIn("empty", self.run_on("", expect=1))
         self.assertEqual(run_program("pyrometer", "rules", "test").returncode, 2)
+
+
+class Json(unittest.TestCase):
+    def setUp(self):
+        self.directory = Path(tempfile.mkdtemp(prefix="pyro-"))
+        self.addCleanup(shutil.rmtree, self.directory)
+
+    def rules(self, *words, expect):
+        done = run_program("pyrometer", "--json", "rules", *words)
+        self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
+        self.assertEqual(bool(done.stderr), expect != 0)  # the reason is there, too
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def file(self, text):
+        path = self.directory / f"{len(list(self.directory.iterdir()))}.yaml"
+        path.write_text(text)
+        return str(path)
+
+    def test_check(self):
+        good = self.file("alerts: {rules: [{rule: mine, metric: widgets, fire_above: 1}]}\n")
+        [told] = self.rules("check", good, expect=0)
+        self.assertEqual((told["file"], told["ok"], told["own"], told["off"]), (good, True, 1, 1))
+        self.assertEqual(told["unknown_metrics"], [{"rule": "mine", "metric": "widgets"}])
+        bad = self.file("alerts:\n  rules:\n  - {rule: nonsense}\n  - {rule: loss_spike, nonsense: 1}\n")
+        [told] = self.rules("check", bad, expect=1)
+        self.assertEqual((told["file"], told["ok"]), (bad, False))
+        self.assertIn(f"{bad}:", told["errors"][0])
+
+    def test_test(self):
+        good = "tests: [{name: quiet, series: {loss: 1}, alert_rule_test: [{exp_alerts: []}]}]\n"
+        files = [self.file(good), self.file(good.replace("[]", "[{rule: loss_spike}]")), "/nonexistent"]
+        passed, failed, unread = self.rules("test", *files, expect=1)
+        self.assertEqual(passed, {"file": files[0], "ok": True, "errors": [], "tests": 1, "failed": 0, "failures": []})
+        self.assertEqual((failed["ok"], failed["failed"], failed["failures"][0]["test"]), (False, 1, "quiet"))
+        self.assertIn("expected", failed["failures"][0]["message"])
+        self.assertEqual((unread["ok"], unread["tests"]), (False, 0))
+        self.assertIn("/nonexistent", unread["errors"][0])
