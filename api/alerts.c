@@ -2,6 +2,7 @@
 #include "api/alerts.h"
 
 #include "alerts/alerts.h"
+#include "alerts/template.h"
 #include "api/emit.h"
 #include "api/handlers.h"
 #include "api/silences.h"
@@ -39,10 +40,31 @@ void alert_emit_words(struct emit *e, const char *lines) {
     free(copy);
 }
 
-static void emit_words(struct emit *e, const char *key, const char *lines) {
-    emit_object(e, key);
-    alert_emit_words(e, lines);
-    emit_end(e);
+void alert_emit_annotations(struct emit *e, const struct alert_record *a) {
+    const struct template_facts facts = {.alertname = a->rule,
+                                         .run = a->run_name,
+                                         .project = a->project,
+                                         .layer = a->layer,
+                                         .severity = severity_name((enum severity)a->severity),
+                                         .labels = a->labels,
+                                         .value = a->value,
+                                         .threshold = a->threshold,
+                                         .step = a->step};
+    char *copy = must_copy(a->annotations), *rest = copy;
+    struct buf text, error;
+    buf_init(&text, LIMIT_CONFIG_TEXT);
+    buf_init(&error, 1024);
+    for (char *line; rest && *(line = strsep(&rest, "\n"));) {
+        char *value = line + strcspn(line, "=");
+        *value++ = '\0';
+        buf_clear(&text);
+        // One that an older version stored as a plain text stays one; so does what grows too long.
+        bool filled = template_fill(value, &facts, &text, &error) == 0 && !text.failed;
+        emit_text(e, line, filled ? buf_str(&text) : value);
+    }
+    buf_free(&text);
+    buf_free(&error);
+    free(copy);
 }
 
 static void emit_members(struct emit *e, const struct alert_record *a) {
@@ -67,8 +89,12 @@ static void emit_members(struct emit *e, const struct alert_record *a) {
     emit_bool(e, "no_data", a->no_data);
     emit_text(e, "closed_by",
               is_resolved && a->closed_by < ALERT_CLOSINGS ? closings[a->closed_by] : NULL);
-    emit_words(e, "labels", a->labels);
-    emit_words(e, "annotations", a->annotations);
+    emit_object(e, "labels");
+    alert_emit_words(e, a->labels);
+    emit_end(e);
+    emit_object(e, "annotations");
+    alert_emit_annotations(e, a);
+    emit_end(e);
 }
 
 static void emit_alert(struct emit *e, const struct alert_record *a) {

@@ -108,7 +108,8 @@ static const struct setting rule_settings[] = {
      .type = &type_words,
      OF_RULE(annotations),
      .example = "{runbook: \"https://example.org/runbook\"}",
-     .help = "Texts that the alert's notifications carry."},
+     .help = "Texts that the alert's notifications carry; {{ $value }}, {{ $labels.layer }} and "
+             "the like are replaced."},
     {0},
 };
 

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/num.h"
+#include "base/words.h"
 #include "config/limits.h"
 
 #include <gnutls/crypto.h>
@@ -58,20 +59,11 @@ static void emit_labels(struct emit *e, const char *key, const struct alert_reco
     emit_end(e);
 }
 
-static bool has_word(const char *lines, const char *key) {
-    size_t n = strlen(key);
-    for (const char *at = lines; at && *at; at = strchr(at, '\n') + 1) {
-        if (strncmp(at, key, n) == 0 && at[n] == '=') {
-            return true;
-        }
-    }
-    return false;
-}
-
 // What the rule's own annotations do not say otherwise.
 static void annotate(struct emit *e, const struct alert_record *a, const char *key,
                      const char *text) {
-    if (!has_word(a->annotations, key)) {
+    size_t n;
+    if (!words_find(a->annotations, key, strlen(key), &n)) {
         emit_text(e, key, text);
     }
 }
@@ -132,7 +124,7 @@ static void emit_annotations(struct emit *e, const char *key, const struct alert
         annotate_number(e, a, "value", a->value);
         annotate_number(e, a, "threshold", a->threshold);
     }
-    alert_emit_words(e, a->annotations);
+    alert_emit_annotations(e, a);
     emit_end(e);
     buf_free(&text);
 }

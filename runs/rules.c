@@ -1,6 +1,7 @@
 #include "runs/rules.h"
 
 #include "alerts/metric.h"
+#include "alerts/template.h"
 #include "base/num.h"
 #include "config/limits.h"
 
@@ -176,7 +177,30 @@ static void check_labels(struct draft *d, const struct config_rule *c, const str
                      ours[k]);
             }
         }
+        if (strstr(r->labels[i].value, "{{")) {
+            tell(d, c, "labels",
+                 "%s: receivers know an alert by its labels, which do not change "
+                 "with it; expected a plain text, and templates in annotations",
+                 r->labels[i].key);
+        }
     }
+}
+
+// By the same template that fills them once an alert fires; here nothing has a value yet.
+static void check_annotations(struct draft *d, const struct config_rule *c, const struct rule *r) {
+    const struct template_facts facts = {.labels = c->labels};
+    struct buf filled, error;
+    buf_init(&filled, LIMIT_CONFIG_TEXT);
+    buf_init(&error, 1024);
+    for (size_t i = 0; i < RULE_WORDS_MAX && r->annotations[i].key; i++) {
+        if (template_fill(r->annotations[i].value, &facts, &filled, &error)) {
+            tell(d, c, "annotations", "%s: %s", r->annotations[i].key, buf_str(&error));
+        }
+        buf_clear(&filled);
+        buf_clear(&error);
+    }
+    buf_free(&filled);
+    buf_free(&error);
 }
 
 static void change(struct rule *r, const struct config_rule *c) {
@@ -231,6 +255,7 @@ static void add(struct draft *d, const struct config_rule *c, bool replaced[RULE
     set_words(r.labels, keep(d, c->labels));
     set_words(r.annotations, keep(d, c->annotations));
     check_labels(d, c, &r);
+    check_annotations(d, c, &r);
     if (d->mistakes == before) {
         check_bounds(d, c, &r);
     }

@@ -191,7 +191,7 @@ class Webhooks(DeliveryCase):
 
     def test_labels_and_annotations_of_rules(self):
         receiver = self.receiver()
-        rule = "rules: [ { rule: loss_nonfinite, labels: { team: %s }, annotations: { note: \"say = \\\"so\\\"\", summary: mine } } ]"
+        rule = "rules: [ { rule: loss_nonfinite, labels: { team: %s }, annotations: { note: \"say = \\\"so\\\"\", summary: mine, of: '{{ $labels.team }}: {{ $labels.run }} by {{ $value }}' } } ]"
         hook = "webhooks: [ { url: \"%s\", format: generic } ]" % receiver.url
         daemon = self.daemon("alerts: { %s, %s }\n" % (rule % "vision", hook))
         fail(daemon, "labelled")
@@ -205,9 +205,11 @@ class Webhooks(DeliveryCase):
             self.assertEqual(told["alerts"][0]["labels"]["team"], "vision")
             self.assertEqual(told["alerts"][0]["annotations"]["note"], 'say = "so"')
             self.assertEqual(told["alerts"][0]["annotations"]["summary"], "mine")
+            self.assertEqual(told["alerts"][0]["annotations"]["of"], "vision: labelled by 1")
         self.assertEqual(ends[0]["alerts"][0]["fingerprint"], ends[1]["alerts"][0]["fingerprint"])
         [alert] = daemon.alerts(run="labelled")
         self.assertEqual((alert["labels"], alert["annotations"]["note"]), ({"team": "vision"}, 'say = "so"'))
+        self.assertEqual(alert["annotations"]["of"], "vision: labelled by 1")
 
     def test_what_someone_on_call_is_told(self):
         receiver = self.receiver()

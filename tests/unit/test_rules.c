@@ -72,6 +72,13 @@ END_TEST
 static const struct {
     const char *yaml, *message;
 } mistakes[] = {
+    {"alerts: {rules: [{rule: loss_spike, annotations: {note: 'of {{ $labels.lyer }}'}}]}\n",
+     "alerts.rules[0].annotations: note: \"{{ $labels.lyer }}\" is not known"},
+    {"alerts: {rules: [{rule: loss_spike, labels: {team: a}, annotations: {note: '{{ $value "
+     "'}}]}\n",
+     "no \"}}\" behind it"},
+    {"alerts: {rules: [{rule: loss_spike, labels: {at: '{{ $value }}'}}]}\n",
+     "alerts.rules[0].labels: at: receivers know an alert by its labels"},
     {"alerts: {rules: [{rule: overheating, clear_below: 99}]}\n",
      ":1: alerts.rules[0].clear_below: 99 is above fire_above 8, so that an alert would clear "},
     {"alerts:\n  rules:\n    - {rule: shock}\n    - {rule: mine, metric: loss}\n",
