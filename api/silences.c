@@ -112,6 +112,48 @@ static enum MHD_Result put(struct request *q, const struct silence *s, double no
     return rc;
 }
 
+static bool has_label(const struct ruleset *rules, const char *name) {
+    for (size_t i = 0; i < ruleset_count(rules); i++) {
+        const struct rule_word *labels = ruleset_rule(rules, i)->labels;
+        for (size_t k = 0; k < RULE_WORDS_MAX && labels[k].key; k++) {
+            if (strcmp(labels[k].key, name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+// A label that no rule in force has is a slip: the silence would hold back nothing, or with a
+// matcher that must not match, everything.
+static int check_labels(const struct silence *s, struct board *board, struct buf *error) {
+    struct ruleset *rules = board_rules(board);
+    int rc = 0;
+    for (size_t i = 0; i < s->n_matchers && rc == 0; i++) {
+        const char *own = silence_own_label(s, i);
+        if (own && !has_label(rules, own)) {
+            buf_printf(error,
+                       "no rule in force has a label \"%s\"; expected rule, run, project, layer, "
+                       "severity or a label of a rule",
+                       own);
+            rc = -1;
+        }
+    }
+    ruleset_release(rules);
+    return rc;
+}
+
+static int parse(struct silence *s, struct request *q, double now, struct buf *error) {
+    if (silence_parse(s, buf_str(&q->upload), q->upload.len, now, error)) {
+        return -1;
+    }
+    int rc = check_labels(s, q->api->board, error);
+    if (rc) {
+        silence_free(s);
+    }
+    return rc;
+}
+
 enum MHD_Result silences_post(struct request *q) {
     struct silence s;
     struct buf error;
@@ -126,7 +168,7 @@ enum MHD_Result silences_post(struct request *q) {
     }
     buf_init(&error, 4096);
     enum MHD_Result rc;
-    if (silence_parse(&s, buf_str(&q->upload), q->upload.len, now, &error)) {
+    if (parse(&s, q, now, &error)) {
         rc = answer_problem(q, MHD_HTTP_BAD_REQUEST, "%s; no silence was made", buf_str(&error));
     } else {
         rc = put(q, &s, now);
@@ -195,10 +237,11 @@ void silence_set_free(struct silence_set *s) {
 bool silence_set_matches(const struct silence_set *s, const struct alert_record *a) {
     const struct silence_subject subject = {
         .label = {[SILENCE_RULE] = a->rule,
-                  [SILENCE_RUN] = a->run_name,
+                  [SILENCE_RUN] = a->run_name ? a->run_name : "",
                   [SILENCE_PROJECT] = a->project ? a->project : "",
                   [SILENCE_LAYER] = a->layer ? a->layer : "",
-                  [SILENCE_SEVERITY] = severity_name((enum severity)a->severity)}};
+                  [SILENCE_SEVERITY] = severity_name((enum severity)a->severity)},
+        .own = a->labels};
     double now = clock_wall_s();
     for (size_t i = 0; i < s->n; i++) {
         if (silence_is_active(&s->list[i], now) && silence_matches(&s->list[i], &subject)) {

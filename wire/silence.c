@@ -1,6 +1,8 @@
 #include "wire/silence.h"
 
+#include "base/memory.h"
 #include "base/num.h"
+#include "base/words.h"
 #include "config/units.h"
 #include "wire/json.h"
 
@@ -11,6 +13,7 @@
 
 struct silence_matcher {
     enum silence_label label;
+    char *own; // the label's name where it is a rule's
     char *value;
     bool is_regex, is_equal;
     regex_t regex; // with is_regex
@@ -29,15 +32,18 @@ static const cJSON *member(const cJSON *object, const char *name, const char *ot
     return item ? item : cJSON_GetObjectItemCaseSensitive(object, other);
 }
 
-static bool find_label(const char *name, enum silence_label *label) {
-    for (int i = 0; i < SILENCE_LABELS; i++) {
-        if (strcmp(name, label_names[i]) == 0) {
-            *label = (enum silence_label)i;
-            return true;
-        }
+static enum silence_label find_label(const char *name) {
+    int i = 0;
+    while (i < SILENCE_LABELS && strcmp(name, label_names[i]) != 0) {
+        i++;
     }
-    *label = SILENCE_RULE;
-    return strcmp(name, "alertname") == 0;
+    return strcmp(name, "alertname") == 0 ? SILENCE_RULE : (enum silence_label)i;
+}
+
+// As the configuration takes labels' names.
+static bool is_label_name(const char *name) {
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+    return n > 0 && n <= LIMIT_RULE_NAME && !name[n] && !strchr("0123456789", name[0]);
 }
 
 // A whole value must match: the expression is put between ^( and )$.
@@ -71,13 +77,15 @@ static int read_matcher(struct silence_matcher *m, const cJSON *json, struct buf
     if (!cJSON_IsString(name) || !cJSON_IsString(value)) {
         return fail(error, "a matcher is an object with the strings \"name\" and \"value\"");
     }
-    if (!find_label(name->valuestring, &m->label)) {
+    if (!is_label_name(name->valuestring)) {
         buf_printf(error,
-                   "matcher name \"%.100s\" is not known; expected rule, run, project, layer or "
-                   "severity",
+                   "matcher name \"%.100s\" is no label; expected rule, run, project, layer, "
+                   "severity or a label of a rule",
                    name->valuestring);
         return -1;
     }
+    m->label = find_label(name->valuestring);
+    m->own = m->label == SILENCE_LABELS ? must_copy(name->valuestring) : NULL;
     if (strlen(value->valuestring) > LIMIT_SILENCE_VALUE) {
         buf_printf(error, "a matcher's value has at most %d bytes", LIMIT_SILENCE_VALUE);
         return -1;
@@ -190,6 +198,7 @@ void silence_free(struct silence *s) {
         if (m->is_regex) {
             regfree(&m->regex);
         }
+        free(m->own);
         free(m->value);
     }
     free(s->matchers);
@@ -202,7 +211,8 @@ void silence_print_matchers(const struct silence *s, struct buf *out) {
     buf_puts(out, "{\"matchers\":[");
     for (size_t i = 0; i < s->n_matchers; i++) {
         const struct silence_matcher *m = &s->matchers[i];
-        buf_printf(out, "%s{\"name\":\"%s\",\"value\":", i ? "," : "", label_names[m->label]);
+        buf_printf(out, "%s{\"name\":\"%s\",\"value\":", i ? "," : "",
+                   m->own ? m->own : label_names[m->label]);
         json_put_string(out, m->value, strlen(m->value));
         buf_printf(out, ",\"is_regex\":%s,\"is_equal\":%s}", m->is_regex ? "true" : "false",
                    m->is_equal ? "true" : "false");
@@ -214,13 +224,29 @@ bool silence_is_active(const struct silence *s, double now) {
     return s->starts <= now && now < s->ends;
 }
 
+const char *silence_own_label(const struct silence *s, size_t i) {
+    return s->matchers[i].own;
+}
+
+static bool agrees(const struct silence_matcher *m, const char *value) {
+    bool same =
+        m->is_regex ? regexec(&m->regex, value, 0, NULL, 0) == 0 : strcmp(m->value, value) == 0;
+    return same == m->is_equal;
+}
+
+static bool agrees_with_own(const struct silence_matcher *m, const char *labels) {
+    size_t n = 0;
+    const char *found = words_find(labels, m->own, strlen(m->own), &n);
+    char *value = must_copy_n(found ? found : "", n);
+    bool does = agrees(m, value);
+    free(value);
+    return does;
+}
+
 bool silence_matches(const struct silence *s, const struct silence_subject *subject) {
     for (size_t i = 0; i < s->n_matchers; i++) {
         const struct silence_matcher *m = &s->matchers[i];
-        const char *value = subject->label[m->label];
-        bool same =
-            m->is_regex ? regexec(&m->regex, value, 0, NULL, 0) == 0 : strcmp(m->value, value) == 0;
-        if (same != m->is_equal) {
+        if (!(m->own ? agrees_with_own(m, subject->own) : agrees(m, subject->label[m->label]))) {
             return false;
         }
     }

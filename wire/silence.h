@@ -18,12 +18,13 @@ enum silence_label {
     SILENCE_PROJECT,
     SILENCE_LAYER, // "" for an alert of the whole run
     SILENCE_SEVERITY,
-    SILENCE_LABELS
+    SILENCE_LABELS // and beyond: a label of the alert's rule
 };
 
-// What an alert is known by. No NULL: "" where there is nothing.
+// What an alert is known by, which is what receivers are sent. No NULL: "" where there is nothing.
 struct silence_subject {
     const char *label[SILENCE_LABELS];
+    const char *own; // its rule's labels, lines of base/words.h; one that is not there is ""
 };
 
 struct silence_matcher; // compiled
@@ -50,6 +51,9 @@ int silence_parse_matchers(struct silence *s, const char *json, size_t len,
                            struct buf *error) WARN_UNUSED;
 
 bool silence_is_active(const struct silence *s, double now);
+// The name that the i-th of the matchers has among labels of rules, NULL: it is one of the labels
+// that every alert has.
+const char *silence_own_label(const struct silence *s, size_t i);
 // All matchers agree.
 bool silence_matches(const struct silence *s, const struct silence_subject *subject);
 

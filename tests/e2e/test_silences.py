@@ -93,6 +93,22 @@ class Silences(DeliveryCase):
         self.assertEqual(ended["state"], "expired")
         self.assertEqual(daemon.call("DELETE", f"/api/v1/silences/{made['id']}")[0], 404)
 
+    def test_labels_of_rules(self):
+        receiver = self.receiver()
+        own = "{ rule: %s, metric: scalar.%s, fire_above: 1, labels: { team: %s } }"
+        daemon = self.daemon("alerts: { rules: [ %s, %s ], webhooks: [ { url: \"%s\", format: generic } ] }\n" % (
+            own % ("hot", "x", "vision"), own % ("cold", "y", "speech"), receiver.url))
+        self.silence(daemon, {"matchers": [{"name": "team", "value": "vis.*", "is_regex": True}], "duration": "1h"})
+        with Job(daemon) as job:
+            job.hello("r")
+            job.step(0, scalars={"x": 2, "y": 2})
+            job.wait_ack(0)
+        eventually(lambda: receiver.posts, "the alert of the other team")
+        self.assertEqual({a["rule"]: a["silenced"] for a in daemon.alerts(run="r")}, {"hot": True, "cold": False})
+        self.assertEqual({rule for rule, _, _ in receiver.changes()}, {"cold"})
+        self.assertIn('label "colour"',
+                      self.silence(daemon, {"matchers": [{"name": "colour", "value": "x"}], "duration": 60}, expect=400)["detail"])
+
     def test_silences_are_paged(self):
         daemon = self.daemon()
         made = [self.silence(daemon, {"matchers": [{"name": "run", "value": str(i)}], "duration": 60})["id"] for i in range(5)]

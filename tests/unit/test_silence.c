@@ -11,7 +11,8 @@ static int parse(struct silence *s, const char *json, double now) {
 }
 
 static const struct silence_subject subject = {
-    .label = {"overheating", "resnet-7", "vision", "fc1", "warning"}};
+    .label = {"overheating", "resnet-7", "vision", "fc1", "warning"},
+    .own = "teams=x\nteam=vi=sion\n"};
 
 static bool matches(const char *matchers) {
     struct silence s;
@@ -46,6 +47,13 @@ START_TEST(test_matchers) {
                       "\"value\":\"vision\"}"));
     ck_assert(!matches(
         "{\"name\":\"severity\",\"value\":\"warning\"},{\"name\":\"layer\",\"value\":\"fc2\"}"));
+    // Labels of the alert's rule.
+    ck_assert(matches("{\"name\":\"team\",\"value\":\"vi=sion\"}"));
+    ck_assert(matches("{\"name\":\"team\",\"value\":\"vi.*\",\"is_regex\":true}"));
+    ck_assert(!matches("{\"name\":\"team\",\"value\":\"vi=sion\",\"is_equal\":false}"));
+    ck_assert(!matches("{\"name\":\"pager\",\"value\":\"1\"}"));
+    ck_assert(
+        matches("{\"name\":\"pager\",\"value\":\"\"}")); // not there: empty, as in Alertmanager
 }
 END_TEST
 
@@ -86,7 +94,7 @@ START_TEST(test_mistakes) {
          "true or false"},
         {"{\"matchers\":[{\"name\":\"run\",\"value\":\"[\",\"is_regex\":true}],\"duration\":1}",
          "regular expression"},
-        {"{\"matchers\":[{\"name\":\"x\",\"value\":\"x\"}],\"duration\":1}", "\"x\" is not known"},
+        {"{\"matchers\":[{\"name\":\"1x\",\"value\":\"x\"}],\"duration\":1}", "\"1x\" is no label"},
         {"{\"matchers\":[{\"name\":\"run\",\"value\":\"x\"}]}", "needs \"ends\""},
         {"{\"matchers\":[{\"name\":\"run\",\"value\":\"x\"}],\"duration\":1,\"comment\":[]}",
          "\"comment\" is a text"},
