@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "cli/alert_show.h"
 #include "cli/http.h"
+#include "cli/progress.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "cli/tree.h"
@@ -204,11 +205,15 @@ static int follow(const struct cli *cli, const cJSON *before, struct http_answer
             const cJSON *now = find_receiver(state, name);
             taken = has_grown(r, now, "delivered");
             failed = !taken && (!now || has_grown(r, now, "failures"));
+            if (!taken && !failed && progress_due()) {
+                progress_say("waiting for %s", name);
+            }
             if (!taken && !failed) {
                 usleep(POLL_MS * 1000);
             }
         }
         const cJSON *now = find_receiver(state, name);
+        progress_clear();
         tell_receiver(cli, name, taken,
                       now ? tree_text(now, "last_error", "no answer yet") : "gone");
         status = taken ? status : CLI_FAILED;

@@ -1,4 +1,5 @@
 #include "cli/csv.h"
+#include "cli/progress.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -105,6 +106,9 @@ static bool add_row(struct reader *r, size_t count) {
         }
     }
     csv->rows++;
+    if (progress_due()) {
+        progress_say("%zu rows read", csv->rows);
+    }
     return true;
 }
 

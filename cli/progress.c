@@ -34,6 +34,12 @@ void progress_say(const char *format, ...) {
     line.shown = true;
 }
 
+void progress_stage(const char *what) {
+    if (isatty(STDERR_FILENO)) {
+        progress_say("%s", what);
+    }
+}
+
 void progress_clear(void) {
     if (line.shown) {
         fputs("\r\033[K", stderr);

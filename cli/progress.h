@@ -8,6 +8,8 @@
 // Whether the line should be written now: at once, and then five times a second.
 bool progress_due(void);
 void progress_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+// Work that cannot tell how far it is: said at once, where it can be seen.
+void progress_stage(const char *what);
 // Wipes the line out, before anything else is written; what is due next is due at once.
 void progress_clear(void);
 

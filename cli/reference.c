@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/csv.h"
 #include "cli/initial.h"
+#include "cli/progress.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "cli/tree.h"
@@ -129,7 +130,9 @@ static bool take_data(struct inquiry *q) {
 
 static int load_data(struct inquiry *q, const struct cli *cli) {
     char error[CSV_ERROR_MAX];
-    if (!csv_read(&q->csv, cli->data, error)) {
+    bool is_read = csv_read(&q->csv, cli->data, error);
+    progress_clear();
+    if (!is_read) {
         return cli_fail("%s", error);
     }
     int target = cli->target ? csv_find(&q->csv, cli->target) : (int)q->csv.columns - 1;
@@ -253,8 +256,11 @@ static void print_json(const struct cli *cli, const struct inquiry *q,
 static int answer(struct inquiry *q, const struct cli *cli) {
     struct reference_result *result = NEW(struct reference_result);
     struct linear_error error;
+    progress_stage("solving");
+    bool solved = reference_solve(&q->problem, result, &error);
+    progress_clear();
     int status = CLI_OK;
-    if (!reference_solve(&q->problem, result, &error)) {
+    if (!solved) {
         status = error.column >= 0 ? cli_fail("%s: column %s: %s", cli->data,
                                               parameter_name(q, (size_t)error.column), error.text)
                                    : cli_fail("%s: %s", cli->data, error.text);

@@ -7,6 +7,7 @@
 #include "cli/alerts.h"
 #include "cli/cli.h"
 #include "cli/engines.h"
+#include "cli/progress.h"
 #include "cli/states.h"
 #include "cli/table.h"
 #include "cli/thermometer.h"
@@ -245,15 +246,20 @@ int command_show(const struct cli *cli, int count, char **words) {
     struct buf path;
     http_answer_init(&answer);
     http_begin_run(&path, words[0], "");
+    progress_stage("asking for the run");
     cJSON *run = tree_get(cli, buf_str(&path), &answer);
+    progress_clear();
     cJSON *alerts = NULL, *engine = NULL;
     int status = CLI_OK;
     if (run && cli->json) {
         tree_print(run);
     } else if (run) {
         struct alert_filter filter = {.run = words[0]};
+        progress_stage("asking for its layers as engines");
         engine = engines_get(cli, words[0], &answer);
+        progress_stage("asking for its alerts");
         alerts = engine ? alerts_get(cli, &filter, &answer) : NULL;
+        progress_clear();
     }
     if (alerts) {
         print_run(cli, run, engine, alerts);

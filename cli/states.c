@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "cli/progress.h"
 #include "cli/table.h"
 #include "cli/text.h"
 
@@ -120,7 +121,10 @@ void states_show(const struct cli *cli, const char *run) {
     struct buf path;
     http_answer_init(&answer);
     http_begin_run(&path, run, "/states");
+    fflush(stdout); // the line stands below what was printed
+    progress_stage("asking for its states, which walks the whole run");
     cJSON *course = tree_get(cli, buf_str(&path), &answer);
+    progress_clear();
     if (course) {
         print_states(cli, course);
         print_beginning(cli, tree_member(course, "initialisation"));

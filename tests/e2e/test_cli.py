@@ -42,7 +42,8 @@ class Command(SharedDaemonCase):
         home = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, home)
         url, ingest = "http://%s:%d" % self.shared.http, "%s:%d" % self.shared.ingest[0]
-        file, backup = DATA / "nan-gradient.ndjson.gz", home / "copy.db"
+        file, backup, table = DATA / "nan-gradient.ndjson.gz", home / "copy.db", home / "data.csv"
+        table.write_text("x,y\n1,2\n2,3\n3,5\n4,4\n")
         for words, wanted in (
             (["export", "nan-gradient", "-o", home / "run.ndjson"], r"\d.* exported"),
             (["replay", file, "--ingest", ingest, "--run", "shown"], r"shown: \d+ steps sent, \d+ acknowledged, \d+ % of the file"),
@@ -50,6 +51,8 @@ class Command(SharedDaemonCase):
             (["rules", "backtest", "default", "nan-gradient"], r"\d+ steps judged"),
             (["backup", self.shared.data, backup], r"copied \d+%"),
             (["check", backup], r"checked \d+%"),
+            (["reference", "--loss", "mse", "--init", "normal:0,1", "--data", table], "1 rows read"),
+            (["show", "nan-gradient"], "asking for its states, which walks the whole run"),
         ):
             with self.subTest(words[0]):
                 terminal = Terminal([str(BIN / "pyrometer"), "--url", url, *map(str, words)], 200, 24, program_environment())
