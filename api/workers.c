@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #define LONG_NICE 10
@@ -68,7 +69,8 @@ static void *run_worker(void *argument) {
     struct work *work;
     self = me;
     if (!me->short_only) {
-        // Long work leaves the cores to jobs and short answers. Linux: of this thread alone.
+        // Long work leaves the cores to jobs and short answers. Linux: both of this thread alone.
+        prctl(PR_SET_NAME, "long work");
         setpriority(PRIO_PROCESS, 0, LONG_NICE);
     }
     while ((work = next_work(me))) {

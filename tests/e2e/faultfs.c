@@ -4,10 +4,12 @@
 //   CALL ERRNO [NAME]     CALL is write, sync, truncate, rename or all; NAME a part of the path
 //
 // An empty or missing control file is a healthy disk. A line `clock SECONDS` moves the wall clock,
-// and the wall clock alone, by that much.
+// and the wall clock alone, by that much. While there is a line `hold`, the first of HTTP's long
+// work (threads of the name `long work`) that reads those files waits in that call.
 //
 // $FAULTFS_COUNTER may name a file that the test maps too: three 64-bit numbers, `countdown` (the
-// nth such call from now on fails once, with EIO; 0: none), `calls` so far, how many have `failed`.
+// nth such call from now on fails once, with EIO; 0: none), `calls` so far, how many have `failed`;
+// and a fourth: how many `reads` long work began.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,7 +39,7 @@ static void read_control(char text[TEXT_MAX]) {
 }
 
 struct counter {
-    _Atomic int64_t countdown, calls, failed;
+    _Atomic int64_t countdown, calls, failed, reads;
 };
 
 static struct counter unarmed, *counter = &unarmed;
@@ -85,12 +88,24 @@ static int fault_of(const char *call, const char *file) {
     return 0;
 }
 
-static bool fails(const char *call, int fd) {
-    char link[64], file[TEXT_MAX];
-    int kept = errno;
+static void name_of(int fd, char file[TEXT_MAX]) {
+    char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, file, sizeof file - 1);
+    ssize_t n = readlink(link, file, TEXT_MAX - 1);
     file[n > 0 ? n : 0] = '\0';
+}
+
+static bool is_below_root(int fd) {
+    const char *root = getenv("FAULTFS_ROOT");
+    char file[TEXT_MAX];
+    name_of(fd, file);
+    return root && strncmp(file, root, strlen(root)) == 0;
+}
+
+static bool fails(const char *call, int fd) {
+    char file[TEXT_MAX];
+    int kept = errno;
+    name_of(fd, file);
     int error = fault_of(call, file);
     errno = error ? error : kept;
     return error != 0;
@@ -114,6 +129,24 @@ typedef ssize_t pwrite64_fn(int, const void *, size_t, off64_t);
 ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t at) {
     REAL("pwrite64", pwrite64_fn *);
     return fails("write", fd) ? -1 : real(fd, bytes, n, at);
+}
+
+// SQLite reads by this call alone.
+typedef ssize_t pread64_fn(int, void *, size_t, off64_t);
+ssize_t pread64(int fd, void *bytes, size_t n, off64_t at) {
+    REAL("pread64", pread64_fn *);
+    static atomic_flag taken = ATOMIC_FLAG_INIT;
+    char name[16] = "", text[TEXT_MAX];
+    prctl(PR_GET_NAME, name);
+    if (strcmp(name, "long work") == 0 && is_below_root(fd)) {
+        atomic_fetch_add(&counter->reads, 1);
+        read_control(text);
+        bool holds = strstr(text, "hold") && !atomic_flag_test_and_set(&taken);
+        for (; holds && strstr(text, "hold"); read_control(text)) {
+            usleep(1000);
+        }
+    }
+    return real(fd, bytes, n, at);
 }
 
 typedef int sync_fn(int);

@@ -12,16 +12,16 @@ class Control:
     """The numbers that faultmem.c and the test share."""
 
     def __init__(self, path):
-        path.write_bytes(bytes(24))
+        path.write_bytes(bytes(32))
         with open(path, "r+b") as file:
-            self.map = mmap.mmap(file.fileno(), 24)
+            self.map = mmap.mmap(file.fileno(), 32)
 
     def arm(self, n):
         self.map[16:24] = bytes(8)
         self.map[0:8] = struct.pack("<q", n)
 
     def __getattr__(self, name):
-        at = ("countdown", "calls", "failed").index(name) * 8
+        at = ("countdown", "calls", "failed", "reads").index(name) * 8
         return struct.unpack("<q", self.map[at:at + 8])[0]
 
 

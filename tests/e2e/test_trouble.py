@@ -1,13 +1,16 @@
 """When the store cannot be written: nothing is acknowledged, everybody is told why, reading goes on, and what was not
 stored is stored once it works again. The disk fails for real (a limit of file sizes) and by tests/e2e/faultfs.c."""
 
+import contextlib
 import errno
+import http.client
 import json
 import os
 import resource
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 import unittest
 
@@ -23,6 +26,9 @@ def preloading(library):
     if SANITIZED:
         environment["ASAN_OPTIONS"] = program_environment()["ASAN_OPTIONS"] + ":verify_asan_link_order=0"
     return environment
+
+
+LONG = 12000  # steps of a run that takes many reads
 
 
 class Faulty(Daemon):
@@ -307,6 +313,51 @@ class Disk(TroubleCase):
         daemon.start()
         job = self.job(daemon)
         self.assertEqual(job.hello("stopped")["last_step"], 0)
+
+
+class Stop(TroubleCase):
+    def test_long_work_is_broken_off(self):
+        """A stop amid a walk of a whole run reads next to nothing more of it. No clock is asked: reads are counted."""
+        daemon = self.faulty()
+        control = Control(daemon.home / "numbers")
+        daemon.environment["FAULTFS_COUNTER"] = str(daemon.home / "numbers")
+        with Job(daemon) as job:
+            job.hello("long", layers=2)
+            for step in range(LONG):
+                job.send(make_step(step, layers=2, seed=step))
+                if step % 500 == 499:
+                    job.wait_ack(step)
+            job.send({"type": "end", "status": "completed"})
+            job.wait_ack(LONG - 1)
+        daemon.restart()
+        store = f"file:{daemon.data}/pyrometer.db?mode=ro"
+
+        def is_packed():
+            with contextlib.closing(sqlite3.connect(store, uri=True)) as db:
+                return db.execute("SELECT count(*) FROM step").fetchone() == (0,)
+        eventually(is_packed, "the steps to be packed")
+        daemon.restart()
+        path = "/api/v1/runs/long/states"
+        before = control.reads
+        daemon.get_json(path)
+        whole = control.reads - before
+        daemon.restart()
+        daemon.break_(("hold",))
+        before = control.reads
+
+        def ask():
+            with contextlib.suppress(OSError, http.client.HTTPException):  # the daemon may hang up
+                daemon.call("GET", path)
+        asking = threading.Thread(target=ask)
+        asking.start()
+        self.addCleanup(asking.join)
+        eventually(lambda: control.reads > before, "the walk to begin")
+        daemon.process.send_signal(signal.SIGTERM)
+        eventually(lambda: daemon.call("GET", "/api/v1/silences")[0] == 503, "the daemon to be stopping")
+        before = control.reads
+        daemon.mend()
+        self.assertEqual(daemon.process.wait(TIMEOUT), 0)
+        self.assertLess(control.reads - before, whole / 2)
 
 
 class Each(TroubleCase):
