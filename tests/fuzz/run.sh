@@ -9,11 +9,11 @@ seconds=${1:-60}
 shift
 cc=${CLANG:-clang}
 command -v "$cc" >/dev/null || { echo "fuzz: clang is missing; apt-get install clang libclang-rt-14-dev" >&2; exit 1; }
-[ $# -gt 0 ] || set -- line frame blob segment config checkpoint
+[ $# -gt 0 ] || set -- line frame blob segment config checkpoint reply spool
 
 mkdir -p build
 sanitizers=address,undefined,float-cast-overflow
-rooms=$(ls {base,config,wire,probes,alerts,storage,runs}/*.c) || exit 1
+rooms=$(ls {base,config,wire,probes,alerts,storage,runs,clients/c}/*.c) || exit 1
 objects=$(for source in $rooms; do echo "build/fuzz/${source%.c}.o"; done)
 targets=$(for target; do echo "build/fuzz/tests/fuzz/$target.o"; done)
 # shellcheck disable=SC2086
