@@ -49,7 +49,7 @@ struct session {
     uint64_t hello_file_line;
     bool welcomed, ponged, fatal;
     unsigned pings, unstored_pongs; // since the daemon's disk takes nothing
-    uint64_t moved_ns; // when something last went or came
+    uint64_t moved_ns;              // when something last went or came
 
     // of the pace: the recorded time that was due at that moment
     double pace_time_s;

@@ -234,8 +234,8 @@ static void take_message(struct conn *c, enum cut cut, struct slice message) {
     }
 }
 
-// An ack speaks for the events before its step, too: that of a step which was durable before it came
-// must not overtake them.
+// An ack speaks for the events before its step, too: that of a step which was durable before it
+// came must not overtake them.
 static bool ack_is_held(const struct conn *c) {
     return c->ack_due && c->told_sequence > c->app->durable;
 }

@@ -247,6 +247,7 @@ void live_begin_attempt(struct live_run *l, struct hello *hello, int64_t rewind_
     int64_t last = stepset_last(&l->run->steps);
     l->durable_step = l->durable_step < last ? l->durable_step : last;
     push_run(l, rewind_step, is_rewind);
+    push_progress(l); // once it is on disk so are the steps that the attempt keeps
     push_checkpoint(l);
     l->dirty = true;
 }

@@ -378,6 +378,16 @@ static void check_pace(struct link *k) {
     }
 }
 
+static void hear(struct link *k, short events) {
+    if (events & POLLNVAL) {
+        set_error(k->p, "%s: the job closed the connection's descriptor", k->p->server);
+        k->alive = false;
+        k->fd = -1; // the number may be another file's by now
+    } else if (events & (POLLIN | POLLERR | POLLHUP)) {
+        receive(k);
+    }
+}
+
 static void wait_and_receive(struct link *k) {
     bool pending = !k->broken && k->out_sent < k->out.length;
     bool bounded = !k->welcomed || k->broken;
@@ -386,17 +396,11 @@ static void wait_and_receive(struct link *k) {
         {.fd = k->p->wake_fd, .events = POLLIN},
     };
     int timeout_ms = bounded ? pyr_clock_left_ms(k->deadline_ms) : TICK_MS;
-    int n = poll(polled, 2, k->more && !pending ? 0 : timeout_ms);
-    if (n > 0 && polled[1].revents) {
+    (void)poll(polled, 2, k->more && !pending ? 0 : timeout_ms);
+    if (polled[1].revents) {
         (void)empty_wake(k->p);
     }
-    if (n > 0 && (polled[0].revents & POLLNVAL)) {
-        set_error(k->p, "%s: the job closed the connection's descriptor", k->p->server);
-        k->alive = false;
-        k->fd = -1; // the number may be another file's by now
-    } else if (n > 0 && (polled[0].revents & (POLLIN | POLLERR | POLLHUP))) {
-        receive(k);
-    }
+    hear(k, polled[0].revents);
     if (k->alive && overdue(k)) {
         set_error(k->p, "%s: %s", k->p->server,
                   k->broken ? "the connection broke" : "no welcome in time");

@@ -52,8 +52,8 @@ typedef bool pyr_spool_line(void *context, const char *line, size_t n, bool adop
 bool pyr_spool_read(struct pyr_spool *s, pyr_spool_line *take, void *context);
 // Behind a fault: the lines that are not on disk, the newest first; once.
 void pyr_spool_take_back(struct pyr_spool *s, pyr_spool_line *take, void *context);
-// It was not delivered, and is read again. Until then, or until pyr_spool_remove(), it does not give
-// way to what is newer.
+// It was not delivered, and is read again. Until then, or until pyr_spool_remove(), it does not
+// give way to what is newer.
 void pyr_spool_keep(struct pyr_spool *s);
 // The oldest segment was delivered.
 void pyr_spool_remove(struct pyr_spool *s);

@@ -272,6 +272,26 @@ class Disk(TroubleCase):
         daemon.start()
         self.assertEqual(len(daemon.messages("events", "event")), 1)
 
+    def test_steps_of_the_attempt_before_are_acknowledged_once_stored(self):
+        """Another optimizer begins an attempt that supersedes nothing, also not what waits for the disk."""
+        daemon = self.faulty("alerts: { stall_after: 1h }\n")  # which would be told, and the steps with it
+        job = self.job(daemon)
+        job.hello("attempts")
+        job.step(0)
+        job.wait_ack(0)
+        daemon.break_(("all", errno.ENOSPC))
+        for step in range(1, 6):
+            job.step(step)
+        self.expect_told(job)
+        job.ping()
+        other = self.job(daemon)
+        other.hello("attempts", optimizer={"name": "sgd", "lr": 0.1, "momentum": 0.5})
+        for step in range(1, 6):  # behind the welcome's
+            other.step(step)
+        daemon.mend()
+        self.expect_told(other)
+        other.wait_ack(5)
+
     def test_a_replay_waits_until_its_last_event_is_stored(self):
         daemon = self.faulty()
         daemon.break_(("all", errno.ENOSPC))

@@ -51,8 +51,8 @@ START_TEST(events_are_sent_until_the_daemon_read_them) {
 }
 END_TEST
 
-// The welcome's step is on disk, perhaps from another life of the job; an event that was not sent is
-// not.
+// The welcome's step is on disk, perhaps from another life of the job; an event that was not sent
+// is not.
 START_TEST(welcome_settles_no_event) {
     struct fake f;
     fake_listen(&f);
