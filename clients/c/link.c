@@ -204,12 +204,22 @@ static bool is_daemons(const struct pyr_reply *reply) {
     return strcmp(reply->type, "welcome") != 0 || reply->last_step >= -1;
 }
 
+// Whatever the other side is: an error's words are text.
+static void on_nonsense(struct link *k, const char *line, size_t n) {
+    char shown[101];
+    n = n < sizeof shown - 1 ? n : sizeof shown - 1;
+    for (size_t i = 0; i < n; i++) {
+        shown[i] = (char)(line[i] >= ' ' && line[i] <= '~' ? line[i] : '?');
+    }
+    shown[n] = '\0';
+    set_error(k->p, "%s: the answer is not pyrometerd's: %s", k->p->server, shown);
+    k->alive = false;
+}
+
 static void on_line(struct link *k, const char *line, size_t n) {
     struct pyr_reply reply;
     if (!pyr_reply_parse(&reply, line, n) || !is_daemons(&reply)) {
-        set_error(k->p, "%s: the answer is not pyrometerd's: %.*s", k->p->server,
-                  n > 100 ? 100 : (int)n, line);
-        k->alive = false;
+        on_nonsense(k, line, n);
     } else if (strcmp(reply.type, "welcome") == 0 && !k->welcomed) {
         on_welcome(k, &reply);
     } else if (strcmp(reply.type, "ack") == 0) {

@@ -301,7 +301,7 @@ bool pyr_spool_flush(struct pyr_spool *s) {
     if (s->fault[0] || s->buffer.length == 0) {
         return !s->fault[0];
     }
-    gzFile file = gzopen(s->tail->path, "ab3");
+    gzFile file = gzopen(s->tail->path, "abe3");
     if (!file) {
         return fail(s, s->tail->path);
     }
@@ -324,11 +324,17 @@ bool pyr_spool_flush(struct pyr_spool *s) {
 
 // --- reading ---
 
+static const char head[] = "{\"type\":\"";
+
+// What a damaged disk made of a line goes to no daemon, which could take it for a frame.
+static bool is_message(const char *line) {
+    return strncmp(line, head, sizeof head - 1) == 0;
+}
+
 static bool is_kind(const char *line, const char *kind) {
-    static const char head[] = "{\"type\":\"";
     size_t n = strlen(kind);
-    return strncmp(line, head, sizeof head - 1) == 0 &&
-           strncmp(line + sizeof head - 1, kind, n) == 0 && line[sizeof head - 1 + n] == '"';
+    return is_message(line) && strncmp(line + sizeof head - 1, kind, n) == 0 &&
+           line[sizeof head - 1 + n] == '"';
 }
 
 void pyr_spool_take_back(struct pyr_spool *s, pyr_spool_line *take, void *context) {
@@ -364,11 +370,11 @@ static bool read_line(gzFile file, struct pyr_text *line) {
 // False: not now. A file that somebody has removed has no lines.
 static bool read_lines(const struct segment *g, pyr_spool_line *take, void *context) {
     errno = 0;
-    gzFile file = gzopen(g->path, "rb");
+    gzFile file = gzopen(g->path, "rbe");
     struct pyr_text line = {0};
     bool whole = file || errno == ENOENT;
     while (file && whole && read_line(file, &line)) {
-        if (!is_kind(line.data, "hello") && !is_kind(line.data, "end")) {
+        if (is_message(line.data) && !is_kind(line.data, "hello") && !is_kind(line.data, "end")) {
             whole = take(context, line.data, line.length - 1, g->adopted);
         }
     }

@@ -20,6 +20,7 @@ struct seen {
 static bool see(void *context, const char *line, size_t n, bool adopted) {
     struct seen *seen = context;
     CHECK(adopted && n > 0 && line[n - 1] == '\n' && strlen(line) == n);
+    CHECK(strncmp(line, "{\"type\":\"", 9) == 0);
     seen->lines++;
     seen->bytes += n;
     return true;

@@ -194,6 +194,22 @@ START_TEST(a_torn_member_costs_its_own_lines) {
 }
 END_TEST
 
+START_TEST(what_a_damaged_disk_made_of_a_line_is_left_out) {
+    leave_behind(0);
+    char directory[512] = "", file[512] = "";
+    find(directory, root, "r.");
+    find(file, directory, ".gz");
+    FILE *f = fopen(file, "w"); // zlib takes plain text for what it is
+    fputs("{\"type\":\"step\",\"step\":0}\n\xa7\x01\n", f);
+    fputs("\n{\"type\":\"step\",\"step\":1}\n", f);
+    fclose(f);
+    struct pyr_spool *s = open_spool(1 << 30);
+    pyr_spool_adopt(s);
+    ck_assert_int_eq(deliver(s).count, 2);
+    pyr_spool_free(s);
+}
+END_TEST
+
 static bool refuse(void *context, const char *line, size_t n, bool adopted) {
     (void)line, (void)n, (void)adopted;
     ++*(int *)context;
@@ -336,6 +352,7 @@ int main(void) {
     tcase_add_test(test, a_long_line_comes_back_whole);
     tcase_add_test(test, what_was_left_behind_is_adopted);
     tcase_add_test(test, a_torn_member_costs_its_own_lines);
+    tcase_add_test(test, what_a_damaged_disk_made_of_a_line_is_left_out);
     tcase_add_test(test, a_segment_that_cannot_be_read_now_stays);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     tcase_add_test(test, what_there_is_no_memory_to_spill_waits);
