@@ -11,12 +11,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, Callable, Optional
 
-from ._spool import Segment
+from ._spool import ENTRY_OVERHEAD, Segment
 
-ENTRY_OVERHEAD = 400  # bytes of Python objects around an entry
-
+SPOOL_AT_ONCE = 256  # entries that go to the spool: those that came from it are passed over each time
 
 class Entry:
     __slots__ = ("build", "size", "step", "data", "is_frame", "born", "was_sent", "segment")
@@ -37,7 +37,7 @@ class Queue:
     """Any thread may call anything; nothing here blocks longer than the lock."""
 
     def __init__(self, limit: int) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may come amid a call and make another
         self._limit = limit
         self._bytes = 0
         self._pending: deque[Entry] = deque()
@@ -46,6 +46,7 @@ class Queue:
         self._delivered: list[Segment] = []  # segments of which nothing is left to deliver
         self.sent = 0
         self.acked = 0
+        self._newest_sent = self._newest_acked = -1  # steps
         self.dropped = 0
         self.overflowed = False  # some of these for want of room
 
@@ -71,8 +72,9 @@ class Queue:
             self._bytes += len(entry.data) + ENTRY_OVERHEAD - entry.size
             entry.size = len(entry.data) + ENTRY_OVERHEAD
             self._unacked.append(entry)
-            if entry.step is not None and not entry.was_sent:
+            if entry.step is not None and entry.step > self._newest_sent:
                 self.sent += 1
+                self._newest_sent = entry.step
             entry.was_sent = True
 
     def give_up(self, entry: Entry) -> None:
@@ -101,25 +103,39 @@ class Queue:
                 self._bytes += entry.size
             self._pending.extendleft(reversed(entries))
 
+    def skip(self, steps: Iterable[Optional[int]]) -> None:
+        """The daemon has these already."""
+        with self._lock:
+            for step in steps:
+                self._count_acked(step)
+
     def begins_with_spooled(self) -> bool:
         with self._lock:
             return bool(self._pending) and self._pending[0].segment is not None
 
-    def take_for_spool(self) -> Optional[Entry]:
-        """The oldest that waits and is not from the spool; it leaves the queue."""
+    def take_for_spool(self) -> list[Entry]:
+        """Some of the oldest that wait and are not from the spool; they leave the queue."""
+        taken: list[Entry] = []
+        passed: list[Entry] = []
         with self._lock:
-            for at, entry in enumerate(self._pending):
-                if entry.segment is None:
-                    del self._pending[at]
-                    self._bytes -= entry.size
-                    return entry
-            return None
+            while self._pending and len(taken) < SPOOL_AT_ONCE:
+                entry = self._pending.popleft()
+                (taken if entry.segment is None else passed).append(entry)
+            self._pending.extendleft(reversed(passed))
+            self._bytes -= sum(entry.size for entry in taken)
+        return taken
 
     def take_delivered(self) -> list[Segment]:
         """Segments whose files are not needed any longer."""
         with self._lock:
             delivered, self._delivered = self._delivered, []
             return delivered
+
+    def has_room(self) -> bool:
+        """For a segment of the spool; else what is on its way makes some when it is acknowledged."""
+        with self._lock:
+            return (4 * self._bytes <= self._limit
+                    or not any(entry.step is not None for entry in self._unacked))
 
     def is_crowded(self) -> bool:
         """More than half full."""
@@ -178,8 +194,14 @@ class Queue:
                 done = position
         for _ in range(done):
             entry = self._unacked.popleft()
-            self.acked += entry.step is not None
+            self._count_acked(entry.step)
             self._finish(entry)
+
+    def _count_acked(self, step: Optional[int]) -> None:
+        """Once, however often the spool brings it back."""
+        if step is not None and step > self._newest_acked:
+            self.acked += 1
+            self._newest_acked = step
 
     def _finish(self, entry: Entry) -> None:
         self._bytes -= entry.size

@@ -8,7 +8,7 @@ from typing import Any, Callable, TypeVar
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _seen: set[str] = set()
-_seen_lock = threading.Lock()
+_seen_lock = threading.RLock()  # a signal's handler may come amid it
 
 
 def warn_once(cause: str, message: str) -> None:
@@ -19,7 +19,10 @@ def warn_once(cause: str, message: str) -> None:
         _seen.add(cause)
     import logging  # a third of the time that importing this package would take
 
-    logging.getLogger("pyrometer").warning("%s", message)
+    try:
+        logging.getLogger("pyrometer").warning("%s", message)
+    except Exception:  # noqa: BLE001 - a handler of the job's, or a standard error that is closed
+        pass
 
 
 def forget_warnings() -> None:
@@ -31,7 +34,12 @@ def forget_warnings() -> None:
 def unlock_after_fork() -> None:
     """Another thread may have held the lock when the process forked."""
     global _seen_lock
-    _seen_lock = threading.Lock()
+    _seen_lock = threading.RLock()
+
+
+def report(where: str, error: BaseException) -> None:
+    cause = f"{where}: {type(error).__name__}"
+    warn_once(cause, f"{cause}: {error} (the job goes on; reported once)")
 
 
 def shielded(otherwise: Any = None) -> Callable[[Method], Method]:
@@ -43,8 +51,7 @@ def shielded(otherwise: Any = None) -> Callable[[Method], Method]:
             try:
                 return method(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - the job comes first
-                cause = f"{method.__qualname__}: {type(error).__name__}"
-                warn_once(cause, f"{cause}: {error} (the job goes on; reported once)")
+                report(method.__qualname__, error)
                 return otherwise
 
         return guarded  # type: ignore[return-value]

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
 
 from . import _quiet
-from ._quiet import shielded, warn_once
+from ._quiet import report, shielded, warn_once
 from ._sender import DEFAULT_PORT, Sender, split_address
 from ._spool import SPOOL_BYTES, default_root
-from ._text import number
+from ._text import encode, number
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ class Run:
         self.next_step = int(first_step)  # the number the next step() will have
         self._watcher: Optional[Watcher] = None
         self._last_moment = 0.0
-        self._moment_lock = threading.Lock()
+        self._lock = threading.RLock()  # threads may share a run, and signals' handlers use it
         # Called in the client's thread with each alert of the run that fires or resolves, as the
         # REST API shows it. What it raises is reported; it should not take long.
         self.alert_callback: Optional[Callable[[dict[str, Any]], None]] = None
@@ -93,20 +93,22 @@ class Run:
     @shielded()
     def _step(self, loss: Any, val_loss: Any, lr: Any, batch_size: Optional[int],
               scalars: Optional[Mapping[str, Any]], step: Optional[int]) -> None:
-        if self._sender is None:
+        sender = self._sender
+        if sender is None:
             return
-        here = self._number_step(step)
-        watcher = self._watcher
-        if here is None or here % self.every:
+        with self._lock:
+            here = self._number_step(step)
+            watcher = self._watcher
+            if here is None or here % self.every:
+                if watcher is not None:
+                    watcher.reset()
+                return
             if watcher is not None:
-                watcher.reset()
-            return
-        if watcher is not None:
-            measured, count, group_lr = watcher.take(loss)
-            lr = group_lr if lr is None else lr
-        else:
-            measured, count = _known({}, number(loss)), 0
-        self._send_step(here, measured, count, _facts(lr, batch_size, val_loss, scalars))
+                measured, count, group_lr = watcher.take(loss)
+                lr = group_lr if lr is None else lr
+            else:
+                measured, count = _known({}, number(loss)), 0
+            _send_step(sender, here, measured, count, _facts(lr, batch_size, val_loss, scalars))
 
     @shielded()
     def log_layers(self, step: int, loss_or_names: Any = None, stats: Stats = _NONE, *,
@@ -119,7 +121,8 @@ class Run:
         `log_layers(step, names, stats, loss=...)`: of the layers in this list of names; the others
         are not measured.
         """
-        if self._sender is None:
+        sender = self._sender
+        if sender is None:
             return
         names = self._layers
         if isinstance(loss_or_names, Sequence) and not isinstance(loss_or_names, str):
@@ -133,12 +136,11 @@ class Run:
                                  "the step is not sent")
         if names is not self._layers:
             columns = self._in_order(names, columns)
-        here = self._number_step(step)
-        if here is None or not self.is_logged(here):
-            return
-        count = sum(map(len, columns.values()))
-        self._send_step(here, _known(columns, number(loss)), count,
-                        _facts(lr, batch_size, val_loss, scalars))
+        measured, facts = _known(columns, number(loss)), _facts(lr, batch_size, val_loss, scalars)
+        with self._lock:
+            here = self._number_step(step)
+            if here is not None and self.is_logged(here):
+                _send_step(sender, here, measured, sum(map(len, columns.values())), facts)
 
     def _in_order(self, names: Sequence[str],
                   columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
@@ -155,31 +157,25 @@ class Run:
     @shielded()
     def event(self, name: str, **data: Any) -> None:
         """An annotation at the coming step: `checkpoint`, `epoch` or any other name."""
-        if self._sender is None:
-            return
-        message = {"type": "event", "step": self.next_step, "time": self._moment(),
-                   "name": str(name), "data": data}
-        size = 100 + len(repr(data))
-        self._sender.put(lambda: message, size, None)
+        if self._sender is not None:
+            self._send({"type": "event", "step": self.next_step, "time": self._moment(),
+                        "name": str(name), "data": data})
 
     @shielded()
     def scalars(self, values: Mapping[str, Any], step: Optional[int] = None) -> None:
         """Numbers of the whole run by name, of a step that is done: the last, if none is given."""
-        if self._sender is None or not values:
-            return
-        here = max(0, self.next_step - 1) if step is None else int(step)
-        message = {"type": "scalars", "step": here, "time": self._moment(),
-                   "scalars": _numbers(values)}
-        self._sender.put(lambda: message, 100 + 2 * VALUE_BYTES * len(values), None)
+        if self._sender is not None and values:
+            here = max(0, self.next_step - 1) if step is None else int(step)
+            self._send({"type": "scalars", "step": here, "time": self._moment(),
+                        "scalars": _numbers(values)})
 
     @shielded()
     def outputs(self, bins: Sequence[float], counts: Sequence[float]) -> None:
         """A histogram of what the model puts out now: the bins' edges, or a value a bin; counts."""
-        if self._sender is None:
-            return
-        message = {"type": "outputs", "step": self.next_step,
-                   "bins": [float(one) for one in bins], "counts": [float(one) for one in counts]}
-        self._sender.put(lambda: message, 100 + VALUE_BYTES * (len(bins) + len(counts)), None)
+        if self._sender is not None:
+            self._send({"type": "outputs", "step": self.next_step,
+                        "bins": [float(one) for one in bins],
+                        "counts": [float(one) for one in counts]})
 
     def refresh(self) -> None:
         """The training data changed: a new Type II state begins with the coming step."""
@@ -198,9 +194,13 @@ class Run:
         if self._watcher is not None:
             self._watcher.close()
             self._watcher = None
-        if sender is not None:
+        if sender is None:
+            return
+        if sender.is_own_thread():  # that of alert_callback: it has to go on to send what is left
+            threading.Thread(target=sender.finish, args=(status, timeout)).start()
+        else:
             sender.finish(status, timeout)
-            self._last_counters = sender.counters()
+        self._last_counters = sender.counters()
 
     _last_counters: dict[str, Any] = {"sent": 0, "acked": 0, "queued": 0, "queued_bytes": 0,
                                       "spooled": 0, "dropped": 0, "lag": 0.0}
@@ -213,10 +213,12 @@ class Run:
         sender = self._sender
         return dict(self._last_counters) if sender is None else sender.counters()
 
-    @shielded()
     def _hear_alert(self, alert: dict[str, Any]) -> None:
-        if self.alert_callback is not None:
-            self.alert_callback(alert)
+        try:
+            if self.alert_callback is not None:
+                self.alert_callback(alert)
+        except BaseException as error:  # noqa: BLE001 - sys.exit() too would end this thread alone
+            report("Run.alert_callback", error)
 
     def __enter__(self) -> Run:
         return self
@@ -240,29 +242,40 @@ class Run:
         self.next_step = here + 1
         return here
 
-    def _send_step(self, step: int, measured: Measured, count: int, facts: dict[str, Any]) -> None:
-        now = time.time()
-
-        def build() -> dict[str, Any]:
-            stats, loss = measured()
-            return {"type": "step", "step": step, "time": now, "loss": loss, **facts,
-                    **({"stats": stats} if stats else {})}
-
-        assert self._sender is not None
-        size = 200 + VALUE_BYTES * (count + 2 * len(facts.get("scalars", ())))
-        self._sender.put(build, size, step)
+    def _send(self, message: dict[str, Any]) -> None:
+        """Written at once: what the job handed over it may change."""
+        sender = self._sender
+        if sender is not None:
+            sender.put_line(encode(message))
 
     def _moment(self) -> float:
         """Now, and later than any before: the daemon knows by it what is sent again."""
-        with self._moment_lock:
+        with self._lock:
             self._last_moment = max(time.time(), self._last_moment + 1e-6)
             return self._last_moment
 
     def _forked(self) -> None:
         """The child of a fork has no sender thread, and the run is the parent's."""
         sender, self._sender = self._sender, None
+        self._lock = threading.RLock()  # another thread may have held it
         if sender is not None:
             sender.close_after_fork()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy (of a model that the job keeps its run in, say) is silent, too."""
+        return Run, (self.name, None)
+
+
+def _send_step(sender: Sender, step: int, measured: Measured, count: int,
+               facts: dict[str, Any]) -> None:
+    now = time.time()
+
+    def build() -> dict[str, Any]:
+        stats, loss = measured()
+        return {"type": "step", "step": step, "time": now, "loss": loss, **facts,
+                **({"stats": stats} if stats else {})}
+
+    sender.put(build, 200 + VALUE_BYTES * (count + 2 * len(facts.get("scalars", ()))), step)
 
 
 def _known(stats: Stats, loss: Any) -> Measured:
@@ -374,7 +387,7 @@ def chosen_mode(mode: Optional[str]) -> str:
 def _offline_root(directory: Optional[str]) -> Path:
     from pathlib import Path
 
-    return Path(directory or os.environ.get("PYROMETER_DIR") or "pyrometer-runs")
+    return Path(directory or os.environ.get("PYROMETER_DIR") or "pyrometer-runs").absolute()
 
 
 def _spool_root(spool: Optional[str], spool_bytes: int) -> Optional[Path]:
@@ -383,7 +396,12 @@ def _spool_root(spool: Optional[str], spool_bytes: int) -> Optional[Path]:
 
     if spool_bytes <= 0 or spool == "" or os.environ.get("PYROMETER_SPOOL") == "":
         return None
-    return Path(spool) if spool else default_root()
+    try:
+        return Path(spool).absolute() if spool else default_root().absolute()
+    except RuntimeError as error:  # a user that the system does not know, without HOME
+        warn_once("home", f"{error} PYROMETER_SPOOL or XDG_STATE_HOME may name a place; without one "
+                          "what cannot be delivered waits in memory alone")
+        return None
 
 
 def default_name() -> str:
@@ -455,8 +473,9 @@ def _valid_name(name: str) -> str:
 
 def _valid_server(server: Optional[str]) -> str:
     server = server or os.environ.get("PYROMETER_SERVER") or f"127.0.0.1:{DEFAULT_PORT}"
-    if not server.startswith("unix:"):
-        split_address(server)
+    if server.startswith("unix:"):  # also when the job changes its working directory
+        return "unix:" + os.path.abspath(server[len("unix:"):])
+    split_address(server)
     return server
 
 

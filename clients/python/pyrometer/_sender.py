@@ -16,9 +16,10 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from . import _frame
-from ._queue import ENTRY_OVERHEAD, Entry, Queue
-from ._quiet import warn_once
-from ._spool import SPOOL_BYTES, Spool, left_behind, open_left_behind
+from ._attempt import Attempt
+from ._queue import Entry, Queue
+from ._quiet import report, warn_once
+from ._spool import ENTRY_OVERHEAD, SEGMENT_BYTES, SPOOL_BYTES, Spool, left_behind, open_left_behind
 from ._text import MAX_LINE, encode
 
 if TYPE_CHECKING:
@@ -44,16 +45,21 @@ class Refused(Exception):
     """The daemon will not have this run, whatever we try."""
 
 
+class Superseded(Refused):
+    """Another process has taken the run back to an earlier step and goes on from there."""
+
+
 class Sender:
     """`address` None: offline, everything goes to the spool, which is kept.
 
     `spool_root` None: nothing goes to disk. `adopted` is a spool that another process left: it
-    alone is delivered, by the caller's thread.
+    alone is delivered, by the thread of `owner`, which keeps an eye on its own queue meanwhile.
     """
 
     def __init__(self, address: Optional[str], hello: dict[str, Any], queue_bytes: int,
                  first_step: int = 0, frames: bool = True, spool_root: Optional[Path] = None,
-                 spool_bytes: int = SPOOL_BYTES, adopted: Optional[Spool] = None) -> None:
+                 spool_bytes: int = SPOOL_BYTES, adopted: Optional[Spool] = None,
+                 owner: Optional[Sender] = None) -> None:
         self.queue = Queue(queue_bytes)
         self.refusal: Optional[str] = None
         self.address = address
@@ -62,15 +68,20 @@ class Sender:
         self.frames = frames  # steps as binary frames, where the daemon reads them
         self.status: Optional[str] = None  # set: finish with it
         self.has_end = True  # an adopted spool may have none: its process was killed
-        self.abandoned = False
+        self._abandoned = False
+        self._is_deaf = False  # nothing is taken any more
+        self._owner = owner or self
+        self.is_adopted = adopted is not None
         self.on_alert: Optional[Callable[[dict[str, Any]], None]] = None
         self.stop = threading.Event()  # ends every pause
         self.pause_s = FIRST_PAUSE_S
         self.welcomed = False
         self.end_sent = False  # over any connection
-        self._deadline: Optional[float] = None  # of finishing
         self._spool_root = spool_root
-        self.spool = adopted or Spool(spool_root, hello, spool_bytes)
+        # A segment that is brought back from disk must not crowd the queue.
+        self.spool = adopted or Spool(spool_root, hello, spool_bytes,
+                                      min(SEGMENT_BYTES, queue_bytes // 4))
+        self._spilled_at = time.monotonic()
         self.wake_read, self._wake_write = socket.socketpair()
         self.wake_read.setblocking(False)
         self._wake_write.setblocking(False)
@@ -81,9 +92,14 @@ class Sender:
             self._thread.start()
 
     def put(self, build: Callable[[], dict[str, Any]], size: int, step: Optional[int]) -> None:
-        if self.status is not None:
-            return
-        if self.queue.put(Entry(build, size, step)):
+        self._put(Entry(build, size, step))
+
+    def put_line(self, line: bytes) -> None:
+        """A message that is not acknowledged by itself."""
+        self._put(Entry(None, len(line), None, line))
+
+    def _put(self, entry: Entry) -> None:
+        if self.status is None and not self._is_deaf and self.queue.put(entry):
             self._wake()
 
     def finish(self, status: str, timeout_s: float) -> bool:
@@ -91,15 +107,16 @@ class Sender:
 
         What could not be sent in time goes to the spool.
         """
-        self._deadline = time.monotonic() + timeout_s
         self.status = status
         self.stop.set()
         self._wake()
         assert self._thread is not None
-        self._thread.join(timeout_s)
-        self.abandoned = True
-        self._wake()
-        self._thread.join(SPILL_GRACE_S)
+        try:
+            self._thread.join(timeout_s)
+        finally:  # also when the job is interrupted here
+            self._abandoned = True
+            self._wake()
+            self._thread.join(SPILL_GRACE_S)
         left = self.queue.steps_left()
         if left:
             warn_once(f"unconfirmed {self.hello['run']}",
@@ -118,18 +135,35 @@ class Sender:
                 sock.close()
         self.spool.release()
 
+    @property
+    def abandoned(self) -> bool:
+        """Time is up: what could not be delivered is only kept."""
+        return self._owner._abandoned
+
+    def is_own_thread(self) -> bool:
+        return threading.current_thread() is self._thread
+
+    def meanwhile(self) -> None:
+        """To be called once a second while the daemon is waited for, or busy with an older spool."""
+        if self.abandoned:
+            raise ConnectionError("there is no time left to wait for it")
+        if time.monotonic() - self._owner._spilled_at >= SPILL_EVERY_S:
+            self._owner.spill()
+
     def spill(self) -> None:
         """What waits goes to the disk, where it survives this process."""
+        self._spilled_at = time.monotonic()
         self.say_overflow()
         self.spool.try_again(at_once=self.status is not None)
         while not self.spool.broken:
-            entry = self.queue.take_for_spool()
-            if entry is None:
+            entries = self.queue.take_for_spool()
+            if not entries:
                 break
-            if not self._make_line(entry):
-                self.queue.dropped += 1
-            else:
-                self.spool.append(entry.data, entry.step)
+            for entry in entries:
+                if not self._make_line(entry):
+                    self.queue.dropped += 1
+                else:
+                    self.spool.append(entry.data, entry.step)
         self.spool.flush()
         self.take_back()
 
@@ -166,11 +200,11 @@ class Sender:
         try:
             if self.address is not None:
                 self._deliver()
-            if not self.end_sent or self.queue.steps_left() or self.spool.count():
+            if not self._is_deaf and (not self.end_sent or self.queue.steps_left()
+                                      or self.spool.count()):
                 self._keep()
         except Exception as error:  # noqa: BLE001 - a defect here may not reach the job
-            self.refusal = f"{type(error).__name__}: {error}"
-            warn_once("sender", f"the sender failed: {self.refusal}; nothing more is sent")
+            report("Sender._keep", error)
         finally:
             self.spool.close()
             self.wake_read.close()
@@ -182,6 +216,14 @@ class Sender:
             self._deliver_left_behind()
             while not self.abandoned and not self.one_connection():
                 self._pause()
+        except Superseded as refusal:  # kept, it would be delivered into the other's run later
+            self.refusal = str(refusal)
+            warn_once(f"superseded {self.hello['run']}",
+                      f"{self.address}: run {self.hello['run']}: {refusal}; nothing more of this "
+                      "process is sent or kept, the job goes on")
+            self._is_deaf = True
+            self.queue.clear()
+            self.spool.discard()
         except Refused as refusal:
             self.refusal = str(refusal)
             where = "" if self.spool.broken else (f" What it measures is kept below "
@@ -192,6 +234,9 @@ class Sender:
                       f"nothing more is sent, the job goes on.{where}")
             if self.spool.broken:
                 self.queue.clear()
+        except Exception as error:  # noqa: BLE001 - a defect here may not cost what is measured
+            self.refusal = f"{type(error).__name__}: {error}"
+            warn_once("sender", f"the sender failed: {self.refusal}; nothing more is sent")
 
     def _deliver_left_behind(self) -> None:
         """What an earlier process of this run could not deliver comes before anything of ours."""
@@ -202,8 +247,8 @@ class Sender:
             if found is None:
                 continue
             spool, hello, status = found
-            other = Sender(self.address, {**hello, **_token(self.hello)}, 1 << 30,
-                           frames=self.frames, adopted=spool)
+            other = Sender(self.address, {**hello, **_token(self.hello)}, 8 * SEGMENT_BYTES,
+                           frames=self.frames, adopted=spool, owner=self)
             other.status, other.has_end = status or "stopped", status is not None
             try:
                 while not self.abandoned and not other.one_connection():
@@ -247,7 +292,7 @@ class Sender:
         """True when the run is finished, False when the connection was lost."""
         assert self.address is not None
         try:
-            with _connect(self.address) as sock:
+            with self._connected() as sock:
                 self._socket = sock
                 return _Connection(self, sock).run()
         except OSError as error:
@@ -261,9 +306,19 @@ class Sender:
             self.queue.send_again()
             self.spool.read_again()
 
-    def is_over(self) -> bool:
-        """Whether nothing is left to send but the end."""
-        return self.status is not None and not self.spool.has_unread()
+    def _connected(self) -> socket.socket:
+        """_connect() in a thread of its own: a name server or a host may keep it waiting, which must
+        not keep what the job measures from the disk."""
+        address = self.address
+        assert address is not None
+        attempt = Attempt(lambda: _connect(address))
+        try:
+            while not attempt.done.wait(SPILL_EVERY_S):
+                self.meanwhile()
+            return attempt.result()
+        except BaseException:
+            attempt.forget()
+            raise
 
 
 def _token(hello: dict[str, Any]) -> dict[str, Any]:
@@ -282,6 +337,7 @@ class _Connection:
         self._heard = time.monotonic()
         self._pinged = self._heard
         self._end_sent = False
+        self._is_full = False  # the next segment of the spool waits for acknowledgements
         self._welcome: Optional[dict[str, Any]] = None
         self._last = -1  # the newest step that was durable when the connection began
         self._frames = False  # what the daemon reads
@@ -293,6 +349,8 @@ class _Connection:
             selector.register(self._sender.wake_read, selectors.EVENT_READ)
             selector.register(self._sock, selectors.EVENT_READ)
             while not self._sender.abandoned:
+                if self._sender.is_adopted:
+                    self._sender.meanwhile()
                 if not self._out:
                     self._fill()
                 if self._is_done():
@@ -326,6 +384,7 @@ class _Connection:
         segment, lines = found
         known = max((at for at, line in enumerate(lines, 1)
                      if line.step is not None and line.step <= self._last), default=0)
+        self._queue.skip(line.step for line in lines[:known])
         lines = [line for line in lines[known:] if line.kind != "end"]
         segment.left = len(lines)
         if not lines:
@@ -342,8 +401,14 @@ class _Connection:
         deadline = time.monotonic() + WELCOME_TIMEOUT_S
         self._sock.sendall(encode(hello))
         while self._welcome is None:
-            self._sock.settimeout(max(0.01, deadline - time.monotonic()))
-            self._receive()
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise ConnectionError(f"no welcome within {WELCOME_TIMEOUT_S:g} s")
+            self._sock.settimeout(min(left, SPILL_EVERY_S))
+            try:
+                self._receive()
+            except socket.timeout:
+                sender.meanwhile()
         self._frames = sender.frames and self._welcome.get("frames") == _frame.VERSION
         last = self._welcome.get("last_step")
         self._last = last = last if isinstance(last, int) else -1
@@ -368,8 +433,12 @@ class _Connection:
         self._sender.say_overflow()
         batch: list[bytes] = []
         size = 0
+        self._is_full = False
         while size < BATCH_BYTES:
             if self._sender.spool.has_unread() and not self._queue.begins_with_spooled():
+                self._is_full = not self._queue.has_room()
+                if self._is_full:
+                    break
                 self._load_segment()
                 continue
             entry = self._queue.take()
@@ -380,7 +449,7 @@ class _Connection:
                 batch.append(entry.data)
                 size += len(entry.data)
         status = self._sender.status
-        if not batch and status is not None and not self._end_sent:
+        if not (batch or self._is_full or status is None or self._end_sent):
             if self._sender.has_end:
                 batch.append(encode({"type": "end", "status": status}))
             self._end_sent = self._sender.end_sent = True
@@ -411,11 +480,12 @@ class _Connection:
 
     def _wait(self, selector: selectors.BaseSelector) -> None:
         idle = not self._out and self._queue.sleep()
-        if not self._out and not idle:
+        if not self._out and not idle and not self._is_full:
             return
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._out else 0)
         selector.modify(self._sock, wanted)
-        happened = selector.select(SPILL_EVERY_S if self._out else PING_AFTER_S)
+        hurries = self._out or self._sender.is_adopted
+        happened = selector.select(SPILL_EVERY_S if hurries else PING_AFTER_S)
         if not self._out:
             self._sender.stop.wait(LINGER_S)
         for key, ready in happened:
@@ -459,7 +529,7 @@ class _Connection:
     def _answer(self, line: bytes) -> None:
         try:
             message = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
             raise ConnectionError("the other side does not speak the protocol")
@@ -483,7 +553,7 @@ class _Connection:
         elif code in PASSING:
             raise ConnectionError(f"{code}: {text}")
         else:
-            raise Refused(f"{code}: {text}")
+            raise (Superseded if code == "step_order" else Refused)(f"{code}: {text}")
 
     def _close_politely(self) -> None:
         """Closing with unread input would reset the connection and could cost our last lines."""

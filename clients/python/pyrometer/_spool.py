@@ -30,7 +30,8 @@ try:
 except ImportError:  # not on this system: then nothing tells the living from the dead
     fcntl = None  # type: ignore[assignment]
 
-SEGMENT_BYTES = 8 << 20  # before compression
+SEGMENT_BYTES = 8 << 20  # that it takes in memory when it is brought back
+ENTRY_OVERHEAD = 400  # of these, for the Python objects around a line
 MEMBER_BYTES = 256 << 10
 SPOOL_BYTES = 1 << 30
 RETRY_S = 30.0  # after which a disk that took nothing is asked again
@@ -68,10 +69,13 @@ def default_root() -> Path:
 class Spool:
     """`hello` is written at the head of every segment; a rewind of it only while it was not said."""
 
-    def __init__(self, root: Optional[Path], hello: dict[str, Any], limit: int = SPOOL_BYTES) -> None:
+    def __init__(self, root: Optional[Path], hello: dict[str, Any], limit: int = SPOOL_BYTES,
+                 segment_bytes: Optional[int] = None) -> None:
         self._root = root
         self._hello = hello
         self._limit = limit
+        self._segment_bytes = SEGMENT_BYTES if segment_bytes is None else segment_bytes
+        self._rewinding: Optional[Segment] = None  # whose hello has a rewind that nobody has said
         self._segments: deque[Segment] = deque()
         self._unread: deque[Segment] = deque()
         self._path: Optional[Path] = None
@@ -80,7 +84,7 @@ class Spool:
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._unwritten: list[Line] = []  # what of the buffer is lines of the caller's
-        self._plain = 0  # bytes of the segment that is written, before compression
+        self._plain = 0  # bytes that the segment that is written takes in memory
         self._lock: Any = None
         self.dropped = 0
         self.broken = root is None  # or the disk does not take it
@@ -96,6 +100,7 @@ class Spool:
 
     def hello_said(self) -> None:
         """A rewind is asked for once: a later one would set back what was stored since."""
+        self._rewinding = None
         if "resume" in self._hello:
             self._hello = {**self._hello, "resume": "continue"}
 
@@ -116,8 +121,7 @@ class Spool:
             return
         self._buffer.append(data)
         self._buffered += len(data)
-        self._plain += len(data)
-        segment.lines += 1
+        self._plain += len(data) + ENTRY_OVERHEAD
         if step is not None:
             segment.last_step = step
         if self._buffered >= MEMBER_BYTES:
@@ -148,14 +152,20 @@ class Spool:
         except OSError as error:
             self._fail(error)
             return
+        if isinstance(self._hello.get("resume"), dict):  # it is on disk, and said by who delivers it
+            self.hello_said()
+            self._rewinding = self._writing
         self._writing.size += len(member)
+        self._writing.lines += len(self._unwritten)
         self._buffer, self._buffered, self._unwritten = [], 0, []
         self._bound()
 
-    def _segment_to_write(self) -> Segment:
-        if self._writing is None or self._plain >= SEGMENT_BYTES:
+    def _segment_to_write(self) -> Optional[Segment]:
+        if self._writing is None or self._plain >= self._segment_bytes:
             self.seal()
-            if self._path is None:
+            if self.broken:
+                return None
+            if self._path is None or not self._path.is_dir():
                 self._make_directory()
             assert self._path is not None
             self._number += 1
@@ -163,7 +173,6 @@ class Spool:
             self._segments.append(self._writing)
             self._unread.append(self._writing)
             self._buffer.append(encode({k: v for k, v in self._hello.items() if k != "token"}))
-            self.hello_said()
             self._plain = 0
         return self._writing
 
@@ -172,19 +181,25 @@ class Spool:
         assert self._root is not None
         path = self._root / name
         path.mkdir(parents=True, mode=0o700)
+        self.release()  # the lock of another directory, which somebody has removed
+        try:
+            if not self._take_lock(path):
+                raise OSError(f"{path} is used by another process")
+        except OSError:
+            _remove_directory(path)
+            raise
         self._path = path
-        self._take_lock(path)
 
     def _take_lock(self, path: Path) -> bool:
         if fcntl is None:
             return True
-        try:
-            lock = open(path / "lock", "wb")  # noqa: SIM115 - held as long as the spool is used
-        except OSError:  # another process has delivered and removed it meanwhile
-            return False
+        lock = open(path / "lock", "wb")  # noqa: SIM115 - held as long as the spool is used
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            lock.close()
+            return False
+        if not (path / "lock").exists():  # removed before it was ours
             lock.close()
             return False
         self._lock = lock
@@ -199,6 +214,10 @@ class Spool:
         """The oldest goes when it gets too much: what a monitor is for is the present."""
         while sum(s.size for s in self._segments) > self._limit and len(self._segments) > 1:
             oldest = self._segments[0]
+            if oldest is self._rewinding:  # without it the others would be taken for repeats
+                if len(self._segments) == 2:
+                    return
+                oldest = self._segments[1]
             self.dropped += oldest.lines
             self.remove(oldest)
             warn_once("spool full", f"the spool {self._path} has reached {self._limit} bytes; "
@@ -208,11 +227,12 @@ class Spool:
         self.broken, self._broken_at = True, time.monotonic()
         self._buffer, self._buffered = [], 0
         if self._writing is not None:
-            self._writing.lines -= len(self._unwritten)
             try:
                 os.truncate(self._writing.path, self._writing.size)
             except OSError:
                 pass
+            if self._writing.size == 0:
+                self.remove(self._writing)
         warn_once("spool", f"steps cannot be kept on disk ({error}); they stay in memory, where the "
                            f"oldest go when that is full, and the disk is asked every {RETRY_S:g} s")
 
@@ -238,7 +258,7 @@ class Spool:
         self._unread = deque(self._segments)
 
     def remove(self, segment: Segment) -> None:
-        """It was delivered, or has to make room."""
+        """It was delivered, or has to make room. The directory goes when nothing is left in it."""
         if segment in self._segments:
             self._segments.remove(segment)
         if segment in self._unread:
@@ -247,15 +267,21 @@ class Spool:
             segment.path.unlink()
         except OSError:
             pass
+        if self._path is not None and not self._segments:
+            _remove_directory(self._path)
+            self._path = None
+            self.release()
+
+    def discard(self) -> None:
+        """Nobody will want what is in it."""
+        self.seal()
+        for segment in list(self._segments):
+            self.dropped += segment.lines
+            self.remove(segment)
 
     def close(self) -> None:
-        """Lets go of it; the directory goes too when nothing is left in it."""
         self.seal()
         self.dropped += len(self.take_back())
-        if self._path is not None and not self._segments and not self.broken:
-            import shutil
-
-            shutil.rmtree(self._path, ignore_errors=True)
         self.release()
 
     def release(self) -> None:
@@ -270,11 +296,14 @@ def open_left_behind(path: Path) -> Optional[tuple[Spool, dict[str, Any], Option
     None when it is somebody's, or nothing can be made of it.
     """
     spool = Spool(path.parent, {})
-    if not spool._take_lock(path):
+    try:
+        if not spool._take_lock(path):
+            return None
+    except OSError:  # another process has delivered and removed it meanwhile
         return None
     try:
         return _take_over(spool, path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         warn_once(f"left {path}", f"{path}: what an earlier process left there cannot be read now "
                                   f"({error}); it stays there")
         spool.release()
@@ -285,6 +314,8 @@ def _take_over(spool: Spool, path: Path) -> Optional[tuple[Spool, dict[str, Any]
     files = sorted(path.glob("*.ndjson.gz"))  # under the lock: another process may have been here
     hello = next((json.loads(line.data) for line in (read_lines(files[0]) if files else ())
                   if line.kind == "hello"), None)
+    if not files:  # its process was killed before it wrote anything, or when all was delivered
+        _remove_directory(path)
     if not isinstance(hello, dict) or "run" not in hello:
         spool.release()
         return None
@@ -300,6 +331,12 @@ def _take_over(spool: Spool, path: Path) -> Optional[tuple[Spool, dict[str, Any]
             if line.kind == "end":
                 status = json.loads(line.data).get("status")
     return spool, hello, status
+
+
+def _remove_directory(path: Path) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def left_behind(root: Path, run: str) -> Iterator[Path]:

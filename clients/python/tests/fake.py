@@ -12,9 +12,10 @@ PATIENCE_S = 20.0  # a test that waits this long has failed
 
 class FakeDaemon:
     def __init__(self, path=None, last_step=-1, ack=True, refuse=None, hang_up_after=None,
-                 complain=None, stranger=None, frames=None, alert=None):
+                 complain=None, stranger=None, frames=None, alert=None, silent=False):
         self.last_step = last_step
         self.ack = ack
+        self.silent = silent  # it takes connections and says nothing, as one that hangs
         self.refuse = refuse  # an error's code: the answer to every hello
         self.hang_up_after = hang_up_after  # lines of the first connection
         self.alert = alert  # sent with every ack
@@ -46,6 +47,9 @@ class FakeDaemon:
             messages.append(self.heard.get(timeout=PATIENCE_S))
         return messages
 
+    def acknowledge(self, step):
+        self._say(self.connections[-1], type="ack", step=step)
+
     def _accept(self):
         while True:
             try:
@@ -66,6 +70,8 @@ class FakeDaemon:
             count += 1
             if message["type"] == "hello":
                 self.hellos.append(message)
+                if self.silent:
+                    continue
                 if self.stranger:
                     connection.sendall(self.stranger)
                     self.heard.put({"type": "stranger"})

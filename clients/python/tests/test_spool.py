@@ -4,17 +4,20 @@ from __future__ import annotations
 import errno
 import gzip
 import json
+import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import unittest
 from unittest import mock
 
 import pyrometer
-from pyrometer import _spool
+from pyrometer import _queue, _quiet, _sender, _spool
 
 from tests.fake import PATIENCE_S, closed_port
 from tests.test_client import LAYERS, ROOT, ClientTest
@@ -73,6 +76,7 @@ class Files(ClientTest):
         with mock.patch.object(_spool, "SEGMENT_BYTES", 2000), mock.patch.object(_spool, "MEMBER_BYTES", 500), \
                 self.assertLogs("pyrometer", "WARNING"):
             spool = self.new(limit=2000)
+            spool.hello_said()
             for number in range(1000):
                 spool.append(step(number), number)
         spool.flush()
@@ -115,6 +119,93 @@ class Files(ClientTest):
             steps += [line.step for line in found[1]]
         self.assertEqual((steps, spool.broken), ([1, 2], False))
 
+    def test_a_disk_that_is_full_when_a_segment_ends(self):
+        spool = self.new(segment_bytes=1)
+        spool.append(step(1), 1)
+        with mock.patch("builtins.open", side_effect=OSError(errno.ENOSPC, "No space left on device")), \
+                self.assertLogs("pyrometer", "WARNING"):
+            spool.append(step(2), 2)
+        self.assertEqual([line.step for line in spool.take_back()], [1, 2])
+        self.assertEqual(spool.count(), 0)
+        spool.try_again(at_once=True)
+        spool.append(step(3), 3)
+        [segment], lines = [spool.take_segment()], spool.take_segment()
+        self.assertEqual(([line.step for line in segment[1]], lines), ([3], None))
+
+    def test_a_rewind_that_the_disk_did_not_take_is_written_later(self):
+        spool = self.new()
+        with mock.patch("builtins.open", side_effect=OSError(errno.ENOSPC, "No space left on device")), \
+                self.assertLogs("pyrometer", "WARNING"):
+            spool.append(step(4), 4)
+            spool.flush()
+        spool.try_again(at_once=True)
+        spool.append(step(4), 4)
+        spool.flush()
+        [path] = spool.path.glob("*.gz")
+        self.assertEqual(json.loads(gzip.open(path).readline())["resume"], {"rewind": 3})
+
+    def test_a_rewind_is_not_dropped_for_want_of_room(self):
+        spool = self.new(limit=1, segment_bytes=1)
+        with self.assertLogs("pyrometer", "WARNING"):
+            for number in range(4, 10):
+                spool.append(step(number), number)
+            spool.seal()
+        first, *_, last = sorted(spool.path.glob("*.gz"))
+        self.assertEqual(json.loads(gzip.open(first).readline())["resume"], {"rewind": 3})
+        self.assertEqual([line.step for line in _spool.read_lines(last) if line.kind == "step"], [9])
+        self.assertEqual((spool.count(), spool.dropped), (2, 4))
+
+    def test_a_directory_that_somebody_removes_is_made_again(self):
+        spool = self.new()
+        spool.append(step(1), 1)
+        spool.flush()
+        shutil.rmtree(spool.path)
+        with self.assertLogs("pyrometer", "WARNING"):
+            spool.append(step(2), 2)
+            spool.flush()
+        lines = spool.take_back()
+        spool.try_again(at_once=True)
+        for line in lines:
+            spool.append(line.data, line.step)
+        spool.flush()
+        self.assertIsNone(_spool.open_left_behind(spool.path))  # and it is locked
+        self.assertEqual([line.step for line in spool.take_segment()[1]], [])  # that was there before
+        self.assertEqual([line.step for line in spool.take_segment()[1]], [2])
+
+    def test_a_directory_that_another_process_has_locked_is_not_written_to(self):
+        spool = self.new()
+        with mock.patch.object(_spool.Spool, "_take_lock", return_value=False), \
+                self.assertLogs("pyrometer", "WARNING"):
+            spool.append(step(1), 1)
+        self.assertTrue(spool.broken)
+        self.assertEqual([line.step for line in spool.take_back()], [1])
+
+    def test_the_directory_goes_with_the_last_of_what_was_in_it(self):
+        """Not when the run ends: it may be killed before."""
+        spool = self.new()
+        spool.append(step(1), 1)
+        segment, _ = spool.take_segment()
+        spool.remove(segment)
+        self.assertEqual(list(self.spool.iterdir()), [])
+        spool.append(step(2), 2)
+        spool.flush()
+        self.assertEqual(spool.count(), 1)
+
+    def test_an_empty_directory_of_a_killed_process_goes(self):
+        path = self.spool / "r.1700000000000000.1"
+        path.mkdir()
+        self.assertIsNone(_spool.open_left_behind(path))
+        self.assertFalse(path.exists())
+
+    def test_a_stray_file_among_what_was_left_behind(self):
+        spool = self.new()
+        spool.append(step(1), 1)
+        spool.close()
+        [path] = spool.path.glob("*.gz")
+        (spool.path / "copy.ndjson.gz").write_bytes(path.read_bytes())
+        with self.assertLogs("pyrometer", "WARNING"):
+            self.assertIsNone(_spool.open_left_behind(spool.path))
+        self.assertTrue(path.exists())
 
     def test_a_segment_that_cannot_be_read_now_stays(self):
         spool = self.new()
@@ -139,8 +230,7 @@ class Files(ClientTest):
 
         with mock.patch.object(_spool.Spool, "_take_lock", late):
             self.assertIsNone(_spool.open_left_behind(spool.path))
-        (spool.path / "lock").unlink()
-        spool.path.rmdir()
+        self.assertFalse(spool.path.exists())  # nothing was left in it
         self.assertIsNone(_spool.open_left_behind(spool.path))
 
     def test_what_was_left_behind_and_cannot_be_read_stays(self):
@@ -257,7 +347,120 @@ class Delivery(ClientTest):
         self.assertEqual(run.counters()["spooled"], 0)
 
 
+    def test_what_waits_for_a_daemon_that_hangs_goes_to_disk(self):
+        """While it is connected to, and while it owes a welcome."""
+        def hang(address):
+            released.wait(PATIENCE_S)
+            raise ConnectionRefusedError("no")
+
+        silent = self.daemon(silent=True)
+        released = threading.Event()
+        self.addCleanup(released.set)
+        for where in (mock.patch.object(_sender, "_connect", hang), mock.patch.object(_sender, "SPILL_EVERY_S", 0.01)):
+            with self.subTest(where.attribute), where, mock.patch.object(_sender, "SPILL_EVERY_S", 0.01), \
+                    self.assertLogs("pyrometer", "WARNING"):
+                run = self.start(silent.address)
+                run.step(1.0)
+                eventually(lambda: run.counters()["spooled"] == 1)
+                run.step(1.0)
+                run.finish(timeout=0)
+                self.assertEqual((run.counters()["spooled"], run.counters()["queued"]), (3, 0))
+            _quiet.forget_warnings()
+
+    def test_what_waits_while_an_older_spool_is_delivered_goes_to_disk(self):
+        with self.assertLogs("pyrometer", "WARNING"):
+            run = self.start(closed_port())
+            run.step(1.0)
+            run.finish(timeout=0)
+        daemon = self.daemon(ack=False)
+        with mock.patch.object(_sender, "SPILL_EVERY_S", 0.01), self.assertLogs("pyrometer", "WARNING"):
+            again = self.start(daemon.address, first_step=1)
+            daemon.until("end")  # of the older one, which is not acknowledged
+            again.step(2.0)
+            eventually(lambda: again.counters()["spooled"] == 1)
+            again.step(2.0)
+            again.finish(timeout=0)
+        self.assertEqual((again.counters()["spooled"], again.counters()["queued"]), (3, 0))
+
+    def test_an_outage_of_many_short_steps_fits_a_small_queue(self):
+        with mock.patch.object(_sender, "SPILL_EVERY_S", 0.01), mock.patch.object(_sender, "LINGER_S", 0.01):
+            run = self.start(closed_port(), queue_bytes=100_000)
+            for number in range(1000):
+                run.step(1.0)
+                if number % 100 == 99:
+                    eventually(lambda: run.counters()["spooled"] == number + 1)
+            daemon = self.daemon(ack=False)
+            run._sender.address = daemon.address
+            for number in range(1001):
+                self.assertEqual(daemon.heard.get(timeout=PATIENCE_S)["step"], number)
+                if number == 0:
+                    run.step(1.0)  # while a segment is back in memory
+                    self.assertLessEqual(run.counters()["queued_bytes"], 75_000)
+                daemon.acknowledge(number)
+            run.finish(timeout=PATIENCE_S)
+        counters = run.counters()
+        self.assertEqual([counters[key] for key in ("sent", "acked", "spooled", "dropped")], [1001, 1001, 0, 0])
+
+    def test_steps_go_to_disk_past_those_that_came_from_it(self):
+        queue, segment = _queue.Queue(1 << 20), _spool.Segment(None)
+        queue.put_back([_queue.Entry(None, 10, at, segment=segment) for at in range(3)])
+        for at in range(3, 6):
+            queue.put(_queue.Entry(None, 10, at))
+        with mock.patch.object(_queue, "SPOOL_AT_ONCE", 2):
+            taken = [[entry.step for entry in queue.take_for_spool()] for _ in range(3)]
+        self.assertEqual(taken, [[3, 4], [5], []])
+        self.assertEqual([queue.take().step for _ in range(3)], [0, 1, 2])
+        self.assertEqual(queue.counters()["queued_bytes"], 30)
+
+    def test_a_process_that_the_run_went_on_without_keeps_nothing(self):
+        """What it measures would be delivered into the run of the one that rewound."""
+        daemon = self.daemon(refuse="step_order")
+        with self.assertLogs("pyrometer", "WARNING") as logs:
+            run = self.start(daemon.address)
+            run.step(1.0)
+            daemon.until("refused")
+            run.step(1.0)
+            run.finish()
+        self.assertEqual(len(logs.output), 1, logs.output)
+        self.assertEqual((list(self.spool.iterdir()), run.counters()["queued"]), ([], 0))
+
+    def test_recordings_stay_where_they_are_when_the_job_changes_its_directory(self):
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        os.chdir(self.spool)
+        with self.assertLogs("pyrometer", "WARNING"):
+            run = pyrometer.init("off", LAYERS, mode="offline", dir="recordings")
+            os.chdir("/")
+            run.step(1.0)
+            run.finish()
+        self.assertEqual(len(list(self.spool.glob("recordings/off.*/*.ndjson.gz"))), 1)
+
+
 class Alerts(ClientTest):
+    def test_a_callback_that_exits_ends_nothing(self):
+        daemon = self.daemon(alert={"rule": "unstable", "state": "firing"})
+        run = self.start(daemon.address)
+        run.alert_callback = lambda alert: sys.exit(3)
+        with self.assertLogs("pyrometer", "WARNING"):
+            for _ in range(2):
+                run.step(1.0)
+                daemon.until("step")
+            run.finish()
+        self.assertEqual(run.counters()["acked"], 2)
+
+    def test_a_callback_may_finish_the_run(self):
+        daemon = self.daemon(alert={"rule": "unstable", "state": "firing"})
+        run = self.start(daemon.address)
+        run.alert_callback = lambda alert: run.finish("stopped")
+        with mock.patch.object(logging.getLogger("pyrometer"), "warning") as warning:
+            run.step(1.0)
+            self.assertEqual(daemon.until("end")[-1]["status"], "stopped")
+        warning.assert_not_called()
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join(PATIENCE_S)
+        self.assertFalse(run.enabled)
+
     def test_the_callback_hears_alerts_and_may_fail(self):
         daemon = self.daemon(alert={"rule": "unstable", "state": "firing"})
         heard = []
