@@ -7,6 +7,7 @@ with gradients before the optimizer's step counts.
 """
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Optional
@@ -26,12 +27,12 @@ MARGIN = 0.01
 class Activations:
     def __init__(self, model: nn.Module, layers: Sequence[Layer],
                  is_wanted: Callable[[], bool]) -> None:
-        self._is_wanted = is_wanted
         self._found: dict[tuple[str, int], Tensor] = {}
         self._outputs: dict[int, tuple[weakref.ref[Tensor], int]] = {}
-        self._handles = [layer.module.register_forward_hook(self._layer_hook(index))
+        self._handles = [layer.module.register_forward_hook(
+                             Hook(self._layer_hook(index), is_wanted))
                          for index, layer in enumerate(layers)]
-        self._handles += [module.register_forward_hook(self._activation_hook)
+        self._handles += [module.register_forward_hook(Hook(self._record_activation, is_wanted))
                           for module in model.modules() if type(module).__name__ in ACTIVATIONS]
 
     def take(self) -> dict[tuple[str, int], Tensor]:
@@ -52,15 +53,7 @@ class Activations:
                 self._outputs[id(tensor)] = (weakref.ref(tensor), index)
                 self._found["z_mean", index], self._found["z_var", index] = _mean_var(tensor)
 
-        def guarded(module: nn.Module, inputs: Any, output: Any) -> None:
-            if torch.is_grad_enabled() and self._is_wanted():
-                hook(module, inputs, output)
-
-        return guarded
-
-    def _activation_hook(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        if torch.is_grad_enabled() and self._is_wanted():
-            self._record_activation(module, inputs, output)
+        return hook
 
     @shielded()
     @torch.no_grad()
@@ -81,6 +74,24 @@ class Activations:
     @staticmethod
     def _open(tensor: Any) -> bool:
         return isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.numel() > 0
+
+
+class Hook:
+    """A forward hook that hears the model that is watched, and no other."""
+
+    def __init__(self, hear: Callable[[nn.Module, Any, Any], None],
+                 is_wanted: Callable[[], bool]) -> None:
+        self._hear = hear
+        self._is_wanted = is_wanted
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        if torch.is_grad_enabled() and self._is_wanted() and not torch.jit.is_tracing():
+            self._hear(module, inputs, output)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In a copy of the model, or a pickled one: something of Python's own that takes what a
+        hook is given and does nothing."""
+        return getattr, (contextlib.nullcontext(), "__exit__")
 
 
 def _bounds(module: nn.Module) -> Optional[tuple[float, float]]:

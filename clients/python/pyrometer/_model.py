@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from ._layers import Layer
 from ._moments import EXTREMES, KEYS, NEEDS_GRADIENT, SUMS, Exact, grouped, statistics
-from ._quiet import shielded
+from ._quiet import shielded, warn_once
 from ._run import Measured, Run
 from ._text import number
 from ._watch import hook_optimizer, is_plain_sgd, lr_of
@@ -36,6 +36,8 @@ class ModelWatcher:
         self._layers = layers
         self._level = level
         self._params = [param for layer in layers for param in layer.params]
+        self._places = list(find_places(model, self._params))
+        self._gone: list[int] = []  # layers whose parameters the model has no longer
         # gu_prev is what plain SGD's stability is read from; the others have their momentum.
         self._with_previous = level == "full" or is_plain_sgd(optimizer)
         groups = list(grouped([layer.params for layer in layers], self._with_previous))
@@ -109,12 +111,19 @@ class ModelWatcher:
             self._activations.take()
 
     def take(self, loss: Any) -> tuple[Measured, int, Optional[float]]:
+        try:
+            return self._take(loss)
+        finally:  # also of a loss that is none
+            self.reset()
+
+    def _take(self, loss: Any) -> tuple[Measured, int, Optional[float]]:
         measured = self._measured
         taken = Taken(self._columns, measured)
         asked = [sums.reshape(-1) for sums in measured if isinstance(sums, Tensor)]
         if measured:
             taken.has_previous = self._has_previous
             taken.without_gradient = self._without_gradient
+            taken.gone = self._gone
         if self._activations is not None and measured:
             outputs = self._activations.take()
             taken.outputs = list(outputs)
@@ -133,7 +142,6 @@ class ModelWatcher:
             taken.fetch = to_host(asked)
         lr = self._lr if self._lr is not None else lr_of(self._optimizer)
         self._lr = None
-        self.reset()
         return taken.read, taken.size(), lr
 
     def _is_wanted(self) -> bool:
@@ -157,6 +165,8 @@ class ModelWatcher:
         if self._run is None or self._kept_at != here:
             return
         measured = [group.after() for group in self._groups]
+        if [param for there, name, param in self._places if there.get(name) is not param]:
+            self._find_gone()
         self._without_gradient: list[bool] = []
         if [param for param in self._params if param.grad is None]:
             self._without_gradient = [all(param.grad is None for param in layer.params)
@@ -166,6 +176,29 @@ class ModelWatcher:
         self._measured = measured
 
 
+    def _find_gone(self) -> None:
+        """Parameters are not where they were: moved, as pruning does, or replaced."""
+        self._places = list(find_places(self._model, self._params))
+        left = {id(param) for _, _, param in self._places}
+        self._gone = [at for at, layer in enumerate(self._layers)
+                      if any(id(param) not in left for param in layer.params)]
+        if self._gone:
+            warn_once("gone", f"the model has other parameters than when it was watched: layer "
+                              f"{self._layers[self._gone[0]].name} and others whose parameters were "
+                              "replaced are not measured any more; watch() it again for that")
+
+
+def find_places(model: nn.Module,
+                params: Iterable[Tensor]) -> Iterator[tuple[dict[str, Any], str, Tensor]]:
+    """Where in the model each of these is: a module's parameters and the name among them."""
+    wanted = {id(param) for param in params}
+    for module in model.modules():
+        for name, param in module._parameters.items():
+            if param is not None and id(param) in wanted:
+                wanted.remove(id(param))
+                yield module._parameters, name, param
+
+
 class Taken:
     """What was measured in one step, until the sender asks for the numbers."""
 
@@ -173,6 +206,7 @@ class Taken:
     fetch: Optional[Callable[[], list[list[float]]]] = None
     outputs: Sequence[tuple[str, int]] = ()  # key and layer
     without_gradient: Sequence[bool] = ()
+    gone: Sequence[int] = ()  # layers that are not measured any more
     has_previous = False
     is_flagged = False  # whether the optimizer was told of an infinity comes among the numbers
     has_loss_to_come = False  # so does the loss
@@ -198,6 +232,9 @@ class Taken:
             for key in NEEDS_GRADIENT:
                 stats[key] = [None if absent else value for absent, value in
                               zip(self.without_gradient, stats[key])]
+        for layer in self.gone:
+            for column in stats.values():
+                column[layer] = None
         if not self.has_previous:
             del stats["gu_prev"]
         for (key, layer), value in zip(self.outputs, values[len(values) - len(self.outputs):]):

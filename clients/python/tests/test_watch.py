@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import copy
+import io
 import math
 import unittest
 import warnings
 from unittest import mock
 
 import pyrometer
+from pyrometer import _quiet
 from tests.watching import WatchTest, flat, mlp, naive, without_c
 
 try:
@@ -348,6 +350,71 @@ class Oddities(WatchTest):
         layers = [list(m.parameters()) for m in model if list(m.parameters())]
         expected = self.train(model, optimizer, run, 4, layers, between=free_and_take)
         self.compare(self.messages(daemon, run), expected)
+
+    def test_copies_of_what_is_watched(self):
+        """An average of the weights, a checkpoint of the whole model, a process that is spawned."""
+        for level in ("economy", "full"):
+            daemon, model = self.daemon(), mlp()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            run = self.watch(daemon, model, optimizer, level=level)
+            with self.subTest(level=level):
+                file = io.BytesIO()
+                torch.save((model, optimizer), file)
+                file.seek(0)
+                for other, its_optimizer in ((copy.deepcopy(model), copy.deepcopy(optimizer)), torch.load(file)):
+                    self.assertNotIn("step", its_optimizer.__dict__)
+                    other(torch.full((4, 5), 100.0)).mean().backward()
+                loss = self.backward(model)
+                torch.jit.trace(model, torch.full((4, 5), 100.0))
+                optimizer.step()
+                run.step(loss)
+                message, = self.messages(daemon, run)
+                if level == "full":
+                    self.assertLess(abs(message["stats"]["z_mean"][0]), 10.0)
+
+    def test_parameters_that_are_replaced_are_not_measured_any_more(self):
+        for size in (6, 20_000):  # in one group with the others, and not
+            daemon = self.daemon()
+            model = nn.Sequential(nn.Linear(5, 8), nn.Linear(8, size), nn.Linear(size, 3))
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+            run = self.watch(daemon, model, optimizer)
+            _quiet.forget_warnings()
+            with self.subTest(size=size), self.assertLogs("pyrometer", "WARNING") as logs:
+                for step in range(3):
+                    if step == 1:
+                        model[1].weight = nn.Parameter(torch.ones(size, 8))
+                    loss = self.backward(model)
+                    optimizer.step()
+                    run.step(loss)
+                messages = self.messages(daemon, run)
+                self.assertEqual(len(logs.output), 1, logs.output)
+            for message in messages[1:]:
+                for key, column in message["stats"].items():
+                    self.assertEqual([value is None for value in column], [False, True, False], key)
+
+    def test_pruned_parameters_are_measured_where_they_are_now(self):
+        from torch.nn.utils import prune
+        daemon, model = self.daemon(), mlp()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        run = self.watch(daemon, model, optimizer)
+        prune.l1_unstructured(model[2], "weight", amount=0.5)
+        loss = self.backward(model)
+        optimizer.step()
+        run.step(loss)
+        message, = self.messages(daemon, run)
+        self.assertNotIn(None, message["stats"]["g_var"])
+
+    def test_a_loss_that_is_none_costs_its_own_step_only(self):
+        daemon, model = self.daemon(), mlp()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        run = self.watch(daemon, model, optimizer)
+        with self.assertLogs("pyrometer", "WARNING"):
+            self.backward(model)
+            optimizer.step()
+            run.step(torch.ones(3))
+            run.step(1.0)  # of a step that the optimizer did not take
+            message, = self.messages(daemon, run)
+        self.assertEqual((message["step"], "stats" in message), (1, False))
 
     def test_nothing_to_watch(self):
         with self.assertLogs("pyrometer", "WARNING"):
