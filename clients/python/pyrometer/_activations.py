@@ -85,7 +85,8 @@ class Hook:
         self._is_wanted = is_wanted
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        if torch.is_grad_enabled() and self._is_wanted() and not torch.jit.is_tracing():
+        if (torch.is_grad_enabled() and self._is_wanted()
+                and not torch.jit.is_tracing()):  # type: ignore[attr-defined]
             self._hear(module, inputs, output)
 
     def __reduce__(self) -> tuple[Any, ...]:

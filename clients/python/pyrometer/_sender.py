@@ -7,6 +7,7 @@ refusal that another try cannot mend everything goes to the spool.
 """
 from __future__ import annotations
 
+import functools
 import json
 import os
 import selectors
@@ -309,9 +310,8 @@ class Sender:
     def _connected(self) -> socket.socket:
         """_connect() in a thread of its own: a name server or a host may keep it waiting, which must
         not keep what the job measures from the disk."""
-        address = self.address
-        assert address is not None
-        attempt = Attempt(lambda: _connect(address))
+        assert self.address is not None
+        attempt = Attempt(functools.partial(_connect, self.address))
         try:
             while not attempt.done.wait(SPILL_EVERY_S):
                 self.meanwhile()
@@ -547,7 +547,7 @@ class _Connection:
         code, text = message.get("code"), message.get("message")
         if not message.get("fatal") and message.get("line") == 0:  # of the daemon, not of a message
             warn_once(f"told {code}", f"{self._sender.address}: {text}")
-        elif not message.get("fatal"):
+        elif not message.get("fatal") and self._welcome is not None:
             warn_once(f"error {code}", f"{self._sender.address}: {code}: {text} "
                                        "(that message is lost; reported once)")
         elif code in PASSING:

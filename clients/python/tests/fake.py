@@ -77,7 +77,8 @@ class FakeDaemon:
                     self.heard.put({"type": "stranger"})
                     return
                 if self.refuse:
-                    self._say(connection, type="error", code=self.refuse, message="no", fatal=True)
+                    self._say(connection, type="error", code=self.refuse, message="no", line=1,
+                              fatal=self.refuse != "bad_json")
                     self.heard.put({"type": "refused"})
                     return
                 frames = self.frames[number - 1] if isinstance(self.frames, list) else self.frames

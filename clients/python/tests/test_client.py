@@ -322,7 +322,7 @@ class Trouble(ClientTest):
         self.assertEqual(run.counters()["acked"], 5)
 
     def test_refusal_ends_it_with_one_warning(self):
-        for code in ("bad_hello", "layers_differ", "unauthorized", "unsupported_protocol"):
+        for code in ("bad_json", "bad_hello", "layers_differ", "unauthorized", "unsupported_protocol"):
             _quiet.forget_warnings()
             daemon = self.daemon(refuse=code)
             with self.assertLogs("pyrometer", "WARNING") as logs:
