@@ -25,6 +25,8 @@ struct board {
     struct streams streams;
     struct board_trouble trouble; // began 0: there was none
     char *receivers;              // JSON
+    struct board_remote remotes[LIMIT_REMOTE_WRITE];
+    size_t n_remotes;
     struct ruleset *rules;
     struct fired *fired; // by rule
     size_t n_fired;
@@ -192,6 +194,23 @@ char *board_receivers(struct board *b) {
     return copy;
 }
 
+void board_set_remotes(struct board *b, const struct board_remote *remotes, size_t n) {
+    CHECK(n <= LIMIT_REMOTE_WRITE);
+    pthread_mutex_lock(&b->lock);
+    memcpy(b->remotes, remotes, n * sizeof *remotes);
+    b->n_remotes = n;
+    b->changes++;
+    pthread_mutex_unlock(&b->lock);
+}
+
+size_t board_remotes(struct board *b, struct board_remote out[LIMIT_REMOTE_WRITE]) {
+    pthread_mutex_lock(&b->lock);
+    size_t n = b->n_remotes;
+    memcpy(out, b->remotes, n * sizeof *out);
+    pthread_mutex_unlock(&b->lock);
+    return n;
+}
+
 bool board_ready(struct board *b, char *text, size_t size) {
     pthread_mutex_lock(&b->lock);
     bool ready = b->trouble.began <= 0 || b->trouble.ended > 0;
@@ -265,6 +284,13 @@ struct snapshot *board_find(struct board *b, const char *run) {
     struct snapshot *s = found ? snapshot_ref(b->live[at]->snapshot) : NULL;
     pthread_mutex_unlock(&b->lock);
     return s;
+}
+
+size_t board_count(struct board *b) {
+    pthread_mutex_lock(&b->lock);
+    size_t n = b->n;
+    pthread_mutex_unlock(&b->lock);
+    return n;
 }
 
 size_t board_all(struct board *b, struct snapshot ***out) {

@@ -4,6 +4,7 @@
 #ifndef API_BOARD_H
 #define API_BOARD_H
 
+#include "config/limits.h"
 #include "runs/snapshot.h"
 #include "wire/error.h"
 
@@ -48,6 +49,13 @@ void board_forget(struct board *b, const char *run); // the run is no longer liv
 void board_set_trouble(struct board *b, const char *reason);
 // How the receivers of alerts are doing, as JSON. Copied.
 void board_set_receivers(struct board *b, const char *json);
+// How remote write gets on with its receivers. Copied.
+#define BOARD_REMOTE_NAME 256
+struct board_remote {
+    char name[BOARD_REMOTE_NAME];
+    uint64_t sent, failed, dropped, waiting; // samples
+};
+void board_set_remotes(struct board *b, const struct board_remote *remotes, size_t n);
 // Holds it.
 void board_set_rules(struct board *b, struct ruleset *rules);
 void board_count_fired(struct board *b, const char *rule);
@@ -61,6 +69,8 @@ uint64_t board_version(struct board *b);
 struct snapshot *board_find(struct board *b, const char *run);
 // All live runs' snapshots, each a new reference; *out is the caller's, free().
 size_t board_all(struct board *b, struct snapshot ***out);
+size_t board_count(struct board *b); // of the live runs
+size_t board_remotes(struct board *b, struct board_remote out[LIMIT_REMOTE_WRITE]);
 // False and the reason copied into text when the daemon cannot store.
 bool board_ready(struct board *b, char *text, size_t size);
 // The newest time of trouble since the daemon began. False when there was none.

@@ -2,21 +2,18 @@
 #ifndef API_METRICS_H
 #define API_METRICS_H
 
-#include "alerts/rules.h"
-#include "api/board.h"
+#include "api/samples.h"
 #include "base/buf.h"
 
 // Temperatures of all live runs together; how many were left out is a metric of its own.
 #define METRICS_SAMPLES_MAX 20000
-
-enum { METRICS_SEVERITIES = SEVERITY_CRITICAL + 1 };
 
 struct metrics_watch;
 
 struct metrics_watch *metrics_watch_create(void);
 void metrics_watch_destroy(struct metrics_watch *w);
 // Any thread. firing: the alerts that fire, by severity; NULL where it is not known.
-void metrics_print(struct buf *out, struct board *board, const uint64_t firing[METRICS_SEVERITIES]);
+void metrics_print(struct buf *out, struct board *board, const uint64_t firing[SAMPLE_SEVERITIES]);
 enum metrics_form {
     METRICS_OPEN,  // OpenMetrics
     METRICS_TEXT,  // the older text format 0.0.4

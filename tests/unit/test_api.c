@@ -401,9 +401,12 @@ START_TEST(test_metrics_shape) {
     f->commit_seconds_bucket[BOARD_COMMIT_BOUNDS] = 1;
     f->commit_nanoseconds = 1500000000;
     board_publish(board, make_snapshot("a", 2));
+    struct snapshot *without_loss = make_snapshot("b", 0);
+    without_loss->record.progress.loss = num_missing();
+    board_publish(board, without_loss);
     struct buf out;
     buf_init(&out, (size_t)1 << 24);
-    static const uint64_t firing[METRICS_SEVERITIES] = {[SEVERITY_CRITICAL] = 2};
+    static const uint64_t firing[SAMPLE_SEVERITIES] = {[SEVERITY_CRITICAL] = 2};
     metrics_print(&out, board, firing);
     const char *text = buf_str(&out);
     ck_assert_str_eq(text + out.len - 6, "# EOF\n");
@@ -431,6 +434,8 @@ START_TEST(test_metrics_shape) {
         ck_assert_msg(strstr(text, lines[i]) != NULL, "no %s in\n%s", lines[i], text);
     }
     ck_assert_uint_eq(count(text, "pyrometer_temperature{run=\"a\",layer=\"\""), 0); // has reasons
+    ck_assert_uint_eq(count(text, "\npyrometer_run_step{run=\"b\"} 5\n"), 1);
+    ck_assert_uint_eq(count(text, "\npyrometer_run_loss{run=\"b\"}"), 0); // not measured
     buf_free(&out);
     board_destroy(board);
 }
