@@ -1,6 +1,7 @@
 #include "delivery/post.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
@@ -9,6 +10,7 @@
 
 #define CONNECT_TIMEOUT_MS 5000L
 #define TIMEOUT_MS 15000L
+#define RETRY_AFTER_MAX_S 3600.0
 #define ANSWER_BYTES_MAX 65536u // a receiver has little to say; more breaks off
 
 struct poster {
@@ -27,6 +29,7 @@ struct transfer {
     post_done_fn *done;
     void *context;
     size_t answer_bytes;
+    char answer[200]; // its beginning
     char error[CURL_ERROR_SIZE];
 };
 
@@ -38,8 +41,10 @@ struct watched {
 };
 
 static size_t take_answer(char *bytes, size_t size, size_t n, void *context) {
-    (void)bytes;
     struct transfer *t = context;
+    for (size_t i = 0; i < size * n && t->answer_bytes + i < sizeof t->answer - 1; i++) {
+        t->answer[t->answer_bytes + i] = bytes[i];
+    }
     t->answer_bytes += size * n;
     return t->answer_bytes > ANSWER_BYTES_MAX ? 0 : size * n;
 }
@@ -67,7 +72,8 @@ static void finish(struct transfer *t, CURLcode code) {
     if (code != CURLE_OK) {
         status = 0; // an answer that broke off is none
     }
-    const char *error = *t->error ? t->error : curl_easy_strerror(code);
+    t->answer[strcspn(t->answer, "\r\n")] = '\0';
+    const char *error = status ? t->answer : *t->error ? t->error : curl_easy_strerror(code);
     unlink_transfer(t);
     t->done(t->context, status, (double)retry_after, error);
     free_transfer(t);
@@ -145,6 +151,25 @@ static int on_timeout(CURLM *multi, long timeout_ms, void *context) {
 
 bool post_is_final(long status) {
     return status == 400 || status == 410 || status == 413 || status == 415 || status == 422;
+}
+
+void post_put_public_url(struct buf *out, const char *url, bool is_secret) {
+    const char *at = strstr(url, "://");
+    const char *rest = at ? at + 3 : url;
+    const char *host = rest + strcspn(rest, "/?#");
+    const char *user = memchr(rest, '@', (size_t)(host - rest));
+    buf_put(out, url, (size_t)(rest - url));
+    rest = user ? user + 1 : rest;
+    buf_put(out, rest, strcspn(rest, is_secret ? "/?#" : "?#"));
+}
+
+double post_pause_s(unsigned failures, double max_s, double retry_after_s) {
+    double pause = failures < 16 ? (double)(1u << failures) : max_s;
+    pause = pause > max_s ? max_s : pause;
+    // So that many receivers of one failed host do not come together.
+    pause *= 1 + 0.25 * (double)(clock_monotonic_ns() % 1000) / 1000;
+    retry_after_s = retry_after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : retry_after_s;
+    return retry_after_s > pause ? retry_after_s : pause;
 }
 
 struct poster *poster_create(uv_loop_t *loop) {

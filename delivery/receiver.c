@@ -1,7 +1,6 @@
 #include "delivery/receiver.h"
 
 #include "alerts/alerts.h"
-#include "base/clock.h"
 #include "base/memory.h"
 #include "config/units.h"
 
@@ -10,7 +9,6 @@
 
 #define API_V2 "/api/v2/alerts"
 #define BACKOFF_MAX_S 300.0
-#define RETRY_AFTER_MAX_S 3600.0
 
 const char *receiver_kind_name(enum receiver_kind kind) {
     static const char *const names[] = {"webhook", "alertmanager", "command", "mail"};
@@ -37,18 +35,6 @@ struct alert_record alert_copy(const struct alert_record *a) {
     return c;
 }
 
-// SCHEME://USER:PASSWORD@HOST/PATH?QUERY without user, password and query; one that is secret,
-// without its path either.
-static void put_public_url(struct buf *out, const char *url, bool is_secret) {
-    const char *at = strstr(url, "://");
-    const char *rest = at ? at + 3 : url;
-    const char *host = rest + strcspn(rest, "/?#");
-    const char *user = memchr(rest, '@', (size_t)(host - rest));
-    buf_put(out, url, (size_t)(rest - url));
-    rest = user ? user + 1 : rest;
-    buf_put(out, rest, strcspn(rest, is_secret ? "/?#" : "?#"));
-}
-
 // Alertmanager's own address is enough: the API's path is added.
 static char *alertmanager_url(const char *url) {
     struct buf full;
@@ -72,7 +58,7 @@ static struct receiver *create(enum receiver_kind kind, const char *address, boo
     struct buf name;
     buf_init(&name, LIMIT_CONFIG_TEXT + 64);
     buf_printf(&name, "%s ", receiver_kind_name(kind));
-    put_public_url(&name, r->url, is_secret);
+    post_put_public_url(&name, r->url, is_secret);
     r->name = copy(buf_str(&name));
     buf_free(&name);
     return r;
@@ -270,12 +256,7 @@ void receiver_drop_notice(struct receiver *r, struct notice **at) {
 }
 
 void receiver_wait(struct receiver *r, double now_s, double retry_after_s) {
-    double pause = r->failures < 16 ? (double)(1u << r->failures) : BACKOFF_MAX_S;
-    pause = pause > BACKOFF_MAX_S ? BACKOFF_MAX_S : pause;
-    // A quarter of it by chance, so that many receivers of one failed host do not come together.
-    pause *= 1 + 0.25 * (double)(clock_monotonic_ns() % 1000) / 1000;
-    retry_after_s = retry_after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : retry_after_s;
-    r->retry_at_s = now_s + (retry_after_s > pause ? retry_after_s : pause);
+    r->retry_at_s = now_s + post_pause_s(r->failures, BACKOFF_MAX_S, retry_after_s);
 }
 
 void receiver_emit(struct emit *e, const struct receiver *r) {
