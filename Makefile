@@ -9,7 +9,7 @@ PYTHON ?= python3
 BUILD := build/$(if $(filter release,$(MODE)),obj,$(MODE))
 BIN := $(if $(filter release,$(MODE)),build,$(BUILD))
 
-DAEMON_PACKAGES := libuv libmicrohttpd libcjson sqlite3 libzstd yaml-0.1 zlib libcurl gnutls gmp
+DAEMON_PACKAGES := libuv libmicrohttpd libcjson sqlite3 libzstd yaml-0.1 zlib libcurl gnutls gmp snappy
 CLI_PACKAGES := libcjson libcurl zlib yaml-0.1 sqlite3 libzstd gnutls
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wstrict-prototypes \
   -Wmissing-prototypes -Wnull-dereference -Wdouble-promotion -Wundef -Wcast-qual -Wwrite-strings \
@@ -38,7 +38,7 @@ CHECK_LIBS := $(call pkgs,--libs check)
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)	$(2)")
 
-ROOMS := base config wire probes alerts storage runs api delivery
+ROOMS := base config wire probes alerts storage runs api delivery remote
 objects = $(patsubst %.c,$(BUILD)/%.o,$(sort $(foreach d,$(1),$(wildcard $(d)/*.c))))
 ROOM_OBJECTS := $(call objects,$(ROOMS)) $(BUILD)/api/assets.o
 DAEMON_OBJECTS := $(call objects,daemon)
@@ -171,6 +171,10 @@ bench-instruments: $(BIN)/bench-instruments ## CPU time of all instruments a lay
 	@$(BIN)/bench-instruments $(ARGS)
 bench-rules: $(BIN)/bench-rules ## CPU time of all rules a layer-step, for 1,000 runs of 100 layers
 	@$(BIN)/bench-rules $(ARGS)
+bench-remote: all $(BIN)/loadgen ## what a receiver of remote write costs the daemon: docs/remote-write.md
+	@python3 bench/remote_write.py
+	@python3 bench/remote_write.py --runs 1 --layers 20000
+	@python3 bench/remote_write.py --runs 1 --layers 100000 --interval 15 --rounds 3
 python-package: ## the Python client as wheel and sdist in build/python (PYTHON=...: one that has setuptools and wheel)
 	@$(PYTHON) scripts/python-package.py build/python
 bench-peers: ## install Debian's packages of the programs that `make bench` compares with
@@ -217,6 +221,6 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all deps web demo check check-web pictures torture bench-web unit-tests client-tests check-valgrind check-threads bench bench-clients bench-instruments bench-rules bench-peers python-package calibrate ramps quality recordings fuzz lint format install uninstall clean help
+.PHONY: all deps web demo check check-web pictures torture bench-web unit-tests client-tests check-valgrind check-threads bench bench-clients bench-instruments bench-rules bench-peers bench-remote python-package calibrate ramps quality recordings fuzz lint format install uninstall clean help
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -8,6 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
+bool samples_have_label(const char *name) {
+    static const char *const names[] = {"version", "code", "rule",  "severity",   "receiver",
+                                        "le",      "run",  "layer", "thermometer"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void begin(const struct metrics_sink *sink, const struct metrics_family *f) {
     if (sink->begin) {
         sink->begin(sink->context, f);

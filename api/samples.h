@@ -38,6 +38,9 @@ struct metrics_sink {
     void *context;
 };
 
+// Whether some sample has a label of that name.
+bool samples_have_label(const char *name);
+
 // The alerts that fire, by severity. False when the store cannot be read.
 bool samples_count_firing(struct reader *reader, uint64_t firing[SAMPLE_SEVERITIES]);
 

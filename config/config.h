@@ -54,7 +54,14 @@ struct config_webhook {
 };
 
 struct config_remote_write {
-    char *url;
+    char *url;      // NULL: in url_file
+    char *url_file; // its URL comes before url; NULL: none
+    char *name;     // NULL: made of the URL
+    uint64_t interval_ms;
+    char *token_file;       // NULL: no Authorization header
+    char *headers, *labels; // a line "key=value" each; NULL: none
+    uint64_t queue_bytes;
+    size_t line; // of the file, where the entry begins
 };
 
 struct config_tls {
@@ -129,8 +136,7 @@ int config_set(struct config *c, const char *flag, const char *key, const char *
 // Frees what *c owns and makes it all zero; an all-zero one is fine.
 void config_free(struct config *c);
 
-// One line for each thing the file asks for that this version does not do, and for each listener
-// that takes the network's connections without a token.
+// One line for each listener that takes the network's connections without a token.
 void config_warnings(const struct config *c, struct buf *messages);
 
 // The effective configuration as YAML; config_load() of it gives the same struct.

@@ -70,6 +70,10 @@
 
 #define LIMIT_HTTP_FORM_BYTES 65536 // body of a POST that is not ingest
 
+// What one receiver of remote write may have waiting (remote_write[].max_queue)
+#define LIMIT_REMOTE_QUEUE_MIN (UINT64_C(64) << 10)
+#define LIMIT_REMOTE_QUEUE_MAX (UINT64_C(16) << 30)
+
 // The configuration itself
 #define LIMIT_CONFIG_BYTES (1 << 20)     // the file
 #define LIMIT_CONFIG_KEYS 256            // keys of one mapping in it
@@ -83,6 +87,7 @@
 #define LIMIT_RULES 256                  // entries under alerts.rules
 #define LIMIT_WEBHOOKS 16                // entries under alerts.webhooks
 #define LIMIT_REMOTE_WRITE 16            // entries under remote_write
+#define LIMIT_RECEIVER_NAME 128          // bytes of the name that such an entry may give
 #define LIMIT_TOKEN_BYTES 4096           // a token file
 
 #endif

@@ -95,12 +95,6 @@ static void read_text_into(struct reader *r, const struct setting *s, void *fiel
     }
 }
 
-// A label's or annotation's name, as Prometheus has it.
-static bool is_word(const char *text) {
-    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
-    return n > 0 && n <= LIMIT_RULE_NAME && text[n] == '\0' && !strchr("0123456789", text[0]);
-}
-
 // A mapping into lines "key=value".
 static void read_words_into(struct reader *r, const struct setting *s, char **field,
                             const yaml_node_t *node, const char *key) {
@@ -116,8 +110,8 @@ static void read_words_into(struct reader *r, const struct setting *s, char **fi
         const yaml_node_t *value = yaml_document_get_node(r->document, pair->value);
         const char *word = yaml_text(yaml_document_get_node(r->document, pair->key));
         const char *text = value->type == YAML_SCALAR_NODE ? yaml_text(value) : NULL;
-        if (n == LIMIT_RULE_WORDS || !word || !is_word(word) || !text || strchr(text, '\n') ||
-            strlen(text) > LIMIT_CONFIG_TEXT) {
+        if (n == LIMIT_RULE_WORDS || !word || !s->type->is_name(word) || !text ||
+            strchr(text, '\n') || strlen(text) > LIMIT_CONFIG_TEXT) {
             tell_bad_value(r, s, yaml_line(value), key, word,
                            n == LIMIT_RULE_WORDS ? "is one too many"
                                                  : "is no name with a text of one line");
@@ -134,7 +128,7 @@ static void read_words_into(struct reader *r, const struct setting *s, char **fi
 static void read_scalar(struct reader *r, const struct setting *s, void *field,
                         const yaml_node_t *node, const char *key) {
     const char *text = yaml_text(node);
-    if (s->type == &type_words) {
+    if (s->type->is_name) {
         read_words_into(r, s, field, node, key);
     } else if (node->type != YAML_SCALAR_NODE) {
         tell_bad_value(r, s, yaml_line(node), key, NULL,
@@ -338,15 +332,20 @@ static size_t find_line(struct reader *r, const char *section, const char *key) 
     return line;
 }
 
-static size_t find_rule_line(struct reader *r, size_t i) {
+// The line at which an entry of section.key begins; key NULL: of a list at the top.
+static size_t find_entry_line(struct reader *r, const char *section, const char *key, size_t i) {
     const yaml_node_t *node = yaml_document_get_root_node(r->document);
-    const char *const path[] = {"alerts", "rules"};
-    for (size_t level = 0; level < 2; level++) {
+    const char *const path[] = {section, key};
+    for (size_t level = 0; level < 2 && path[level]; level++) {
         const yaml_node_pair_t *pair = find_pair(r, node, path[level]);
         CHECK(pair);
         node = yaml_document_get_node(r->document, pair->value);
     }
     return yaml_line(yaml_document_get_node(r->document, node->data.sequence.items.start[i]));
+}
+
+static size_t find_rule_line(struct reader *r, size_t i) {
+    return find_entry_line(r, "alerts", "rules", i);
 }
 
 static bool same_text(const char *a, const char *b) {
@@ -368,7 +367,7 @@ static void check_rule_name(struct reader *r, const struct config_rule *rule, si
     if (!rule->metric) {
         struct setting s = {.type = &type_rule};
         tell_bad_value(r, &s, find_rule_line(r, i), name, rule->rule, "is not a rule");
-    } else if (!is_word(rule->rule)) {
+    } else if (!value_is_word(rule->rule)) {
         yaml_error(&r->errors, find_rule_line(r, i), name,
                    "is not valid; expected at most %d letters, digits and underscores, no digit "
                    "first",
@@ -415,6 +414,9 @@ static void check_together(struct reader *r, struct config *c) {
     check_tls(r, &c->http.tls, "http", "http.tls");
     for (size_t i = 0; i < c->alerts.n_rules; i++) {
         check_rule(r, c, i);
+    }
+    for (size_t i = 0; i < c->n_remote_write; i++) {
+        c->remote_write[i].line = find_entry_line(r, "remote_write", NULL, i);
     }
 }
 

@@ -141,9 +141,6 @@ static void print_sample_help(const struct setting *s, size_t depth, struct buf 
         setting_print_expected(s, &help);
         buf_putc(&help, '.');
     }
-    if (s->in_force != IN_FORCE) {
-        buf_printf(&help, " Not in force: %s.", s->instead);
-    }
     print_comment(out, depth, buf_str(&help));
     buf_free(&help);
 }
@@ -196,9 +193,6 @@ static void print_reference_row(const struct setting *s, const char *parent, str
     buf_printf(out, " | %s%s%s | ", s->initial ? "`" : "", s->initial ? s->initial : "not set",
                s->initial ? "`" : "");
     buf_printf(out, "%s | %s", *parent ? "" : s->is_reloadable ? "reload" : "restart", s->help);
-    if (s->in_force != IN_FORCE) {
-        buf_printf(out, " Not in force: %s.", s->instead);
-    }
     buf_puts(out, " |\n");
 }
 
@@ -239,14 +233,6 @@ static void warn_open(const char *key, const char *listen, const char *token_fil
 }
 
 void config_warnings(const struct config *c, struct buf *messages) {
-    struct config defaults = {0};
-    setting_defaults(config_table, &defaults);
-    for (const struct setting *s = config_table; s->key; s++) {
-        if (s->in_force == NOT_IN_FORCE && is_changed(s, c, &defaults)) {
-            buf_printf(messages, "%s: %s\n", s->key, s->instead);
-        }
-    }
-    config_free(&defaults);
     for (size_t i = 0; i < c->ingest.n_listen; i++) {
         warn_open("ingest.listen", c->ingest.listen[i], c->ingest.token_file, messages);
     }

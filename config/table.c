@@ -16,6 +16,7 @@ static const char *const format_names[] = {"alertmanager", "generic", NULL};
 #define LIST(member, count)                                                                        \
     .offset = offsetof(struct config, member), .count_offset = offsetof(struct config, count)
 #define OF_RULE(member) .offset = offsetof(struct config_rule, member)
+#define OF_REMOTE(member) .offset = offsetof(struct config_remote_write, member)
 
 static const struct setting rule_settings[] = {
     {.key = "rule",
@@ -166,10 +167,52 @@ static const struct setting webhook_settings[] = {
 static const struct setting remote_write_settings[] = {
     {.key = "url",
      .type = &type_url,
-     .offset = offsetof(struct config_remote_write, url),
+     OF_REMOTE(url),
      .example = "http://prometheus:9090/api/v1/write",
      .required = true,
+     .or_else = "url_file",
      .help = "Where samples are written."},
+    {.key = "url_file",
+     .type = &type_text,
+     OF_REMOTE(url_file),
+     .example = "/etc/pyrometer/remote.url",
+     .help = "A file with the URL, in place of url, where it holds a secret, such as "
+             "https://USER:PASSWORD@HOST/PATH: of it only the host is shown."},
+    {.key = "name",
+     .type = &type_name,
+     OF_REMOTE(name),
+     .example = "central",
+     .help = "What the receiver is called in the log and in /metrics; its address unless given."},
+    {.key = "interval",
+     .type = &type_duration_ms,
+     OF_REMOTE(interval_ms),
+     .initial = "15s",
+     .min = 100,
+     .max = 3600000,
+     .help = "How often the newest readings are written."},
+    {.key = "token_file",
+     .type = &type_text,
+     OF_REMOTE(token_file),
+     .example = "/etc/pyrometer/remote.token",
+     .help = "A file with a token for the header Authorization: Bearer."},
+    {.key = "headers",
+     .type = &type_headers,
+     OF_REMOTE(headers),
+     .example = "{X-Scope-OrgID: research}",
+     .help = "Further headers of every request."},
+    {.key = "labels",
+     .type = &type_words,
+     OF_REMOTE(labels),
+     .example = "{instance: gpu-7}",
+     .help = "Labels that every series gets, so that several daemons can write to one store."},
+    {.key = "max_queue",
+     .type = &type_size,
+     OF_REMOTE(queue_bytes),
+     .initial = "64MiB",
+     .min = LIMIT_REMOTE_QUEUE_MIN,
+     .max = LIMIT_REMOTE_QUEUE_MAX,
+     .help = "What may wait in memory, compressed, for a receiver that is slow or down; above it "
+             "the oldest samples are dropped."},
     {0},
 };
 
@@ -396,9 +439,8 @@ const struct setting config_table[] = {
      .entry_size = sizeof(struct config_remote_write),
      .entry_settings = remote_write_settings,
      .is_reloadable = true,
-     .in_force = NOT_IN_FORCE,
-     .instead = "nothing is written to other stores by this version; Prometheus can read /metrics",
-     .help = "Other time-series stores that get every reading."},
+     .help = "Time-series stores that every reading is written to, by Prometheus' remote write: "
+             "what /metrics shows, without anybody asking for it."},
     {0},
 };
 

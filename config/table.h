@@ -15,10 +15,11 @@ struct setting;
 // How a value is read from text into its field, and back. read() gets a field of zeros and owns
 // nothing when it fails. Before its first reset() a field is all zero; after it, 'not set'.
 struct value_type {
-    const char *noun;    // 'a size'
-    const char *example; // 'such as 1MiB'; NULL when the noun says it all
-    bool plain_only;     // "12" in quotes is text, not a number
-    size_t size;         // of the field
+    const char *noun;                  // 'a size'
+    const char *example;               // 'such as 1MiB'; NULL when the noun says it all
+    bool plain_only;                   // "12" in quotes is text, not a number
+    bool (*is_name)(const char *text); // mappings of names to texts: which names are good
+    size_t size;                       // of the field
     bool (*read)(const struct setting *s, const char *text, void *field);
     bool (*in_range)(const struct setting *s, const void *field);               // NULL: always
     bool (*print)(const void *field, const struct setting *s, struct buf *out); // false: not set
@@ -42,9 +43,13 @@ extern const struct value_type type_span;
 extern const struct value_type type_choice; // unsigned: the place in `choices`
 extern const struct value_type type_bool;   // the same, of false and true without quotes
 extern const struct value_type type_rule;   // text: a name the caller knows, or another
-extern const struct value_type type_words;  // a mapping of names to texts, as lines "key=value"
+extern const struct value_type type_name;   // of a receiver
+// Mappings of names to texts, as lines "key=value": of labels and annotations, of HTTP headers.
+extern const struct value_type type_words;
+extern const struct value_type type_headers;
 
-enum in_force { IN_FORCE, NOT_IN_FORCE };
+// A label's or annotation's name, as Prometheus has it.
+bool value_is_word(const char *text);
 
 struct setting {
     const char *key;               // 'ingest.listen'; of an entry of a list, the key inside it
@@ -61,8 +66,6 @@ struct setting {
     bool required;
     const char *or_else; // the key of the same entry that may stand instead
     bool is_reloadable;
-    enum in_force in_force;
-    const char *instead; // what this version does instead, when not in force
     const char *help;
 };
 

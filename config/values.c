@@ -320,6 +320,7 @@ static bool print_words(const void *field, const struct setting *s, struct buf *
     return true;
 }
 
+_Static_assert(LIMIT_RECEIVER_NAME == 128, "a noun below says 128");
 _Static_assert(LIMIT_RULE_WORDS == 16, "the noun below says 16");
 _Static_assert(LIMIT_CONFIG_GLOB == 256, "the noun below says 256");
 
@@ -339,12 +340,43 @@ const struct value_type type_origin =
     TEXT_TYPE("SCHEME://HOST[:PORT] or *", "https://grafana.example.org", read_origin);
 const struct value_type type_rule = TEXT_TYPE("the name of a rule", NULL, read_text);
 
+static bool is_of(const char *text, const char *letters, size_t max) {
+    size_t n = strspn(text, letters);
+    return n > 0 && n <= max && text[n] == '\0';
+}
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
+bool value_is_word(const char *text) {
+    return is_of(text, LETTERS, LIMIT_RULE_NAME) && !strchr("0123456789", text[0]);
+}
+
+static bool is_header(const char *text) {
+    return is_of(text, LETTERS "-", LIMIT_RULE_NAME);
+}
+
+static bool read_name(const struct setting *s, const char *text, void *field) {
+    return is_of(text, LETTERS ".:-", LIMIT_RECEIVER_NAME) && read_text(s, text, field);
+}
+
+const struct value_type type_name =
+    TEXT_TYPE("a name of at most 128 letters, digits, '_', '.', ':' and '-'", NULL, read_name);
+
 const struct value_type type_words = {.noun = "a mapping of at most 16 names to texts",
                                       .example = "{team: vision}",
+                                      .is_name = value_is_word,
                                       .size = sizeof(char *),
                                       .read = read_words,
                                       .print = print_words,
                                       .reset = reset_text};
+
+const struct value_type type_headers = {.noun = "a mapping of at most 16 headers to texts",
+                                        .example = "{X-Scope-OrgID: research}",
+                                        .is_name = is_header,
+                                        .size = sizeof(char *),
+                                        .read = read_words,
+                                        .print = print_words,
+                                        .reset = reset_text};
 
 const struct value_type type_size = {.noun = "a size",
                                      .example = "1MiB",

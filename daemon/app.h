@@ -10,6 +10,7 @@
 #include "daemon/tls.h"
 #include "daemon/writer.h"
 #include "delivery/delivery.h"
+#include "remote/remote.h"
 #include "wire/step.h"
 
 #include <uv.h>
@@ -39,6 +40,7 @@ struct app {
     struct board_figures *figures; // the board's
     struct api *api;
     struct delivery *delivery;
+    struct remote_write *remote;
     uint64_t silences_sequence; // of the newest op that changes silences; 0: all are in force
     int64_t next_run, next_attempt, next_silence;
     uint64_t durable; // sequence of the newest durable op

@@ -58,6 +58,7 @@ void live_remove(struct live_run *l) {
         at = &(*at)->next;
     }
     *at = l->next;
+    remote_run_ends(l->app->remote, l->run->record.name);
     board_forget(l->app->board, l->run->record.name);
     run_destroy(l->run);
     free(l);

@@ -237,9 +237,10 @@ static void on_reload(uv_signal_t *signal, int number) {
     } else {
         config_reloadable_diff(&app->config, &config, &restart);
         struct tls_identity *identity;
-        if (load_identity(&config, &identity, &messages) || set_rules(app, &config, &messages) ||
-            read_tokens(app, &config, &messages) ||
-            delivery_configure(app->delivery, &config, api_address(app->api), &messages)) {
+        if (load_identity(&config, &identity, &messages) || remote_check(&config, &messages) ||
+            set_rules(app, &config, &messages) || read_tokens(app, &config, &messages) ||
+            delivery_configure(app->delivery, &config, api_address(app->api), &messages) ||
+            remote_configure(app->remote, &config, &messages)) {
             tls_identity_release(identity);
             log_error("the new configuration is not used, the running one stays in force:");
             log_lines(log_error, &messages);
@@ -357,6 +358,7 @@ static int start(struct app *app, struct buf *error) {
     app->local = local_create(app);
     board_set_rules(app->board, app->rules);
     app->delivery = delivery_create(&app->loop, app->board, alarm_delivered, app);
+    app->remote = remote_create(app->board, app->config.data);
     start_handles(app);
     if (store_open(&store, app->config.data,
                    app->config.storage.durability == CONFIG_DURABILITY_FULL, error)) {
@@ -381,7 +383,7 @@ static int start(struct app *app, struct buf *error) {
         return -1;
     }
     if (delivery_configure(app->delivery, &app->config, api_address(app->api), error) ||
-        load_delivery(app, error)) {
+        load_delivery(app, error) || remote_configure(app->remote, &app->config, error)) {
         return -1;
     }
     write_endpoints(app);
@@ -398,6 +400,7 @@ static bool stop(struct app *app) {
     if (app->writer) {
         take_written(app);
     }
+    remote_finish(app->remote); // the board has the last readings
     conn_end_all(app);
     if (app->api) {
         api_stop(app->api);
@@ -419,6 +422,7 @@ static bool stop(struct app *app) {
     uv_unref((uv_handle_t *)&app->sigint);
     uv_unref((uv_handle_t *)&app->sighup);
     uv_run(&app->loop, UV_RUN_DEFAULT); // until the jobs have their goodbye
+    remote_destroy(app->remote);
     uv_walk(&app->loop, close_handle, NULL);
     uv_run(&app->loop, UV_RUN_DEFAULT);
     return all_written;
@@ -534,6 +538,7 @@ int main(int argc, char **argv) {
     if (options.check_config) {
         rc = rc ? rc : check_certificate(&app->config, &messages);
         rc = rc ? rc : receivers_check(&app->config, &messages);
+        rc = rc ? rc : remote_check(&app->config, &messages);
         fputs(buf_str(&messages), stderr);
     } else {
         log_lines(rc ? log_error : log_warning, &messages);

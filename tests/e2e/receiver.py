@@ -8,9 +8,10 @@ from harness import Job, TestCase, line, make_step
 
 
 class Receiver:
-    """An HTTP server that keeps what it is sent; `answer(n)` says what the n-th POST is answered with."""
+    """An HTTP server that keeps what it is sent; `answer(n)` says what the n-th POST is answered with: a status, or one
+    with headers and a body."""
 
-    def __init__(self, answer=lambda n: 200):
+    def __init__(self, answer=lambda n: 200, port=0):
         self.posts = []
         receiver = self
 
@@ -33,15 +34,18 @@ class Receiver:
                     except OSError:
                         pass
                     return
+                status, headers, text = status if isinstance(status, tuple) else (status, {}, b"")
                 self.send_response(status)
-                self.send_header("Content-Length", "0")
+                for name, value in {"Content-Length": len(text), **headers}.items():
+                    self.send_header(name, str(value))
                 self.end_headers()
+                self.wfile.write(text)
 
             def log_message(self, *_):
                 pass
 
         self.released = threading.Event()
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.url = "http://127.0.0.1:%d/hook" % self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

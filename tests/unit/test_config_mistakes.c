@@ -147,7 +147,21 @@ static const struct mistake mistakes[] = {
      "3: alerts.rules[0]: clear_below is above fire_above; expected at most the same"},
     {"alerts: {webhooks: [{format: generic}]}\n",
      "1: alerts.webhooks[0]: has no valid url or url_file; expected one"},
-    {"remote_write: [{}]\n", "1: remote_write[0]: has no valid url; expected one"},
+    {"remote_write: [{}]\n", "1: remote_write[0]: has no valid url or url_file; expected one"},
+    {"remote_write:\n  - url: http://h\n    name: a b\n",
+     "3: remote_write[0].name: \"a b\" is not valid; expected a name of at most 128 letters, "
+     "digits, '_', '.', ':' and '-'"},
+    {"remote_write: [{url: http://h, interval: 99ms}]\n",
+     "1: remote_write[0].interval: \"99ms\" is out of range; expected a time from 100ms to 1h, "
+     "such "
+     "as 100ms"},
+    {"remote_write: [{url: http://h, headers: {\"a:\": b}}]\n",
+     "1: remote_write[0].headers: \"a:\" is no name with a text of one line; expected a mapping of "
+     "at most 16 headers to texts, such as {X-Scope-OrgID: research}"},
+    {"remote_write: [{url: http://h, max_queue: 1}]\n",
+     "1: remote_write[0].max_queue: \"1\" is out of range; expected a size from 64KiB to 16GiB, "
+     "such "
+     "as 1MiB"},
     {"alerts: {webhooks: [{url: \"ftp://x\"}]}\n",
      "1: alerts.webhooks[0].url: \"ftp://x\" is not valid; expected a URL, such as "
      "http://host:9093/path"},
