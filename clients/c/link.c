@@ -141,13 +141,6 @@ static void on_ack(struct pyrometer *p, int64_t step) {
     pthread_mutex_unlock(&p->lock);
 }
 
-// With the lock held.
-static void settle_pinged(struct link *k) {
-    struct pyrometer *p = k->p;
-    struct pyr_queue *q = k->pinged_queue == &p->flight ? &p->flight : &p->queue;
-    count_settled(p, pyr_queue_settle_index(q, k->pinged_index));
-}
-
 // The pong comes once all before the ping is on disk; or it says that the daemon's disk takes
 // nothing at the moment, and then it is asked again.
 static void on_pong(struct link *k, const struct pyr_reply *reply) {
@@ -162,7 +155,8 @@ static void on_pong(struct link *k, const struct pyr_reply *reply) {
         return;
     }
     pthread_mutex_lock(&p->lock);
-    settle_pinged(k);
+    struct pyr_queue *q = k->pinged_queue == &p->flight ? &p->flight : &p->queue;
+    count_settled(p, pyr_queue_settle_index(q, k->pinged_index));
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -253,21 +247,6 @@ static void take_lines(struct link *k) {
     }
 }
 
-// A daemon that closes has read all that was sent, else its end would have been a reset; but one
-// that was killed closes, too, and may have stored none of it. Only where nothing but the run's end
-// and what follows its last step is left is that good enough.
-static void on_close(struct link *k) {
-    struct pyrometer *p = k->p;
-    pthread_mutex_lock(&p->lock);
-    bool all_sent = k->pinged && !k->broken && k->out_sent == k->out.length;
-    if (all_sent && p->ended && !pyr_queue_has_step(&p->queue)) {
-        settle_pinged(k);
-    }
-    pthread_mutex_unlock(&p->lock);
-    set_error(p, "%s: the daemon closed the connection", p->server);
-    k->alive = false;
-}
-
 static void receive(struct link *k) {
     ssize_t n = recv(k->fd, k->in + k->in_length, sizeof k->in - k->in_length, 0);
     if (n > 0) {
@@ -275,7 +254,9 @@ static void receive(struct link *k) {
         k->heard_ms = pyr_clock_ms();
         take_lines(k);
     } else if (n == 0) {
-        on_close(k);
+        // A daemon that was killed closes, too, and may have stored nothing of what it read.
+        set_error(k->p, "%s: the daemon closed the connection", k->p->server);
+        k->alive = false;
     } else if (errno != EAGAIN && errno != EINTR) {
         set_error(k->p, "%s: %s", k->p->server, strerror(errno));
         k->alive = false;

@@ -118,14 +118,6 @@ uint64_t pyr_queue_settle_step(struct pyr_queue *q, int64_t step) {
     return count;
 }
 
-bool pyr_queue_has_step(const struct pyr_queue *q) {
-    const struct pyr_message *m = q->head;
-    while (m && m->kind != PYR_STEP) {
-        m = m->next;
-    }
-    return m != NULL;
-}
-
 uint64_t pyr_queue_settle_index(struct pyr_queue *q, uint64_t index) {
     uint64_t count = 0;
     struct pyr_message *previous = NULL;

@@ -36,9 +36,8 @@ uint64_t pyr_queue_drop_steps(struct pyr_queue *q, int64_t step);
 // Of what was sent over this connection every step up to this one is on disk, and so is what stood
 // before the last of them.
 uint64_t pyr_queue_settle_step(struct pyr_queue *q, int64_t step);
-// The daemon has read what was sent up to this index. Steps among it wait for the disk.
+// What was sent up to this index is on disk; steps among it wait for their ack.
 uint64_t pyr_queue_settle_index(struct pyr_queue *q, uint64_t index);
-bool pyr_queue_has_step(const struct pyr_queue *q);
 
 // Takes out what was sent as this line or frame of the present connection; of a step whose scalars
 // went apart only these are lost. False when nothing there is.

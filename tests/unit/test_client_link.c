@@ -142,7 +142,7 @@ START_TEST(orderly_close_amid_a_run_settles_no_event) {
 }
 END_TEST
 
-START_TEST(orderly_close_after_the_end_is_the_end) {
+START_TEST(orderly_close_after_the_end_settles_nothing) {
     struct fake f;
     fake_listen(&f);
     struct pyrometer *p = open_for(&f);
@@ -152,6 +152,10 @@ START_TEST(orderly_close_after_the_end_is_the_end) {
     fake_expect(&f, "end");
     fake_expect(&f, "ping");
     fake_hang_up(&f);
+    fake_welcome(&f, -1);
+    fake_expect(&f, "end");
+    fake_expect(&f, "ping");
+    fake_say(&f, "{\"type\":\"pong\"}");
     ck_assert_int_eq(finish_result(&finisher), 0);
     pyrometer_close(p);
     fake_close(&f);
@@ -386,7 +390,7 @@ int main(void) {
     tcase_add_test(test, welcome_without_its_step_is_hung_up_on);
     tcase_add_test(test, pong_of_a_full_disk_settles_no_event);
     tcase_add_test(test, orderly_close_amid_a_run_settles_no_event);
-    tcase_add_test(test, orderly_close_after_the_end_is_the_end);
+    tcase_add_test(test, orderly_close_after_the_end_settles_nothing);
     tcase_add_test(test, shutting_down_is_waited_out);
     tcase_add_test(test, nonsense_is_hung_up_on);
     tcase_add_test(test, absent_daemon_costs_nothing);
