@@ -234,21 +234,10 @@ static void take_message(struct conn *c, enum cut cut, struct slice message) {
     }
 }
 
-// An ack speaks for the events before its step, too: that of a step which was durable before it
-// came must not overtake them.
-static bool ack_is_held(const struct conn *c) {
-    return c->ack_due && c->told_sequence > c->app->durable;
-}
-
-static bool awaits_store(const struct conn *c) {
-    return c->pong_due || (ack_is_held(c) && !c->app->trouble);
-}
-
-// Whether nothing more may be taken from the job before it has read its replies or had its pong or
-// ack, before other ranks have caught up, or before there is memory.
+// Whether nothing more may be taken from the job before it has read its replies or had its pong,
+// before other ranks have caught up, or before there is memory.
 static bool must_wait(const struct conn *c) {
-    return c->out.len > OUT_BYTES_PAUSE || awaits_store(c) || ranks_is_ahead(c) ||
-           memory_is_short();
+    return c->out.len > OUT_BYTES_PAUSE || c->pong_due || ranks_is_ahead(c) || memory_is_short();
 }
 
 // Cuts what was read into messages, in place where they are whole. What must wait is kept.
@@ -273,13 +262,32 @@ static void take_bytes(struct conn *c, const char *bytes, size_t n) {
     }
 }
 
+// The step up to which an ack may speak. It speaks for the events before its step, too, and that of
+// a step which was durable before it came must not overtake them: where there are such, for what
+// had come when the wait for them began, once they are durable.
+static int64_t spoken_for(struct conn *c) {
+    uint64_t durable = c->app->durable;
+    if (!c->ack_due || c->told_sequence <= durable) {
+        c->held_sequence = 0;
+        return c->sent_step;
+    }
+    if (c->held_sequence > durable) {
+        return c->acked_step;
+    }
+    int64_t step = c->held_sequence ? c->held_step : c->acked_step;
+    c->held_sequence = c->told_sequence;
+    c->held_step = c->sent_step;
+    return step;
+}
+
 static void send_ack(struct conn *c) {
-    if (!c->run || c->sent_step < 0 || c->attempt != c->run->run->attempt || ack_is_held(c)) {
+    if (!c->run || c->sent_step < 0 || c->attempt != c->run->run->attempt) {
         return;
     }
-    int64_t durable = c->run->durable_step;
-    int64_t step = c->sent_step < durable ? c->sent_step : durable;
-    if (step > c->acked_step || (c->ack_due && step >= 0)) {
+    int64_t durable = c->run->durable_step, spoken = spoken_for(c);
+    int64_t step = spoken < durable ? spoken : durable;
+    bool is_held = c->held_sequence != 0;
+    if (step > c->acked_step || (c->ack_due && !is_held && step >= 0)) {
         struct buf line;
         buf_init(&line, 256);
         ack_print(step, &line);
@@ -287,7 +295,7 @@ static void send_ack(struct conn *c) {
         buf_free(&line);
         c->acked_step = step;
     }
-    c->ack_due = false;
+    c->ack_due = c->ack_due && is_held;
 }
 
 // By a pong a job knows that its events, which have no acknowledgement, are stored. While the store
@@ -448,9 +456,9 @@ void conn_acknowledge_all(struct app *app) {
     struct conn *next;
     for (struct conn *c = app->conns; c; c = next) {
         next = c->next;
-        bool has_waited = c->pong_due || c->ack_due;
+        bool is_answered = c->pong_due;
         settle(c);
-        if (has_waited && !app->draining) {
+        if (is_answered && !c->pong_due && !app->draining) {
             resume_reading(c);
         }
     }

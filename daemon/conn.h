@@ -36,9 +36,11 @@ struct conn {
     int64_t acked_step;
     uint64_t sequence;      // of the newest op of its run when its last message had been taken
     uint64_t told_sequence; // the same, when its last message had been taken that was no step
-    bool ack_due;           // a step that was stored or on its way already came again
-    bool pong_due;          // when what came before the ping is durable; nothing is read before
-    bool notify;            // the job wants to be told of its run's alerts
+    uint64_t held_sequence; // acks wait for it (0: for none), and then speak up to held_step
+    int64_t held_step;
+    bool ack_due;  // a step that was stored or on its way already came again
+    bool pong_due; // when what came before the ping is durable; nothing is read before
+    bool notify;   // the job wants to be told of its run's alerts
 };
 
 // Accepts from a listening stream and begins to read.
