@@ -23,7 +23,7 @@
 
 enum {
     OUT_HIGH = 256 * 1024, // bytes written ahead of the socket
-    IN_MAX = 64 * 1024,    // longest answer
+    IN_MAX = 256 * 1024,   // longest answer: an alert with all of its rule's annotations
     WELCOME_TIMEOUT_MS = 10000,
     BROKEN_TIMEOUT_MS = 1000,
     BACKOFF_FIRST_MS = 100,

@@ -245,6 +245,36 @@ static void *shout(void *context) {
     return NULL;
 }
 
+static void note_length(void *context, const char *json) {
+    *(_Atomic size_t *)context = strlen(json);
+}
+
+// A rule has room for this much: 16 labels and 16 annotations of 4 KiB.
+START_TEST(a_long_alert_reaches_the_job) {
+    enum { ALERT_BYTES = 150000 };
+    static const char head[] = "{\"type\":\"alert\",\"summary\":\"";
+    static char alert[ALERT_BYTES];
+    memset(alert, 'x', sizeof alert);
+    memcpy(alert, head, sizeof head - 1);
+    memcpy(alert + sizeof alert - 3, "\"}\n", 3);
+    struct fake f;
+    fake_listen(&f);
+    _Atomic size_t length = 0;
+    struct pyrometer_config config = config_for(&f);
+    config.on_alert = note_length;
+    config.alert_context = &length;
+    struct pyrometer *p = pyrometer_open(&config);
+    fake_welcome(&f, -1);
+    for (size_t sent = 0; sent < ALERT_BYTES;) {
+        ssize_t n = send(f.peer, alert + sent, ALERT_BYTES - sent, MSG_NOSIGNAL);
+        ck_assert_int_gt(n, 0);
+        sent += (size_t)n;
+    }
+    finish_well(&f, p);
+    ck_assert_uint_eq(length, ALERT_BYTES - 1);
+}
+END_TEST
+
 START_TEST(many_threads_at_once) {
     struct fake f;
     fake_listen(&f);
@@ -463,6 +493,7 @@ int main(void) {
     tcase_add_test(test, not_finite_and_not_measured);
     tcase_add_test(test, wrong_arguments);
     tcase_add_test(test, forked_child_is_refused);
+    tcase_add_test(test, a_long_alert_reaches_the_job);
     tcase_add_test(test, many_threads_at_once);
     tcase_add_test(test, a_cancelled_finish_holds_nobody_up);
     tcase_add_test(test, descriptors_that_the_job_closes);
