@@ -179,8 +179,8 @@ struct pyrometer_counters {
 };
 
 // Starts the client and returns at once, whether a daemon is there or not. NULL when the
-// configuration is wrong or memory is short: then errno is set and pyrometer_last_error(NULL, ...)
-// says why.
+// configuration is wrong, or memory, descriptors or threads are short: then errno is set and
+// pyrometer_last_error(NULL, ...) says why.
 PYROMETER_API struct pyrometer *pyrometer_open(const struct pyrometer_config *config);
 
 // Queues a step. -ENOBUFS: the queue is full, this step was dropped and counted. -EINVAL: its

@@ -1,6 +1,7 @@
 // The C client: what it puts on the wire, what it counts, what it refuses to take.
 #include "tests/unit/fake_daemon.h"
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "clients/c/reply.h"
@@ -210,6 +211,22 @@ START_TEST(wrong_arguments) {
     ck_assert_int_eq(pyrometer_step(p, NULL), -EINVAL);
     pyrometer_close(p);
     fake_close(&f);
+}
+END_TEST
+
+START_TEST(no_descriptor_is_said_to_be_none) {
+    struct fake f = {.address = "127.0.0.1:1"};
+    struct pyrometer_config config = config_for(&f);
+    struct rlimit files = {0};
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = files.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct pyrometer *p = pyrometer_open(&config);
+    int why = errno;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+    ck_assert_ptr_null(p);
+    ck_assert_int_eq(why, EMFILE);
+    expect_error(NULL, "open files");
 }
 END_TEST
 
@@ -492,6 +509,7 @@ int main(void) {
     tcase_add_test(test, numbers_arrive_bit_for_bit);
     tcase_add_test(test, not_finite_and_not_measured);
     tcase_add_test(test, wrong_arguments);
+    tcase_add_test(test, no_descriptor_is_said_to_be_none);
     tcase_add_test(test, forked_child_is_refused);
     tcase_add_test(test, a_long_alert_reaches_the_job);
     tcase_add_test(test, many_threads_at_once);
