@@ -90,8 +90,9 @@ struct store {
     char *directory, *database_path, *wal_path;
     struct upkeep *upkeep;
     int64_t backlog_bytes;
-    int log_pages;      // after the last commit
-    double retention_s; // 0: for ever
+    int64_t backlog_before; // the transaction at hand
+    int log_pages;          // after the last commit
+    double retention_s;     // 0: for ever
     struct aging aging;
     double (*wall)(void), (*counted)(void); // clocks, seconds
     int64_t max_bytes;                      // 0: no limit
@@ -236,6 +237,7 @@ static int run_statement(struct store *s, size_t which) {
 }
 
 int store_begin(struct store *s) {
+    s->backlog_before = s->backlog_bytes;
     return run_statement(s, SQL_BEGIN);
 }
 
@@ -248,6 +250,7 @@ void store_rollback(struct store *s) {
     // The reason for the rollback is what the caller wants to tell, not how the rollback went.
     char error[sizeof s->c.error];
     memcpy(error, s->c.error, sizeof error);
+    s->backlog_bytes = s->backlog_before;
     if (!sqlite3_get_autocommit(s->c.db) && run_statement(s, SQL_ROLLBACK)) {
         s->c.error[0] = '\0';
     }

@@ -290,6 +290,7 @@ START_TEST(test_rollback) {
     put_attempt(1, 1, -1, FACTS);
     store_rollback(store);
     store_rollback(store); // outside of a transaction nothing happens
+    ck_assert_int_eq(store_backlog_bytes(store), 0);
     ck_assert_double_eq(loss_of(1, 1), -1);
     ck_assert_int_eq(integer_of("SELECT count(*) FROM attempt"), 0);
     OK(store_begin(store));
