@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
 
 from . import _quiet
 from ._quiet import report, shielded, warn_once
-from ._sender import DEFAULT_PORT, Sender, split_address
+from ._sender import DEFAULT_PORT, SPILL_GRACE_S, Sender, split_address
 from ._spool import SPOOL_BYTES, default_root
 from ._text import encode, number
 
@@ -34,6 +34,7 @@ MODES = ("online", "offline", "disabled")
 RUN_NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 _alive: weakref.WeakSet[Run] = weakref.WeakSet()
+_ending: list[Sender] = []  # of runs that are finished, with something left to keep
 _newest: Optional[Run] = None  # what log() and finish() speak of
 
 
@@ -198,9 +199,12 @@ class Run:
             return
         if sender.is_own_thread():  # that of alert_callback: it has to go on to send what is left
             threading.Thread(target=sender.finish, args=(status, timeout)).start()
-        else:
-            sender.finish(status, timeout)
+            return
+        _ending.append(sender)
+        sender.finish(status, timeout)
         self._last_counters = sender.counters()
+        if sender.has_ended(0):
+            _ending.remove(sender)
 
     _last_counters: dict[str, Any] = {"sent": 0, "acked": 0, "queued": 0, "queued_bytes": 0,
                                       "spooled": 0, "dropped": 0, "lag": 0.0}
@@ -488,6 +492,9 @@ def _finish_all() -> None:
     deadline = time.monotonic() + 5.0
     for run in list(_alive):
         run.finish(status, timeout=max(0.1, deadline - time.monotonic()))
+    for sender in _ending:
+        left = deadline + SPILL_GRACE_S - time.monotonic()
+        sender.has_ended(max(0.0, min(SPILL_GRACE_S, left)))
 
 
 def _after_fork() -> None:
@@ -495,6 +502,7 @@ def _after_fork() -> None:
     for run in list(_alive):
         run._forked()
     _alive.clear()
+    _ending.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -144,6 +144,12 @@ class Sender:
     def is_own_thread(self) -> bool:
         return threading.current_thread() is self._thread
 
+    def has_ended(self, timeout_s: float) -> bool:
+        """Whether all that can be done is done; it is waited for at most so long."""
+        assert self._thread is not None
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
     def meanwhile(self) -> None:
         """To be called once a second while the daemon is waited for, or busy with an older spool."""
         if self.abandoned:

@@ -612,6 +612,25 @@ class Processes(ClientTest):
         self.assertEqual(self.script("run.step(1)\n1 / 0", daemon.address).returncode, 1)
         self.assertEqual(daemon.until("end")[-1]["status"], "failed")
 
+    def test_a_script_that_was_interrupted_while_it_finished(self):
+        """A signal's handler finishes the run while its thread holds what the sender waits for."""
+        body = """
+from pyrometer import _sender
+sender, spill = run._sender, run._sender.spill
+def slowly():
+    import time
+    time.sleep(0.3)  # more than the interpreter takes to end
+    spill()
+sender.spill = slowly
+_sender.SPILL_GRACE_S = 0.1
+with sender.queue._lock:
+    run.step(1)
+    run.finish(timeout=0.1)
+"""
+        done = self.script(body, closed_port())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("2 messages are kept in", done.stderr)
+
     def test_a_script_without_a_server_ends_well(self):
         done = self.script("run.step(1)\nrun.finish(timeout=0.2)", closed_port())
         self.assertEqual(done.returncode, 0, done.stderr)
