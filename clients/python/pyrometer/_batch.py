@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._moments import KEYS, count, flat_gradients
+from ._moments import KEYS, check_dtypes, count, flat_gradients
 
 CHUNK = 1 << 14  # elements that are computed at once: ten rows of them fit a cache
 STEPS_AT_ONCE = 16  # what follows from their sums, too, is computed at once
@@ -131,6 +131,7 @@ class Batch:
             if param.shape != place.shape:
                 raise RuntimeError(f"a parameter of shape {tuple(place.shape)} is now "
                                    f"{tuple(param.shape)}")
+        check_dtypes(self._params, self._gradients[0][0].dtype)
         self._pointers = [param.data_ptr() for param in self._params]
         self._held = [param.detach() for param in self._params]  # so that it stays
         self._weights: list[tuple[slice, memoryview]] = []

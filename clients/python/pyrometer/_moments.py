@@ -126,6 +126,13 @@ def check_size(weights: Tensor, size: int) -> None:
         raise RuntimeError(f"the watched layers had {size} parameters and have {len(weights)}")
 
 
+def check_dtypes(params: Sequence[Tensor], kept: torch.dtype) -> None:
+    """An update of more digits than the weights are kept with would be lost in their rounding."""
+    for param in params:
+        if torch.promote_types(param.dtype, kept) != kept:
+            raise RuntimeError(f"a parameter is now of {param.dtype}, the copies of it of {kept}")
+
+
 def flat_weights(params: Sequence[Tensor]) -> list[Tensor]:
     return [param.reshape(-1) for param in params]
 

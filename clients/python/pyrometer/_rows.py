@@ -19,7 +19,7 @@ from typing import Optional, Union
 import torch
 from torch import Tensor
 
-from ._moments import SUMS, flat_gradients
+from ._moments import SUMS, check_dtypes, flat_gradients
 
 ROW = 1024
 ROWS_ON_CPU = 64  # a chunk's weights, update, gradient and products fit a cache
@@ -136,6 +136,7 @@ class Rows:
             if param.shape != shape:
                 raise RuntimeError(f"a parameter of shape {tuple(shape)} is now "
                                    f"{tuple(param.shape)}")
+        check_dtypes(self._params, self._zeros.dtype)
         flat = [param.detach().reshape(-1) for param in self._params]
         self._found = [self._cut(flat, pieces) for pieces in self._pieces]
         self._lying = [_lying(pieces, rows) for pieces, (rows, *_) in zip(self._found, self._rooms)]

@@ -313,6 +313,21 @@ class Oddities(WatchTest):
         self.assertEqual([("stats" in m, m["loss"]) for m in messages], [(False, 1.0)] * 2)
         self.assertEqual(len(logs.output), 1, logs.output)
 
+    def test_parameters_that_get_more_digits_than_are_kept(self):
+        for model in (mlp(), nn.Sequential(nn.Linear(5, 1 << 14))):
+            daemon = self.daemon()
+            optimizer = torch.optim.SGD(model.parameters(), lr=1e-9)
+            run = self.watch(daemon, model, optimizer)
+            model.double()
+            _quiet.forget_warnings()
+            with self.subTest(layers=len(model)), self.assertLogs("pyrometer", "WARNING") as logs:
+                self.backward(model)
+                optimizer.step()
+                run.step(1.0)
+                message, = self.messages(daemon, run)
+            self.assertNotIn("stats", message)
+            self.assertIn("float64", logs.output[0])
+
     def test_parameters_that_move_in_memory(self):
         for dtype in (torch.float32, torch.bfloat16):  # copied as they are, and not
             for model in (mlp(), nn.Sequential(nn.Linear(5, 1 << 14))):
