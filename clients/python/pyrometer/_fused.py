@@ -14,7 +14,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from ._moments import KEYS, count
+from ._moments import KEYS, check_dtypes, count
 
 CPU = torch.device("cpu")
 BRIEF = 1 << 16  # so many parameters take no longer than another thread that was given the lock
@@ -118,6 +118,7 @@ class Fused:
             if param.shape != shape:
                 raise RuntimeError(f"a parameter of shape {tuple(shape)} is now "
                                    f"{tuple(param.shape)}")
+        check_dtypes(self._params, torch.float32)
         # Held, so that nothing else comes to lie where they lie.
         self._held = [param.detach() for param in self._params]
         for at, (param, size) in enumerate(zip(self._held, self._counts[1])):
