@@ -418,7 +418,7 @@ class _Connection:
         self._frames = sender.frames and self._welcome.get("frames") == _frame.VERSION
         last = self._welcome.get("last_step")
         self._last = last = last if isinstance(last, int) else -1
-        if not sender.welcomed:
+        if not sender.welcomed and not sender.is_adopted:
             self._compare_first(last)
         self._queue.resume(last)
         sender.welcomed = True

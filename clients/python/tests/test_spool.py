@@ -295,6 +295,19 @@ class Delivery(ClientTest):
         self.assertEqual([hello.get("token") for hello in daemon.hellos], ["t", "t"])
         self.assertEqual(list(self.spool.iterdir()), [])
 
+    def test_what_was_left_behind_and_is_known_in_part_is_nothing_to_warn_of(self):
+        with self.assertLogs("pyrometer", "WARNING"):
+            run = self.start(closed_port())
+            for _ in range(10):
+                run.step(1.0)
+            run.finish("failed", timeout=0)
+        daemon = self.daemon(last_step=4)
+        with mock.patch.object(logging.getLogger("pyrometer"), "warning") as warning:
+            again = self.start(daemon.address, first_step=10)
+            self.assertEqual([m["step"] for m in daemon.until("end")[:-1]], list(range(5, 10)))
+            again.finish()
+        warning.assert_not_called()
+
     def test_offline_writes_recordings(self):
         with mock.patch.dict(os.environ, PYROMETER_DIR=str(self.spool)), self.assertLogs("pyrometer", "WARNING"):
             run = pyrometer.init("off", LAYERS, mode="offline")
