@@ -73,6 +73,7 @@ class Sender:
         self._is_deaf = False  # nothing is taken any more
         self._owner = owner or self
         self.is_adopted = adopted is not None
+        self._adopting: Optional[Sender] = None  # that delivers an older spool now
         self.on_alert: Optional[Callable[[dict[str, Any]], None]] = None
         self.stop = threading.Event()  # ends every pause
         self.pause_s = FIRST_PAUSE_S
@@ -135,6 +136,8 @@ class Sender:
             if sock is not None:
                 sock.close()
         self.spool.release()
+        if self._adopting is not None:
+            self._adopting.close_after_fork()
 
     @property
     def abandoned(self) -> bool:
@@ -257,6 +260,7 @@ class Sender:
             other = Sender(self.address, {**hello, **_token(self.hello)}, 8 * SEGMENT_BYTES,
                            frames=self.frames, adopted=spool, owner=self)
             other.status, other.has_end = status or "stopped", status is not None
+            self._adopting = other
             try:
                 while not self.abandoned and not other.one_connection():
                     self._pause()
@@ -264,6 +268,7 @@ class Sender:
                 warn_once(f"left {path}", f"{path}: the daemon refused what an earlier process left "
                                           f"there: {refusal}; it stays there")
             finally:
+                self._adopting = None
                 other.queue.send_again()
                 spool.close()
                 other.wake_read.close()

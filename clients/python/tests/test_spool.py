@@ -295,6 +295,25 @@ class Delivery(ClientTest):
         self.assertEqual([hello.get("token") for hello in daemon.hellos], ["t", "t"])
         self.assertEqual(list(self.spool.iterdir()), [])
 
+    def test_the_child_of_a_fork_lets_go_of_an_older_spool_too(self):
+        """A worker that loads data would keep its lock, and the connection, when the job is killed."""
+        with self.assertLogs("pyrometer", "WARNING"):
+            run = self.start(closed_port())
+            run.step(1.0)
+            run.finish(timeout=0)
+        daemon = self.daemon(ack=False)
+        again = self.start(daemon.address, first_step=1)
+        daemon.until("step")
+        [older] = [path for path in self.spool.iterdir()]
+        child = os.fork()
+        if child == 0:
+            held = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
+                    if os.path.exists(f"/proc/self/fd/{fd}")]
+            os._exit(str(older / "lock") in held)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        with self.assertLogs("pyrometer", "WARNING"):
+            again.finish(timeout=0)
+
     def test_what_was_left_behind_and_is_known_in_part_is_nothing_to_warn_of(self):
         with self.assertLogs("pyrometer", "WARNING"):
             run = self.start(closed_port())
