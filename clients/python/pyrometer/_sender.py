@@ -31,6 +31,7 @@ TLS = "tls://"
 CONNECT_TIMEOUT_S = 5.0
 WELCOME_TIMEOUT_S = 10.0
 PING_AFTER_S = 5.0  # of silence
+PING_AGAIN_S = 1.0  # after a pong that says that the disk takes nothing
 LOST_AFTER_S = 20.0  # of silence, in spite of pings
 SPILL_EVERY_S = 1.0  # while there is no connection: what a kill can cost
 SPILL_GRACE_S = 2.0  # for writing what could not be sent in time
@@ -78,7 +79,7 @@ class Sender:
         self.stop = threading.Event()  # ends every pause
         self.pause_s = FIRST_PAUSE_S
         self.welcomed = False
-        self.end_sent = False  # over any connection
+        self.is_delivered = False  # to the end, as the daemon said
         self._spool_root = spool_root
         # A segment that is brought back from disk must not crowd the queue.
         self.spool = adopted or Spool(spool_root, hello, spool_bytes,
@@ -210,8 +211,7 @@ class Sender:
         try:
             if self.address is not None:
                 self._deliver()
-            if not self._is_deaf and (not self.end_sent or self.queue.steps_left()
-                                      or self.spool.count()):
+            if not self._is_deaf and not self.is_delivered:
                 self._keep()
         except Exception as error:  # noqa: BLE001 - a defect here may not reach the job
             report("Sender._keep", error)
@@ -312,7 +312,7 @@ class Sender:
                 warn_once(f"{self.address} {error}",
                           f"{self.address}: {error}; trying again, up to "
                           f"{LONGEST_PAUSE_S:g} s apart, steps are kept meanwhile")
-            return self.end_sent and self.queue.steps_left() == 0 and not self.spool.count()
+            return False
         finally:
             self._socket = None
             self.queue.send_again()
@@ -348,6 +348,9 @@ class _Connection:
         self._heard = time.monotonic()
         self._pinged = self._heard
         self._end_sent = False
+        self._end_stored = False
+        self._pings = self._pongs = 0
+        self._end_ping = 0  # which of the pings stands behind the end
         self._is_full = False  # the next segment of the spool waits for acknowledgements
         self._welcome: Optional[dict[str, Any]] = None
         self._last = -1  # the newest step that was durable when the connection began
@@ -368,6 +371,7 @@ class _Connection:
                     self._close_politely()
                     self._queue.settle()
                     self._remove_delivered()
+                    self._sender.is_delivered = True
                     return True
                 self._wait(selector)
                 self._remove_delivered()
@@ -379,7 +383,7 @@ class _Connection:
         return False
 
     def _is_done(self) -> bool:
-        return (self._end_sent and not self._out and self._queue.steps_left() == 0
+        return (self._end_stored and not self._out and self._queue.steps_left() == 0
                 and not self._sender.spool.has_unread())
 
     def _remove_delivered(self) -> None:
@@ -463,7 +467,8 @@ class _Connection:
         if not (batch or self._is_full or status is None or self._end_sent):
             if self._sender.has_end:
                 batch.append(encode({"type": "end", "status": status}))
-            self._end_sent = self._sender.end_sent = True
+            batch.append(self._ping())  # what stands behind the last step has no ack of its own
+            self._end_sent, self._end_ping = True, self._pings
         self._out = memoryview(b"".join(batch))
 
     def _encode(self, entry: Entry) -> bool:
@@ -495,7 +500,7 @@ class _Connection:
             return
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._out else 0)
         selector.modify(self._sock, wanted)
-        hurries = self._out or self._sender.is_adopted
+        hurries = self._out or self._end_sent or self._sender.is_adopted
         happened = selector.select(SPILL_EVERY_S if hurries else PING_AFTER_S)
         if not self._out:
             self._sender.stop.wait(LINGER_S)
@@ -519,9 +524,15 @@ class _Connection:
         now = time.monotonic()
         if now - self._heard > LOST_AFTER_S:
             raise ConnectionError(f"nothing heard for {LOST_AFTER_S:g} s")
-        if now - max(self._heard, self._pinged) >= PING_AFTER_S and not self._out:
-            self._pinged = now
-            self._out = memoryview(encode({"type": "ping"}))
+        in_vain = self._end_sent and self._pongs == self._pings  # the disk took nothing
+        patience_s = PING_AGAIN_S if in_vain else PING_AFTER_S
+        if now - max(self._heard, self._pinged) >= patience_s and not self._out:
+            self._out = memoryview(self._ping())
+
+    def _ping(self) -> bytes:
+        self._pinged = time.monotonic()
+        self._pings += 1
+        return encode({"type": "ping"})
 
     def _receive(self) -> None:
         try:
@@ -547,6 +558,10 @@ class _Connection:
         kind = message.get("type")
         if kind == "ack" and isinstance(message.get("step"), int):
             self._queue.acknowledge(message["step"])
+        elif kind == "pong":
+            self._pongs += 1
+            if self._end_sent and self._pongs >= self._end_ping:
+                self._end_stored = message.get("stored") is not False
         elif kind == "welcome":
             self._welcome = message
         elif kind == "alert" and self._sender.on_alert is not None:

@@ -12,10 +12,13 @@ PATIENCE_S = 20.0  # a test that waits this long has failed
 
 class FakeDaemon:
     def __init__(self, path=None, last_step=-1, ack=True, refuse=None, hang_up_after=None,
-                 complain=None, stranger=None, frames=None, alert=None, silent=False):
+                 complain=None, stranger=None, frames=None, alert=None, silent=False,
+                 dies_at_end=False, disk_is_full=0):
         self.last_step = last_step
         self.ack = ack
         self.silent = silent  # it takes connections and says nothing, as one that hangs
+        self.dies_at_end = dies_at_end  # of the first connection, before it answers the ping
+        self.disk_is_full = disk_is_full  # for so many pings
         self.refuse = refuse  # an error's code: the answer to every hello
         self.hang_up_after = hang_up_after  # lines of the first connection
         self.alert = alert  # sent with every ack
@@ -85,7 +88,13 @@ class FakeDaemon:
                 self._say(connection, type="welcome", protocol=1, run=message["run"],
                           last_step=self.last_step, **({"frames": frames} if frames else {}))
                 continue
+            if message["type"] == "ping":
+                self._say(connection, type="pong", **({"stored": False} if self.disk_is_full else {}))
+                self.disk_is_full = max(0, self.disk_is_full - 1)
+                continue
             self.heard.put(message)
+            if message["type"] == "end" and self.dies_at_end and number == 1:
+                return
             if message["type"] == "step":
                 self._answer_step(connection, message["step"])
             if number == 1 and count == self.hang_up_after:

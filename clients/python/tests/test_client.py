@@ -234,6 +234,28 @@ class Protocol(ClientTest):
 
 
 class Resuming(ClientTest):
+    def test_a_daemon_that_dies_amid_the_end_hears_what_it_did_not_store(self):
+        daemon = self.daemon(dies_at_end=True)
+        run = self.start(daemon.address)
+        run.step(1.0)
+        run.event("checkpoint")
+        run.finish(timeout=20.0)
+        for _ in range(2):
+            heard = daemon.until("end")
+            self.assertEqual([message.get("name") for message in heard[-2:]], ["checkpoint", None])
+        self.assertEqual(list(self.spool.rglob("*.ndjson*")), [])
+        self.assertEqual(len(daemon.hellos), 2)
+
+    def test_the_end_waits_for_a_disk_that_is_full(self):
+        with mock.patch.object(_sender, "PING_AGAIN_S", 0.0):
+            daemon = self.daemon(disk_is_full=2)
+            run = self.start(daemon.address)
+            run.step(1.0)
+            run.event("checkpoint")
+            run.finish(timeout=20.0)
+        self.assertEqual(daemon.disk_is_full, 0)
+        self.assertEqual(len(daemon.hellos), 1)
+
     def test_what_was_not_acknowledged_is_sent_again(self):
         daemon = self.daemon(ack=False, hang_up_after=3)  # after hello and three steps
         run = self.start(daemon.address)
