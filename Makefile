@@ -9,7 +9,7 @@ PYTHON ?= python3
 BUILD := build/$(if $(filter release,$(MODE)),obj,$(MODE))
 BIN := $(if $(filter release,$(MODE)),build,$(BUILD))
 
-DAEMON_PACKAGES := libuv libmicrohttpd libcjson sqlite3 libzstd yaml-0.1 zlib libcurl gnutls gmp snappy
+DAEMON_PACKAGES := libuv libmicrohttpd libcjson sqlite3 libzstd yaml-0.1 zlib libcurl gnutls gmp
 CLI_PACKAGES := libcjson libcurl zlib yaml-0.1 sqlite3 libzstd gnutls
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wvla -Wstrict-prototypes \
   -Wmissing-prototypes -Wnull-dereference -Wdouble-promotion -Wundef -Wcast-qual -Wwrite-strings \
@@ -33,7 +33,7 @@ ALL_CFLAGS = -std=gnu11 -ffp-contract=off $(WARNINGS) $(WERROR) $(HARDENING) $(C
 ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS) -pie -Wl,-z,relro,-z,now -pthread
 DAEMON_LIBS := $(call pkgs,--libs $(DAEMON_PACKAGES)) -lm
 CLI_LIBS := $(call pkgs,--libs $(CLI_PACKAGES)) -lm
-CHECK_LIBS := $(call pkgs,--libs check)
+CHECK_LIBS := $(call pkgs,--libs check snappy)
 # A line a file; `make V=1` shows the commands.
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)	$(2)")

@@ -1,6 +1,7 @@
 #include "remote/endpoint.h"
 
 #include "base/memory.h"
+#include "remote/packer.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -193,6 +194,9 @@ static void number_names(struct endpoint *first) {
 int endpoints_create(const struct config *config, struct endpoint **first, struct buf *messages) {
     struct endpoint **last = first;
     *first = NULL;
+    if (config->n_remote_write && packer_load(messages)) {
+        return -1;
+    }
     for (size_t i = 0; i < config->n_remote_write; i++) {
         struct entry at = {config, i, messages};
         if (create(last, &at)) {

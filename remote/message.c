@@ -3,7 +3,6 @@
 #include "base/check.h"
 
 #include <math.h>
-#include <snappy-c.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,15 +109,4 @@ void message_put(struct buf *out, const void *series, size_t len, double value, 
 
 void message_put_end(struct buf *out, const void *series, size_t len, int64_t time_ms) {
     put_bits(out, series, len, STALE_BITS, time_ms);
-}
-
-char *message_pack(const struct buf *message, size_t *size) {
-    *size = snappy_max_compressed_length(message->len);
-    char *packed = try_alloc(*size);
-    if (!packed) {
-        return NULL;
-    }
-    CHECK(snappy_compress(message->data, message->len, packed, size) == SNAPPY_OK);
-    char *fitted = try_grow(packed, *size);
-    return fitted ? fitted : packed;
 }

@@ -1,4 +1,4 @@
-// The bytes of remote write 1.0: a WriteRequest of protobuf, packed by snappy. Pure.
+// The bytes of remote write 1.0: a WriteRequest of protobuf, which remote/packer packs. Pure.
 //
 //   WriteRequest { repeated TimeSeries timeseries = 1; }
 //   TimeSeries   { repeated Label labels = 1; repeated Sample samples = 2; }
@@ -19,7 +19,5 @@ void message_series(struct buf *out, const struct metrics_sample *s,
 void message_put(struct buf *out, const void *series, size_t len, double value, int64_t time_ms);
 // Likewise with the NaN that says that from then on the series has no value: the stale marker.
 void message_put_end(struct buf *out, const void *series, size_t len, int64_t time_ms);
-// The whole packed, the caller's: free(). NULL where there is no memory.
-char *message_pack(const struct buf *message, size_t *size);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "remote/endpoint.h"
 #include "remote/message.h"
+#include "remote/packer.h"
 
 #include <stdlib.h>
 
@@ -30,7 +31,7 @@ static void round_begin(struct round *r, struct endpoint *e) {
 
 static void hand_over(struct round *r) {
     size_t size;
-    char *packed = r->n && !r->message.failed ? message_pack(&r->message, &size) : NULL;
+    char *packed = r->n && !r->message.failed ? packer_pack(&r->message, &size) : NULL;
     if (packed) {
         queue_push(&r->e->queue, packed, size, r->n);
     } else {

@@ -270,11 +270,16 @@ class Receivers(RemoteCase):
         self.start_run(daemon)
         self.assertIsNone(self.state(daemon))
 
+        def has_library():  # whose C++ an idle daemon should not pay for
+            return "libsnappy" in Path(f"/proc/{daemon.process.pid}/maps").read_text()
+
         def reload(text):
             daemon.configure(text)
             daemon.process.send_signal(signal.SIGHUP)
+        self.assertFalse(has_library())
         reload(remote(first))
         self.until(first, "pyrometer_run_step", run="live")
+        self.assertTrue(has_library())
         reload(remote(first, "labels: { instance: a }") + "")
         self.until(first, "pyrometer_run_step", run="live", instance="a")
         samples = of(self.samples(first), "pyrometer_run_step", run="live")

@@ -1,6 +1,7 @@
 // Remote write without a network: the bytes of a request, which series end, what waits.
 #include "base/num.h"
 #include "remote/message.h"
+#include "remote/packer.h"
 #include "remote/queue.h"
 #include "remote/series.h"
 #include "tests/unit/support/support.h"
@@ -87,7 +88,11 @@ START_TEST(test_packed) {
         message_put(&message, "much the same series", 20, i, 1732345678123 + i);
     }
     size_t size, back_size = message.len;
-    char *packed = message_pack(&message, &size), *back = malloc(back_size);
+    struct buf why;
+    buf_init(&why, 1000);
+    ck_assert_msg(packer_load(&why) == 0, "%s", buf_str(&why));
+    buf_free(&why);
+    char *packed = packer_pack(&message, &size), *back = malloc(back_size);
     ck_assert_uint_lt(size, message.len / 2);
     ck_assert(snappy_uncompress(packed, size, back, &back_size) == SNAPPY_OK);
     assert_bytes(&message, back, back_size);
