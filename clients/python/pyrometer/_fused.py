@@ -9,7 +9,7 @@ import functools
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from torch import Tensor
@@ -43,13 +43,14 @@ class Moments:
 
     __slots__ = ("_values",)
 
-    def __init__(self, values: ctypes.Array[ctypes.c_double]) -> None:
+    def __init__(self, values: array[float]) -> None:
         self._values = values
 
     def columns(self) -> list[list[float]]:
         """For each of KEYS a value a layer. Any thread."""
         size = len(self._values) // len(KEYS)
-        return [self._values[at:at + size] for at in range(0, len(self._values), size)]
+        values = self._values.tolist()
+        return [values[at:at + size] for at in range(0, len(values), size)]
 
 
 class Job(ctypes.Structure):
@@ -76,11 +77,12 @@ class Fused:
         assert library is not None
         self._keep, self._measure = library.native_keep, library.native_measure
         self._lines = [torch.empty(total) for _ in range(2 if with_previous else 1)]
-        self._counts = array("Q", map(len, layers)), array("Q", map(Tensor.numel, self._params))
-        self._gradients = array("Q", bytes(8 * len(self._params)))
-        self._values = ctypes.c_double * (len(KEYS) * len(layers))
+        self._starts = [line.data_ptr() for line in self._lines]
+        self._sizes = [param.numel() for param in self._params]
+        self._counts = array("Q", map(len, layers)), array("Q", self._sizes)
+        self._blank = array("d", bytes(8 * len(KEYS) * len(layers)))
         self._job = Job(len(layers), len(self._params), *map(_start, self._counts),
-                        gradients=_start(self._gradients), kept=self._lines[0].data_ptr())
+                        kept=self._starts[0])
         self._call = ctypes.byref(self._job)
         self._pointers: list[int] = []
         self._find_weights()
@@ -88,24 +90,26 @@ class Fused:
 
     def before(self, follows: bool, is_sent: bool = True) -> None:
         """Keeps the weights. If it `follows` the last call, those kept give the update before."""
-        if len(self._lines) > 1:
-            self._lines.reverse()
-            self._job.kept = self._lines[0].data_ptr()
-            self._job.kept_before = self._lines[1].data_ptr() if follows else None
+        if len(self._starts) > 1:
+            self._job.kept, before = self._starts[::-1]
+            self._starts.reverse()
+            self._job.kept_before = before if follows else None
         self._find_weights()
         self._keep(self._call)
 
     def after(self) -> Moments:
         """Gradients are taken as the optimizer leaves them."""
         self._find_weights()
-        gradients = [param.grad for param in self._params]
-        for at, (gradient, size) in enumerate(zip(gradients, self._counts[1])):
-            if gradient is not None and not _is_plain(gradient, size):
-                gradients[at] = _plain(gradient, size)
-        self._gradients[:] = array("Q", [0 if gradient is None else gradient.data_ptr()
-                                         for gradient in gradients])
-        values = self._values()
-        self._job.found = ctypes.addressof(values)
+        gradients: list[Any] = [param.grad for param in self._params]
+        places = _plain_places(gradients, self._sizes)
+        if places is None:
+            for at, (gradient, size) in enumerate(zip(gradients, self._sizes)):
+                if gradient is not None and not _is_plain(gradient, size):
+                    gradients[at] = _plain(gradient, size)
+            places = array("Q", [0 if gradient is None else gradient.data_ptr()
+                                 for gradient in gradients])
+        values = self._blank[:]
+        self._job.gradients, self._job.found = _start(places), _start(values)
         self._job.with_extremes = self.with_extremes
         self._measure(self._call)
         return Moments(values)
@@ -121,13 +125,28 @@ class Fused:
         check_dtypes(self._params, torch.float32)
         # Held, so that nothing else comes to lie where they lie.
         self._held = [param.detach() for param in self._params]
-        for at, (param, size) in enumerate(zip(self._held, self._counts[1])):
+        for at, (param, size) in enumerate(zip(self._held, self._sizes)):
             if not _is_plain(param, size):
                 self._held[at] = _plain(param, size)
         self._places = array("Q", map(Tensor.data_ptr, self._held))
         self._job.params = _start(self._places)
         # Copies are made again each time.
         self._pointers = pointers if list(self._places) == pointers else []
+
+
+def _plain_places(gradients: Sequence[Any], sizes: Sequence[int]) -> Optional[array[int]]:
+    """Where they lie, if C can read them all there, as nearly always. Little is asked, since each
+    question costs a microsecond where the caches are cold: is_contiguous() raises for other layouts,
+    and torch sees to it that a gradient is on its parameter's device."""
+    try:
+        for gradient, size in zip(gradients, sizes):
+            if not (gradient.dtype is torch.float32 and gradient.is_contiguous()
+                    and gradient.numel() == size):
+                return None
+        places = array("Q", map(Tensor.data_ptr, gradients))
+    except (AttributeError, RuntimeError):  # None; sparse
+        return None
+    return None if 0 in places else places
 
 
 def _is_plain(tensor: Tensor, size: int) -> bool:
@@ -148,5 +167,5 @@ def _plain(tensor: Tensor, size: int) -> Tensor:
     return tensor
 
 
-def _start(numbers: array[int]) -> int:
+def _start(numbers: array[Any]) -> int:
     return numbers.buffer_info()[0]

@@ -36,6 +36,7 @@ class ModelWatcher:
         self._layers = layers
         self._level = level
         self._params = [param for layer in layers for param in layer.params]
+        self._is_on_cpu = all(param.device.type == "cpu" for param in self._params)
         self._places = list(find_places(model, self._params))
         self._gone: list[int] = []  # layers whose parameters the model has no longer
         # gu_prev is what plain SGD's stability is read from; the others have their momentum.
@@ -133,7 +134,7 @@ class ModelWatcher:
             asked.append(self._found_inf.reshape(1))
         if not isinstance(loss, Tensor):
             taken.loss = number(loss)
-        elif loss.device.type == "cpu":
+        elif self._is_on_cpu or loss.device.type == "cpu":
             taken.loss = loss.item()
         else:
             taken.has_loss_to_come = True
@@ -174,7 +175,6 @@ class ModelWatcher:
         # A fused optimizer is called although the gradients overflowed, and told so by this.
         self._found_inf = getattr(self._optimizer, "found_inf", None)
         self._measured = measured
-
 
     def _find_gone(self) -> None:
         """Parameters are not where they were: moved, as pruning does, or replaced."""
