@@ -18,7 +18,7 @@ from pathlib import Path
 from unittest import mock
 
 import pyrometer
-from pyrometer import _queue, _quiet, _run, _sender, _text
+from pyrometer import _connection, _queue, _quiet, _run, _sender, _text
 
 from tests.fake import PATIENCE_S, FakeDaemon, closed_port
 
@@ -247,7 +247,7 @@ class Resuming(ClientTest):
         self.assertEqual(len(daemon.hellos), 2)
 
     def test_the_end_waits_for_a_disk_that_is_full(self):
-        with mock.patch.object(_sender, "PING_AGAIN_S", 0.0):
+        with mock.patch.object(_connection, "PING_AGAIN_S", 0.0):
             daemon = self.daemon(disk_is_full=2)
             run = self.start(daemon.address)
             run.step(1.0)

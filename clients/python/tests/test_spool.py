@@ -1,6 +1,7 @@
 """What waits on disk: written, cut off, bounded, delivered once, and left behind by a process that was killed."""
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import json
@@ -17,7 +18,7 @@ import unittest
 from unittest import mock
 
 import pyrometer
-from pyrometer import _queue, _quiet, _sender, _spool
+from pyrometer import _connection, _queue, _quiet, _sender, _spool
 
 from tests.fake import PATIENCE_S, closed_port
 from tests.test_client import LAYERS, ROOT, ClientTest
@@ -35,6 +36,13 @@ def eventually(ask):
         if time.monotonic() > deadline:
             raise AssertionError("it did not come about")
         time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def spilling_often():
+    with mock.patch.object(_sender, "SPILL_EVERY_S", 0.01), \
+            mock.patch.object(_connection, "SPILL_EVERY_S", 0.01):
+        yield
 
 
 class Files(ClientTest):
@@ -388,8 +396,8 @@ class Delivery(ClientTest):
         silent = self.daemon(silent=True)
         released = threading.Event()
         self.addCleanup(released.set)
-        for where in (mock.patch.object(_sender, "_connect", hang), mock.patch.object(_sender, "SPILL_EVERY_S", 0.01)):
-            with self.subTest(where.attribute), where, mock.patch.object(_sender, "SPILL_EVERY_S", 0.01), \
+        for where in (mock.patch.object(_sender, "_connect", hang), mock.patch.object(_connection, "SPILL_EVERY_S", 0.01)):
+            with self.subTest(where.attribute), where, spilling_often(), \
                     self.assertLogs("pyrometer", "WARNING"):
                 run = self.start(silent.address)
                 run.step(1.0)
@@ -405,7 +413,7 @@ class Delivery(ClientTest):
             run.step(1.0)
             run.finish(timeout=0)
         daemon = self.daemon(ack=False)
-        with mock.patch.object(_sender, "SPILL_EVERY_S", 0.01), self.assertLogs("pyrometer", "WARNING"):
+        with spilling_often(), self.assertLogs("pyrometer", "WARNING"):
             again = self.start(daemon.address, first_step=1)
             daemon.until("end")  # of the older one, which is not acknowledged
             again.step(2.0)
@@ -415,7 +423,7 @@ class Delivery(ClientTest):
         self.assertEqual((again.counters()["spooled"], again.counters()["queued"]), (3, 0))
 
     def test_an_outage_of_many_short_steps_fits_a_small_queue(self):
-        with mock.patch.object(_sender, "SPILL_EVERY_S", 0.01), mock.patch.object(_sender, "LINGER_S", 0.01):
+        with spilling_often(), mock.patch.object(_connection, "LINGER_S", 0.01):
             run = self.start(closed_port(), queue_bytes=100_000)
             for number in range(1000):
                 run.step(1.0)
