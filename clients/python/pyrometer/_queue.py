@@ -156,7 +156,7 @@ class Queue:
             self._send_again()
 
     def settle(self) -> None:
-        """The daemon has read everything: events after the last step have no ack to wait for."""
+        """Everything is on disk, as a pong said: events after the last step have no ack of their own."""
         with self._lock:
             while self._unacked:
                 self._finish(self._unacked.popleft())
