@@ -85,12 +85,13 @@ void canvas_skip_to(struct canvas *canvas, int column) {
     }
 }
 
-// The screen's last row takes no newline, or the screen would scroll.
+// The screen's last row takes no newline, or the screen would scroll. Behind the last column a
+// cursor stands on it still: erasing the rest of the line would erase its character.
 void canvas_newline(struct canvas *canvas) {
     if (canvas_rows_left(canvas) <= 0) {
         return;
     }
-    buf_puts(&canvas->out, canvas->screen ? "\033[K" : "");
+    buf_puts(&canvas->out, canvas->screen && canvas_columns_left(canvas) > 0 ? "\033[K" : "");
     canvas->row++;
     canvas->column = 0;
     if (!canvas->screen) {

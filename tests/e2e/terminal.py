@@ -53,6 +53,7 @@ class Terminal:
         parent, child = pty.openpty()
         self.fd = parent
         self.process = None
+        self.cells, self.styles = {}, {}
         self.resize(columns, rows)
         self.before = termios.tcgetattr(parent)
         self.process = subprocess.Popen(args, stdin=child, stdout=child, stderr=child, env=env, start_new_session=True,
@@ -60,14 +61,15 @@ class Terminal:
         os.close(child)
         self.all = ""
         self.alternate = self.cursor_hidden = False
-        self.cells, self.styles = {}, {}
         self.style = PLAIN
         self.row = self.column = 0
         self.pending = ""
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def resize(self, columns, rows):
+        """What stood outside is gone, as on a terminal that keeps its top left."""
         self.columns, self.rows = columns, rows
+        self.cells = {at: letter for at, letter in self.cells.items() if at[0] < rows and at[1] < columns}
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         if self.process:
             self.process.send_signal(signal.SIGWINCH)
@@ -75,7 +77,19 @@ class Terminal:
     def press(self, keys):
         os.write(self.fd, keys.encode())
 
+    def _line_feed(self):
+        """The last row's scrolls the screen."""
+        self.row = min(self.row, self.rows - 1)
+        if self.row < self.rows - 1:
+            self.row += 1
+            return
+        self.cells = {(row - 1, column): letter for (row, column), letter in self.cells.items() if row}
+        self.styles = {(row - 1, column): style for (row, column), style in self.styles.items() if row}
+
     def _put(self, letter):
+        if self.column >= self.columns:  # the cursor waits behind the last column and wraps with the next letter
+            self._line_feed()
+            self.column = 0
         self.cells[self.row, self.column] = letter
         self.styles[self.row, self.column] = self.style
         self.column += 1
@@ -84,8 +98,9 @@ class Terminal:
         if command == "H":
             self.row = self.column = 0
         elif command in "KJ":
+            first = min(self.column, self.columns - 1)  # a cursor that waits behind the last column erases it
             gone = [at for at in self.cells
-                    if (at[0] == self.row and at[1] >= self.column) or (command == "J" and (at[0] > self.row or codes == "2"))]
+                    if (at[0] == self.row and at[1] >= first) or (command == "J" and (at[0] > self.row or codes == "2"))]
             for at in gone:
                 del self.cells[at]
         elif command == "m":
@@ -100,7 +115,7 @@ class Terminal:
         if cr:
             self.column = 0
         elif lf:
-            self.row += 1
+            self._line_feed()
         elif letter:
             self._put(letter)
         elif command:

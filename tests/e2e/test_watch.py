@@ -104,8 +104,10 @@ class Watch(SharedDaemonCase):
         for columns, rows in ((40, 12), (20, 6), (140, 50), (24, 30)):
             terminal.resize(columns, rows)
             terminal.cells.clear()
-            terminal.until(lambda lines, columns=columns, rows=rows: any(name[:19] in line for line in lines) and
-                           columns // 2 < max(map(len, lines)) <= columns and max(row for row, _ in terminal.cells) < rows,
+            title = name if len(name) <= columns else name[:columns - 1] + "…"
+            terminal.until(lambda lines, columns=columns, title=title: lines[0].startswith(title) and
+                           any(line.startswith("alerts:") for line in lines) and
+                           (columns > 100 or any(len(line) == columns and line.endswith("…") for line in lines)),
                            f"the view in {columns} columns and {rows} rows", timeout=TIMEOUT)
 
     def test_without_colours(self):
