@@ -54,6 +54,8 @@ class Snapshot:
 class Batch:
     """Layers of one CPU; what Exact and Rows are to others."""
 
+    may_lack_gradients = True
+
     def __init__(self, layers: Sequence[Sequence[Tensor]], with_previous: bool) -> None:
         counts = np.array([count(layer) for layer in layers])
         self._counts = counts

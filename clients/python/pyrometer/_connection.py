@@ -22,7 +22,7 @@ PING_AGAIN_S = 1.0  # after a pong that says that the disk takes nothing
 LOST_AFTER_S = 20.0  # of silence, in spite of pings
 SPILL_EVERY_S = 1.0  # while there is no connection: what a kill can cost
 CLOSE_GRACE_S = 1.0  # for the daemon to close its side once everything is acknowledged
-LINGER_S = 0.1  # gathers steps into one write and acks into one read: fewer fights for the GIL
+LINGER_S = 0.2  # gathers steps into one write and acks into one read: fewer fights for the GIL
 BATCH_BYTES = 256 * 1024
 PASSING = ("overloaded", "shutting_down")  # refusals that another try may mend
 
@@ -50,6 +50,7 @@ class Connection:
         self._end_stored = False
         self._pings = self._pongs = 0
         self._end_ping = 0  # which of the pings stands behind the end
+        self._is_behind = False  # more waits than went into the last batch
         self._is_full = False  # the next segment of the spool waits for acknowledgements
         self._welcome: Optional[dict[str, Any]] = None
         self._last = -1  # the newest step that was durable when the connection began
@@ -66,6 +67,7 @@ class Connection:
                     self._sender.meanwhile()
                 if not self._out:
                     self._fill()
+                self._send()
                 if self._is_done():
                     self._close_politely()
                     self._queue.settle()
@@ -160,6 +162,7 @@ class Connection:
                 self._queue.sent_entry(entry)
                 batch.append(entry.data)
                 size += len(entry.data)
+        self._is_behind = size >= BATCH_BYTES
         status = self._sender.status
         if not (batch or self._is_full or status is None or self._end_sent):
             if self._sender.has_end:
@@ -191,24 +194,31 @@ class Connection:
         entry.is_frame = frame is not None
         entry.data = encode(message) if frame is None else frame
 
+    def _send(self) -> None:
+        """What the socket takes at once."""
+        if self._out:
+            try:
+                self._out = self._out[self._sock.send(self._out):]
+            except BlockingIOError:
+                pass
+
     def _wait(self, selector: selectors.BaseSelector) -> None:
-        idle = not self._out and self._queue.sleep()
-        if not self._out and not idle and not self._is_full:
+        """Until the daemon says something, or takes more, or there is more to send; and LINGER_S, for
+        more to come, where all that waited is sent."""
+        if self._is_behind and not self._out:
+            self._receive()
             return
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._out else 0)
-        selector.modify(self._sock, wanted)
-        hurries = self._out or self._end_sent or self._sender.is_adopted
-        happened = selector.select(SPILL_EVERY_S if hurries else PING_AFTER_S)
-        if not self._out:
-            self._sender.stop.wait(LINGER_S)
-        for key, ready in happened:
-            if key.fileobj is self._sock:
-                if ready & selectors.EVENT_READ:
-                    self._receive()
-                if ready & selectors.EVENT_WRITE:
-                    self._out = self._out[self._sock.send(self._out):]
-            else:
+        if self._out or self._is_full or self._queue.sleep():
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._out else 0)
+            if selector.get_key(self._sock).events != wanted:
+                selector.modify(self._sock, wanted)
+            hurries = self._out or self._end_sent or self._sender.is_adopted
+            happened = selector.select(SPILL_EVERY_S if hurries else PING_AFTER_S)
+            if any(key.fileobj is self._sender.wake_read for key, _ in happened):
                 self._drain_wakes()
+        if not (self._out or self._is_full or self._sender.is_adopted):
+            self._sender.stop.wait(LINGER_S)
+        self._receive()
 
     def _drain_wakes(self) -> None:
         try:
@@ -234,7 +244,7 @@ class Connection:
     def _receive(self) -> None:
         try:
             data = self._sock.recv(65536)
-        except BlockingIOError:  # part of a TLS record
+        except BlockingIOError:  # nothing, or part of a TLS record
             return
         if not data:
             raise ConnectionError("the daemon closed the connection")

@@ -29,8 +29,28 @@ MISSING32 = struct.pack("<I", 0x7FC0A0A7)
 MISSING64 = struct.pack("<Q", 0x7FF80000A0A70000)
 NAN32 = struct.pack("<I", 0x7FC00000)
 FLOAT32_MIN, FLOAT32_MAX = 2.0 ** -126, (2 - 2.0 ** -23) * 2.0 ** 127
-HEADER = struct.Struct("<BBHIq")
-COUNTS = struct.Struct("<IHH")
+HEAD = struct.Struct("<BBHIqdddIHH")  # time, loss, lr; batch size, columns
+AFTER_HEADER = HEAD.size - 16
+MISSING: float = struct.unpack("<d", MISSING64)[0]  # struct keeps a NaN's bits
+
+
+class Table:
+    """A step's statistics end to end, for each of `keys` as many; float32 keeps all but WIDE."""
+
+    __slots__ = ("keys", "values")
+
+    def __init__(self, keys: tuple[str, ...], values: list[float]) -> None:
+        self.keys = keys
+        self.values = values
+
+    def tolist(self) -> dict[str, list[float]]:
+        """As a line has them."""
+        size = len(self.values) // len(self.keys)
+        return {key: self.values[at * size:(at + 1) * size] for at, key in enumerate(self.keys)}
+
+    def pack(self) -> bytes:
+        packer, ids = _packer(self.keys, len(self.values) // len(self.keys))
+        return packer.pack(*ids, *self.values)
 
 
 def encode_step(message: dict[str, Any]) -> Optional[bytes]:
@@ -38,15 +58,18 @@ def encode_step(message: dict[str, Any]) -> Optional[bytes]:
     only a line can say it."""
     stats = message.get("stats") or {}
     batch_size = message.get("batch_size") or 0
-    if not (message.keys() <= BESIDE and stats.keys() <= IDS.keys()
-            and isinstance(batch_size, int) and 0 <= batch_size < 1 << 32):
+    if not (message.keys() <= BESIDE and isinstance(batch_size, int) and 0 <= batch_size < 1 << 32):
         return None
-    measured = {key: values for key, values in stats.items() if values is not None}
-    body = b"".join([
-        _double(message.get("time") or 0), _double(message.get("loss")),
-        _double(message.get("lr")), COUNTS.pack(batch_size, len(measured), 0),
-        _plain_columns(measured) or _columns_by_value(measured)])
-    frame = HEADER.pack(MAGIC, VERSION, 0, len(body), message["step"]) + body
+    if isinstance(stats, Table):
+        count, columns = len(stats.keys), stats.pack()
+    elif stats.keys() <= IDS.keys():
+        measured = {key: values for key, values in stats.items() if values is not None}
+        count, columns = len(measured), _plain_columns(measured) or _columns_by_value(measured)
+    else:
+        return None
+    frame = HEAD.pack(MAGIC, VERSION, 0, AFTER_HEADER + len(columns), message["step"],
+                      message.get("time") or 0, _known(message.get("loss")),
+                      _known(message.get("lr")), batch_size, count, 0) + columns
     if message.get("scalars"):
         frame = encode({"type": "scalars", "step": message["step"],
                         "scalars": message["scalars"]}) + frame
@@ -59,11 +82,9 @@ def decode_step(data: bytes, layers: int) -> dict[str, Any]:
     if data[0] != MAGIC:
         line, data = data.split(b"\n", 1)
         message["scalars"] = json.loads(line)["scalars"]
-    message["step"] = HEADER.unpack_from(data)[4]
-    message["time"], = struct.unpack_from("<d", data, 16)
+    _, _, _, _, message["step"], message["time"], _, _, batch_size, count, _ = HEAD.unpack_from(data)
     for key, at in (("loss", 24), ("lr", 32)):
         message[key] = _value(data[at:at + 8])
-    batch_size, count, _ = COUNTS.unpack_from(data, 40)
     if batch_size:
         message["batch_size"] = batch_size
     if count:
@@ -97,8 +118,12 @@ def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % 8)
 
 
+def _known(value: Optional[float]) -> float:
+    return MISSING if value is None else value
+
+
 def _double(value: Optional[float]) -> bytes:
-    return MISSING64 if value is None else struct.pack("<d", value)
+    return struct.pack("<d", _known(value))
 
 
 def _plain_columns(columns: dict[str, Sequence[Any]]) -> Optional[bytes]:
@@ -109,21 +134,18 @@ def _plain_columns(columns: dict[str, Sequence[Any]]) -> Optional[bytes]:
             flat += values
         if not _float32_keeps(flat):
             return None
-        packer = _packer(tuple(columns), len(flat) // len(columns))
-        return packer.pack(*map(_wire_id, columns), *flat)
+        return Table(tuple(columns), flat).pack()
     except (TypeError, ValueError, struct.error, OverflowError, ZeroDivisionError):
         return None
 
 
 @functools.lru_cache(8)
-def _packer(names: tuple[str, ...], layers: int) -> struct.Struct:
-    """The ids, and a column of `layers` values for each name, all filled up to eight bytes."""
-    return struct.Struct(f"<{len(names)}B{-len(names) % 8}x" + "".join(
-        f"{layers}d" if name in WIDE else f"{layers}f{-4 * layers % 8}x" for name in names))
-
-
-def _wire_id(name: str) -> int:
-    return IDS[name] | (FLOAT64 if name in WIDE else 0)
+def _packer(names: tuple[str, ...], layers: int) -> tuple[struct.Struct, Sequence[int]]:
+    """What packs the ids, and a column of `layers` values for each name, all filled up to eight
+    bytes; and the ids."""
+    return (struct.Struct(f"<{len(names)}B{-len(names) % 8}x" + "".join(
+        f"{layers}d" if name in WIDE else f"{layers}f{-4 * layers % 8}x" for name in names)),
+            [IDS[name] | (FLOAT64 if name in WIDE else 0) for name in names])
 
 
 def _columns_by_value(columns: dict[str, Sequence[Any]]) -> bytes:

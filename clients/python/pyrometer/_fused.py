@@ -14,9 +14,15 @@ from typing import Any, Optional
 import torch
 from torch import Tensor
 
-from ._moments import KEYS, check_dtypes, count
+from ._frame import Table
+from ._moments import EXTREMES, KEYS, check_dtypes, count
 
 CPU = torch.device("cpu")
+# What is asked of torch in a step, at hand: its module is large.
+DATA_PTR, FLOAT32 = Tensor.data_ptr, torch.float32
+GU_PREV = KEYS.index("gu_prev")
+MEASURED = KEYS[:-len(EXTREMES)]
+WITHOUT_PREVIOUS = tuple(key for key in MEASURED if key != "gu_prev")
 BRIEF = 1 << 16  # so many parameters take no longer than another thread that was given the lock
 
 
@@ -25,7 +31,7 @@ def _library(keeps_lock: bool) -> Optional[ctypes.CDLL]:
     for path in Path(__file__).parent.glob("_native*.so"):
         try:
             library = (ctypes.PyDLL if keeps_lock else ctypes.CDLL)(str(path))
-            library.native_keep.restype = library.native_measure.restype = None
+            library.native_keep.restype = None
             return library
         except (OSError, AttributeError):
             pass  # of another machine
@@ -39,18 +45,28 @@ def can_measure(layer: Sequence[Tensor]) -> bool:
 
 
 class Moments:
-    """What was measured in one step."""
+    """What was measured in one step: a row of as many layers for each of KEYS."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_found", "fits")
 
-    def __init__(self, values: array[float]) -> None:
-        self._values = values
+    def __init__(self, found: ctypes.Array[ctypes.c_double], fits: int) -> None:
+        self._found = found
+        self.fits = fits  # floats keep all of it, but for w_var, of which there are doubles
 
     def columns(self) -> list[list[float]]:
         """For each of KEYS a value a layer. Any thread."""
-        size = len(self._values) // len(KEYS)
-        values = self._values.tolist()
+        size = len(self._found) // len(KEYS)
+        values = self._found[:]
         return [values[at:at + size] for at in range(0, len(values), size)]
+
+    def table(self, with_previous: bool) -> Table:
+        """The same as a frame wants it, without the extremes. Any thread."""
+        size = len(self._found) // len(KEYS)
+        values = self._found[:len(MEASURED) * size]
+        if with_previous:
+            return Table(MEASURED, values)
+        del values[GU_PREV * size:(GU_PREV + 1) * size]
+        return Table(WITHOUT_PREVIOUS, values)
 
 
 class Job(ctypes.Structure):
@@ -58,8 +74,8 @@ class Job(ctypes.Structure):
 
     _fields_ = [(name, ctypes.c_size_t) for name in ("n_layers", "n_params")] + [
         (name, ctypes.c_void_p) for name in (
-            "params_of", "sizes", "params", "gradients", "kept", "kept_before", "found")] + [
-        ("with_extremes", ctypes.c_size_t)]
+            "params_of", "sizes", "params", "gradients", "kept", "kept_before")] + [
+        (name, ctypes.c_size_t) for name in ("has_before", "with_extremes")]
 
 
 class Fused:
@@ -77,47 +93,79 @@ class Fused:
         assert library is not None
         self._keep, self._measure = library.native_keep, library.native_measure
         self._lines = [torch.empty(total) for _ in range(2 if with_previous else 1)]
-        self._starts = [line.data_ptr() for line in self._lines]
         self._sizes = [param.numel() for param in self._params]
         self._counts = array("Q", map(len, layers)), array("Q", self._sizes)
-        self._blank = array("d", bytes(8 * len(KEYS) * len(layers)))
+        self._gradients = (ctypes.c_size_t * len(self._params))()
+        self._new_row = ctypes.c_double * (len(KEYS) * len(layers))
         self._job = Job(len(layers), len(self._params), *map(_start, self._counts),
-                        kept=self._starts[0])
+                        gradients=ctypes.addressof(self._gradients),
+                        kept=self._lines[0].data_ptr(), kept_before=self._lines[-1].data_ptr())
+        if not with_previous:
+            self._job.kept_before = None
         self._call = ctypes.byref(self._job)
         self._pointers: list[int] = []
         self._find_weights()
-        self.with_extremes = True  # without them theirs are NaN
+        self.may_lack_gradients = False  # of some parameter, in the last step
+        self.with_extremes = True
+
+    @property
+    def with_extremes(self) -> bool:
+        """Without them theirs are NaN."""
+        return bool(self._job.with_extremes)
+
+    @with_extremes.setter
+    def with_extremes(self, wanted: bool) -> None:
+        self._job.with_extremes = wanted
 
     def before(self, follows: bool, is_sent: bool = True) -> None:
         """Keeps the weights. If it `follows` the last call, those kept give the update before."""
-        if len(self._starts) > 1:
-            self._job.kept, before = self._starts[::-1]
-            self._starts.reverse()
-            self._job.kept_before = before if follows else None
-        self._find_weights()
-        self._keep(self._call)
+        if list(map(DATA_PTR, self._params)) != self._pointers:
+            self._find_weights()
+        self._keep(self._call, follows)
 
     def after(self) -> Moments:
         """Gradients are taken as the optimizer leaves them."""
-        self._find_weights()
-        gradients: list[Any] = [param.grad for param in self._params]
-        places = _plain_places(gradients, self._sizes)
-        if places is None:
-            for at, (gradient, size) in enumerate(zip(gradients, self._sizes)):
-                if gradient is not None and not _is_plain(gradient, size):
-                    gradients[at] = _plain(gradient, size)
-            places = array("Q", [0 if gradient is None else gradient.data_ptr()
-                                 for gradient in gradients])
-        values = self._blank[:]
-        self._job.gradients, self._job.found = _start(places), _start(values)
-        self._job.with_extremes = self.with_extremes
-        self._measure(self._call)
-        return Moments(values)
+        if list(map(DATA_PTR, self._params)) != self._pointers:
+            self._find_weights()
+        held = None if self._find_gradients() else self._find_any_gradients()
+        found = self._new_row()
+        moments = Moments(found, self._measure(self._call, found))
+        del held  # C has read it
+        return moments
+
+    def _find_gradients(self) -> bool:
+        """Whether C can read them all where they lie, as nearly always. Little is asked, since each
+        question costs part of a microsecond where the caches are cold: is_contiguous() raises for
+        other layouts, and torch sees to it that a gradient is on its parameter's device."""
+        at, places = 0, self._gradients
+        try:
+            for param, size in zip(self._params, self._sizes):
+                gradient: Any = param.grad
+                if not (gradient.dtype is FLOAT32 and gradient.is_contiguous()
+                        and gradient.numel() == size):
+                    return False
+                places[at] = place = gradient.data_ptr()
+                if not place:
+                    return False
+                at += 1
+        except (AttributeError, RuntimeError):  # None; sparse
+            return False
+        self.may_lack_gradients = False
+        return True
+
+    def _find_any_gradients(self) -> list[Optional[Tensor]]:
+        """What has to live until C has read it."""
+        gradients = [param.grad for param in self._params]
+        self.may_lack_gradients = True
+        for at, (gradient, size) in enumerate(zip(gradients, self._sizes)):
+            if gradient is not None and not _is_plain(gradient, size):
+                gradients[at] = _plain(gradient, size)
+        self._gradients[:] = [0 if gradient is None else gradient.data_ptr()
+                              for gradient in gradients]
+        return gradients
 
     def _find_weights(self) -> None:
-        pointers = list(map(Tensor.data_ptr, self._params))
-        if self._pointers and pointers == self._pointers:
-            return
+        pointers = list(map(DATA_PTR, self._params))
         for param, shape in zip(self._params, self._shapes):
             if param.shape != shape:
                 raise RuntimeError(f"a parameter of shape {tuple(shape)} is now "
@@ -128,25 +176,10 @@ class Fused:
         for at, (param, size) in enumerate(zip(self._held, self._sizes)):
             if not _is_plain(param, size):
                 self._held[at] = _plain(param, size)
-        self._places = array("Q", map(Tensor.data_ptr, self._held))
+        self._places = array("Q", map(DATA_PTR, self._held))
         self._job.params = _start(self._places)
         # Copies are made again each time.
         self._pointers = pointers if list(self._places) == pointers else []
-
-
-def _plain_places(gradients: Sequence[Any], sizes: Sequence[int]) -> Optional[array[int]]:
-    """Where they lie, if C can read them all there, as nearly always. Little is asked, since each
-    question costs a microsecond where the caches are cold: is_contiguous() raises for other layouts,
-    and torch sees to it that a gradient is on its parameter's device."""
-    try:
-        for gradient, size in zip(gradients, sizes):
-            if not (gradient.dtype is torch.float32 and gradient.is_contiguous()
-                    and gradient.numel() == size):
-                return None
-        places = array("Q", map(Tensor.data_ptr, gradients))
-    except (AttributeError, RuntimeError):  # None; sparse
-        return None
-    return None if 0 in places else places
 
 
 def _is_plain(tensor: Tensor, size: int) -> bool:

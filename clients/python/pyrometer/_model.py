@@ -6,6 +6,7 @@ optimizer never took (a GradScaler that found an infinity) has a loss and no sta
 """
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -13,19 +14,21 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ._frame import Table
+from ._fused import Fused, Moments
 from ._layers import Layer
 from ._moments import EXTREMES, KEYS, NEEDS_GRADIENT, SUMS, Exact, grouped, statistics
-from ._quiet import shielded, warn_once
-from ._run import Measured, Run
+from ._quiet import report, warn_once
+from ._run import Measured, Run, Stats
 from ._text import number
 from ._watch import hook_optimizer, is_plain_sgd, lr_of
 
 if TYPE_CHECKING:
     from ._batch import Snapshot
-    from ._fused import Moments
 
-Kept = Union["Snapshot", "Moments"]
-Sums = Union[Tensor, Kept]  # what a group of layers has measured: on its device, or on the host
+# Where in the model parameters are: a module's parameters each, the name among them, and the parameter.
+Places = tuple[list[Any], list[Any], list[Any]]
+Sums = Union[Tensor, Moments, "Snapshot"]  # what a group of layers has measured: on its device, or on the host
 
 
 class ModelWatcher:
@@ -37,13 +40,15 @@ class ModelWatcher:
         self._level = level
         self._params = [param for layer in layers for param in layer.params]
         self._is_on_cpu = all(param.device.type == "cpu" for param in self._params)
-        self._places = list(find_places(model, self._params))
+        self._places = find_places(model, self._params)
         self._gone: list[int] = []  # layers whose parameters the model has no longer
         # gu_prev is what plain SGD's stability is read from; the others have their momentum.
         self._with_previous = level == "full" or is_plain_sgd(optimizer)
         groups = list(grouped([layer.params for layer in layers], self._with_previous))
         self._groups = [moments for _, moments in groups]
+        self._asks_devices = not all(isinstance(group, Fused) for group in self._groups)
         self._columns = Columns([layer.n for layer in layers], [members for members, _ in groups])
+        self._size = len(KEYS) * len(layers)  # how many numbers a step is, without the outputs
         self._run: Optional[Run] = None
         self._activations: Any = None
         self._unhook: Callable[[], None] = lambda: None  # noqa: E731
@@ -59,9 +64,8 @@ class ModelWatcher:
         for group in self._groups:
             group.before(False)
         sums = [group.after() for group in self._groups]
-        taken = Taken(self._columns, sums)
-        taken.fetch = to_host([one.reshape(-1) for one in sums if isinstance(one, Tensor)])
-        now, _ = taken.read()
+        fetch = to_host([one.reshape(-1) for one in sums if isinstance(one, Tensor)])
+        now = self._columns.fill(sums, iter(fetch()))
         for layer, *facts in zip(described, now["w_mean"], now["w_var"], now["w_min"],
                                  now["w_max"]):
             layer["init"] = _initial(*facts)
@@ -83,15 +87,23 @@ class ModelWatcher:
         also = every - 1 if self._with_previous else 0  # the step before one that is sent
 
         def before(*_: Any) -> None:
-            turn = run.next_step % every
+            here = run.next_step
+            turn = here % every
             if turn == 0 or turn == also:
-                self._before(run.next_step, turn == 0)
+                try:
+                    self._before(here, turn == 0)
+                except Exception as error:  # noqa: BLE001 - the job comes first
+                    report("watch, before a step", error)
 
         def after(*_: Any) -> None:
-            if run.next_step % every == 0:
-                self._after(run.next_step)
+            here = run.next_step
+            if here % every == 0 and here == self._kept_at:
+                try:
+                    self._after()
+                except Exception as error:  # noqa: BLE001 - the job comes first
+                    report("watch, after a step", error)
 
-        self._unhook = hook_optimizer(self._optimizer, before, after)
+        self._unhook = hook_optimizer(self._optimizer, before, after, run, (0, also))
         if self._level == "full":
             from ._activations import Activations
 
@@ -120,15 +132,17 @@ class ModelWatcher:
     def _take(self, loss: Any) -> tuple[Measured, int, Optional[float]]:
         measured = self._measured
         taken = Taken(self._columns, measured)
-        asked = [sums.reshape(-1) for sums in measured if isinstance(sums, Tensor)]
+        asked: list[Tensor] = []
         if measured:
             taken.has_previous = self._has_previous
             taken.without_gradient = self._without_gradient
             taken.gone = self._gone
-        if self._activations is not None and measured:
-            outputs = self._activations.take()
-            taken.outputs = list(outputs)
-            asked += [value.reshape(1) for value in outputs.values()]
+            if self._asks_devices:
+                asked = [sums.reshape(-1) for sums in measured if isinstance(sums, Tensor)]
+            if self._activations is not None:
+                outputs = self._activations.take()
+                taken.outputs = list(outputs)
+                asked += [value.reshape(1) for value in outputs.values()]
         if self._found_inf is not None:
             taken.is_flagged = True
             asked.append(self._found_inf.reshape(1))
@@ -143,13 +157,12 @@ class ModelWatcher:
             taken.fetch = to_host(asked)
         lr = self._lr if self._lr is not None else lr_of(self._optimizer)
         self._lr = None
-        return taken.read, taken.size(), lr
+        return taken.read, self._size + len(taken.outputs) if measured else 0, lr
 
     def _is_wanted(self) -> bool:
         run = self._run
         return run is not None and run.enabled and run.is_logged(run.next_step)
 
-    @shielded()
     def _before(self, here: int, is_sent: bool) -> None:
         """Of a step that is sent, or of the one before, whose update that one wants to know."""
         if self._run is None or not self._run.enabled:
@@ -161,15 +174,16 @@ class ModelWatcher:
             group.before(follows, is_sent)
         self._kept_at, self._has_previous = here, follows and self._with_previous
 
-    @shielded()
-    def _after(self, here: int) -> None:
-        if self._run is None or self._kept_at != here:
+    def _after(self) -> None:
+        """Of a step whose weights were kept."""
+        if self._run is None:
             return
         measured = [group.after() for group in self._groups]
-        if [param for there, name, param in self._places if there.get(name) is not param]:
+        homes, names, params = self._places
+        if not all(map(operator.is_, map(dict.get, homes, names), params)):
             self._find_gone()
-        self._without_gradient: list[bool] = []
-        if [param for param in self._params if param.grad is None]:
+        self._without_gradient: Sequence[bool] = ()
+        if True in [group.may_lack_gradients for group in self._groups]:
             self._without_gradient = [all(param.grad is None for param in layer.params)
                                       for layer in self._layers]
         # A fused optimizer is called although the gradients overflowed, and told so by this.
@@ -178,8 +192,8 @@ class ModelWatcher:
 
     def _find_gone(self) -> None:
         """Parameters are not where they were: moved, as pruning does, or replaced."""
-        self._places = list(find_places(self._model, self._params))
-        left = {id(param) for _, _, param in self._places}
+        self._places = find_places(self._model, self._params)
+        left = set(map(id, self._places[2]))
         self._gone = [at for at, layer in enumerate(self._layers)
                       if any(id(param) not in left for param in layer.params)]
         if self._gone:
@@ -188,15 +202,16 @@ class ModelWatcher:
                               "replaced are not measured any more; watch() it again for that")
 
 
-def find_places(model: nn.Module,
-                params: Iterable[Tensor]) -> Iterator[tuple[dict[str, Any], str, Tensor]]:
-    """Where in the model each of these is: a module's parameters and the name among them."""
+def find_places(model: nn.Module, params: Iterable[Tensor]) -> Places:
     wanted = {id(param) for param in params}
+    places: Places = ([], [], [])
     for module in model.modules():
         for name, param in module._parameters.items():
             if param is not None and id(param) in wanted:
                 wanted.remove(id(param))
-                yield module._parameters, name, param
+                for column, part in zip(places, (module._parameters, name, param)):
+                    column.append(part)
+    return places
 
 
 class Taken:
@@ -214,20 +229,19 @@ class Taken:
 
     def __init__(self, columns: Columns, measured: Sequence[Sums]) -> None:
         self._columns = columns
-        # A device's sums are among the numbers that are fetched.
-        self._kept = [None if isinstance(sums, Tensor) else sums for sums in measured]
+        self._measured = measured
 
-    def size(self) -> int:
-        """How many numbers it will be."""
-        return (len(KEYS) * len(self._columns.counts) + len(self.outputs)) if self._kept else 0
-
-    def read(self) -> tuple[dict[str, list[Any]], Optional[float]]:
+    def read(self) -> tuple[Union[Stats, Table], Optional[float]]:
         """The statistics and the loss. In the sender's thread: may wait for the device."""
         values = self.fetch() if self.fetch is not None else []
         loss = values.pop()[0] if self.has_loss_to_come else self.loss
-        if (self.is_flagged and values.pop()[0] > 0) or not self._kept:
+        if (self.is_flagged and values.pop()[0] > 0) or not self._measured:
             return {}, loss
-        stats = self._columns.fill(self._kept, iter(values))
+        if not (self.outputs or self.gone or any(self.without_gradient)):
+            table = self._columns.table(self._measured, self.has_previous)
+            if table is not None:
+                return table, loss
+        stats = self._columns.fill(self._measured, iter(values))
         if any(self.without_gradient):
             for key in NEEDS_GRADIENT:
                 stats[key] = [None if absent else value for absent, value in
@@ -250,17 +264,23 @@ class Columns:
         self.groups = groups
         self.keep_extremes = True
 
-    def fill(self, kept: Sequence[Optional[Kept]],
+    def table(self, measured: Sequence[Sums], with_previous: bool) -> Optional[Table]:
+        """Of what C measured of all layers and a frame takes as it is; else None."""
+        if self.keep_extremes or len(measured) > 1 or not isinstance(measured[0], Moments):
+            return None
+        return measured[0].table(with_previous) if measured[0].fits else None
+
+    def fill(self, measured: Sequence[Sums],
              values: Iterator[Sequence[float]]) -> dict[str, list[Any]]:
-        """`kept`: one a group; None where the group's sums are the next of `values`."""
+        """`measured`: one a group; of a device's sums the numbers are the next of `values`."""
         keys = KEYS if self.keep_extremes else KEYS[:-len(EXTREMES)]
-        if len(kept) == 1 and kept[0] is not None:  # all layers, in their order
-            return dict(zip(keys, kept[0].columns()))
+        if len(measured) == 1 and not isinstance(measured[0], Tensor):  # all layers, in their order
+            return dict(zip(keys, measured[0].columns()))
         by_layer: list[Sequence[float]] = [()] * len(self.counts)
-        for members, snapshot in zip(self.groups, kept):
+        for members, sums in zip(self.groups, measured):
             rows: Iterable[Sequence[float]] = (
-                zip(*snapshot.columns()) if snapshot is not None else
-                self._rows(members, next(values)))
+                self._rows(members, next(values)) if isinstance(sums, Tensor) else
+                zip(*sums.columns()))
             for layer, row in zip(members, rows):
                 by_layer[layer] = row
         return {key: list(column) for key, column in zip(keys, zip(*by_layer))}

@@ -38,6 +38,8 @@ class Exact:
     4-6 gradient times rows 0-2   7-9 squares of rows 1-3
     """
 
+    may_lack_gradients = True  # of some parameter, in the last step: whoever wants to know looks
+
     def __init__(self, layers: Sequence[Sequence[Tensor]], with_previous: bool) -> None:
         counts = [count(layer) for layer in layers]
         self._params = [param for layer in layers for param in layer]

@@ -3,7 +3,9 @@
 // Plain C: the same library serves every version of Python.
 #include "moments.h"
 
+#include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -18,15 +20,22 @@ struct job {
     const float *const *params;
     const float *const *gradients; // NULL: zeros
     float *kept;                   // the weights before the update, end to end
-    const float *kept_before;      // those before the update before, or NULL
-    double *found;                 // a row of n_layers a key
+    float *kept_before;            // room for those before the update before, or NULL
+    size_t has_before;             // they are there
     size_t with_extremes;
 };
 
-EXPORT void native_keep(const struct job *job);
-EXPORT void native_measure(const struct job *job);
+EXPORT void native_keep(struct job *job, int follows);
+EXPORT int native_measure(const struct job *job, double *found);
 
-EXPORT void native_keep(const struct job *job) {
+// If it `follows` the last call, what that kept is needed still.
+EXPORT void native_keep(struct job *job, int follows) {
+    if (job->kept_before) {
+        float *kept_before = job->kept;
+        job->kept = job->kept_before;
+        job->kept_before = kept_before;
+        job->has_before = follows != 0;
+    }
     float *kept = job->kept;
     for (size_t i = 0; i < job->n_params; i++) {
         memcpy(kept, job->params[i], job->sizes[i] * sizeof *kept);
@@ -34,9 +43,16 @@ EXPORT void native_keep(const struct job *job) {
     }
 }
 
-EXPORT void native_measure(const struct job *job) {
-    const float *kept = job->kept, *kept_before = job->kept_before;
+static bool float_keeps(double x) {
+    return x == 0 || (fabs(x) >= (double)FLT_MIN && fabs(x) <= (double)FLT_MAX);
+}
+
+// `found`: a row of n_layers a key. Whether floats keep all of it but w_var.
+EXPORT int native_measure(const struct job *job, double *found) {
+    const float *kept = job->kept;
+    const float *kept_before = job->has_before ? job->kept_before : NULL;
     size_t param = 0;
+    bool fits = true;
     for (size_t layer = 0; layer < job->n_layers; layer++) {
         struct pyr_moments m = {.n = 0};
         for (size_t end = param + job->params_of[layer]; param < end; param++) {
@@ -51,7 +67,7 @@ EXPORT void native_measure(const struct job *job) {
             pyr_moments_add(&m, &values, size, job->with_extremes);
             kept += size;
         }
-        const double found[] = {
+        const double row[] = {
             [W_MEAN] = pyr_moments_mean(&m, &m.w),
             [U_MEAN] = pyr_moments_mean(&m, &m.u),
             [G_MEAN] = pyr_moments_mean(&m, &m.g),
@@ -64,8 +80,10 @@ EXPORT void native_measure(const struct job *job) {
             [W_MIN] = job->with_extremes ? m.w_min : (double)NAN,
             [W_MAX] = job->with_extremes ? m.w_max : (double)NAN,
         };
-        for (size_t key = 0; key < sizeof found / sizeof found[0]; key++) {
-            job->found[key * job->n_layers + layer] = found[key];
+        for (size_t key = 0; key < sizeof row / sizeof row[0]; key++) {
+            found[key * job->n_layers + layer] = row[key];
+            fits = fits && (key == W_VAR ? isfinite(row[key]) : float_keeps(row[key]) || key >= W_MIN);
         }
     }
+    return fits;
 }

@@ -33,6 +33,8 @@ Chunk = tuple[list[Piece], int]  # and the number of its rows
 class Rows:
     """Layers of one device."""
 
+    may_lack_gradients = True
+
     def __init__(self, layers: Sequence[Sequence[Tensor]], with_previous: bool) -> None:
         device = layers[0][0].device
         dtype = torch.float32

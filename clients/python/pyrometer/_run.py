@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import re
 import sys
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
 
 from . import _quiet
+from ._frame import Table
 from ._quiet import report, shielded, warn_once
 from ._sender import DEFAULT_PORT, SPILL_GRACE_S, Sender, split_address
 from ._spool import SPOOL_BYTES, default_root
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 Resume = Union[str, Mapping[str, int]]
 Stats = Mapping[str, Sequence[Any]]
-Measured = Callable[[], tuple[Stats, Any]]  # the statistics and the loss, when the sender asks
+Measured = Callable[[], tuple[Union[Stats, Table], Any]]  # the statistics and the loss, when the sender asks
 
 _NONE: Stats = {}
 
@@ -88,18 +90,24 @@ class Run:
         """
         if step is None and self.next_step % self.every:
             self.next_step += 1  # nearly all steps of a job with `every`: no more than this
-        else:
+            return
+        try:
             self._step(loss, val_loss, lr, batch_size, scalars, step)
+        except Exception as error:  # noqa: BLE001 - the job comes first
+            report("Run.step", error)
 
-    @shielded()
     def _step(self, loss: Any, val_loss: Any, lr: Any, batch_size: Optional[int],
               scalars: Optional[Mapping[str, Any]], step: Optional[int]) -> None:
         sender = self._sender
         if sender is None:
             return
         with self._lock:
-            here = self._number_step(step)
             watcher = self._watcher
+            here: Optional[int] = self.next_step
+            if step is None:
+                self.next_step += 1
+            else:
+                here = self._number_step(step)
             if here is None or here % self.every:
                 if watcher is not None:
                     watcher.reset()
@@ -234,9 +242,9 @@ class Run:
         else:
             self.finish("failed" if issubclass(kind, Exception) else "stopped")
 
-    def _number_step(self, step: Optional[int]) -> Optional[int]:
+    def _number_step(self, step: int) -> Optional[int]:
         """The number of this step; None if it does not go forward."""
-        here = self.next_step if step is None else int(step)
+        here = int(step)
         if here < self.next_step:
             warn_once("backwards", f"step {here} comes after step {self.next_step - 1}: steps "
                                    "only go forward, it is not sent. After going back to a "
@@ -272,14 +280,16 @@ class Run:
 
 def _send_step(sender: Sender, step: int, measured: Measured, count: int,
                facts: dict[str, Any]) -> None:
-    now = time.time()
+    if "scalars" in facts:
+        count += 2 * len(facts["scalars"])
+    sender.put(functools.partial(_message, measured, step, time.time(), facts),
+               200 + VALUE_BYTES * count, step)
 
-    def build() -> dict[str, Any]:
-        stats, loss = measured()
-        return {"type": "step", "step": step, "time": now, "loss": loss, **facts,
-                **({"stats": stats} if stats else {})}
 
-    sender.put(build, 200 + VALUE_BYTES * (count + 2 * len(facts.get("scalars", ()))), step)
+def _message(measured: Measured, step: int, moment: float, facts: dict[str, Any]) -> dict[str, Any]:
+    stats, loss = measured()
+    return {"type": "step", "step": step, "time": moment, "loss": loss, **facts,
+            **({"stats": stats} if stats else {})}
 
 
 def _known(stats: Stats, loss: Any) -> Measured:
@@ -289,9 +299,7 @@ def _known(stats: Stats, loss: Any) -> Measured:
 def _facts(lr: Any, batch_size: Optional[int], val_loss: Any,
            scalars: Optional[Mapping[str, Any]]) -> dict[str, Any]:
     """What stands beside the loss; absent where the job did not say."""
-    facts: dict[str, Any] = {}
-    if lr is not None:
-        facts["lr"] = float(lr)
+    facts: dict[str, Any] = {} if lr is None else {"lr": float(lr)}
     if val_loss is not None:
         facts["val_loss"] = float(val_loss)
     if batch_size is not None:

@@ -77,14 +77,13 @@ class Sender:
             self._thread.start()
 
     def put(self, build: Callable[[], dict[str, Any]], size: int, step: Optional[int]) -> None:
-        self._put(Entry(build, size, step))
+        if self.status is None and not self._is_deaf and self.queue.put(Entry(build, size, step)):
+            self._wake()
 
     def put_line(self, line: bytes) -> None:
         """A message that is not acknowledged by itself."""
-        self._put(Entry(None, len(line), None, line))
-
-    def _put(self, entry: Entry) -> None:
-        if self.status is None and not self._is_deaf and self.queue.put(entry):
+        if (self.status is None and not self._is_deaf
+                and self.queue.put(Entry(None, len(line), None, line))):
             self._wake()
 
     def finish(self, status: str, timeout_s: float) -> bool:

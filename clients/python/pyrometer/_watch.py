@@ -8,7 +8,7 @@ import functools
 import os
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
 from ._run import QUEUE_BYTES, Resume, Run, disabled, init, rank_of_shards, wanted
@@ -84,11 +84,12 @@ def watch(model: nn.Module, optimizer: Optimizer, run: Optional[str] = None,
         return disabled("watch", error)
 
 
-def hook_optimizer(optimizer: Any, before: Callable[..., None],
-                   after: Callable[..., None]) -> Callable[[], None]:
+def hook_optimizer(optimizer: Any, before: Callable[..., None], after: Callable[..., None],
+                   run: Optional[Run] = None, turns: Container[int] = ()) -> Callable[[], None]:
     """Calls `before` and `after` around every optimizer.step(); returns what undoes it.
 
-    They get what torch's own hooks are given, and return None.
+    They get what torch's own hooks are given, and return None. With a run they need not be called
+    but at its steps that are one of `turns` behind one that is sent.
     """
     if hasattr(optimizer, "register_step_pre_hook"):
         handles = (optimizer.register_step_pre_hook(before),
@@ -99,17 +100,19 @@ def hook_optimizer(optimizer: Any, before: Callable[..., None],
                 handle.remove()
 
         return remove
-    return _wrap_step(optimizer, before, after)
+    return _wrap_step(optimizer, before, after, run, turns)
 
 
-def _wrap_step(optimizer: Any, before: Callable[..., None],
-               after: Callable[..., None]) -> Callable[[], None]:
+def _wrap_step(optimizer: Any, before: Callable[..., None], after: Callable[..., None],
+               run: Optional[Run], turns: Container[int]) -> Callable[[], None]:
     """For torch before 2.0. A bound method, as learning rate schedulers expect to find."""
     original = optimizer.step
     own = optimizer.__dict__.get("step")
 
     @functools.wraps(original)
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if run is not None and run.next_step % run.every not in turns:
+            return original(*args, **kwargs)
         before()
         result = original(*args, **kwargs)
         after()

@@ -1,11 +1,13 @@
 """Steps as binary frames: what they hold, what goes beside them, and daemons that read lines."""
 from __future__ import annotations
 
+import json
 import math
 import struct
 import unittest
 
 from pyrometer import _frame
+from pyrometer._text import encode
 
 from tests.test_client import LAYERS, ClientTest
 
@@ -99,6 +101,17 @@ class Frames(ClientTest):
             self.assertEqual(_frame.decode_step(data, layers), {**message, "stats": short})
         bare = {"type": "step", "step": 0, "time": 0, "loss": 1.0, "lr": 0.1}
         self.assertEqual(_frame.decode_step(_frame.encode_step(bare), 3), bare)
+
+    def test_a_table_is_what_its_columns_are(self):
+        keys, values = ("w_mean", "w_var", "gu"), [0.5, -2.0, 0.0, 0.1, 1e-300, 3.0, 1.0, 2.0, -0.0]
+        table = _frame.Table(keys, values)
+        columns = {"w_mean": values[:3], "w_var": values[3:6], "gu": values[6:]}
+        self.assertEqual(table.tolist(), columns)
+        message = {"type": "step", "step": 7, "time": 1.5, "loss": 0.1, "lr": None}
+        self.assertEqual(_frame.encode_step({**message, "stats": table}),
+                         _frame.encode_step({**message, "stats": columns}))
+        self.assertEqual(json.loads(encode({**message, "stats": table}))["stats"], columns)
+        self.assertEqual(json.loads(encode({**message, "loss": math.nan, "stats": table}))["stats"], columns)
 
     def test_arrays_are_taken(self):
         class Array:

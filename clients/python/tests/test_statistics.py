@@ -1,6 +1,7 @@
 """What watch() measures against statistics computed the slow way, in float64, from copies."""
 from __future__ import annotations
 
+import math
 import unittest
 from unittest import mock
 
@@ -240,6 +241,32 @@ class ByC(WatchTest):
         values = 1 + 1e-6 * torch.randn(4096)
         exact = values.double().var(unbiased=False).item()
         self.assertAlmostEqual(self.after(self.group([values])[1])["w_var"] / exact, 1, delta=1e-12)
+
+    def test_what_floats_would_lose_goes_out_in_doubles(self):
+        torch.manual_seed(3)
+        gradient = torch.randn(3, 5)
+        for scale, also_wide in ((1.0, set()), (1e-20, {"g_var"}), (1e21, {"g_var", "u_var", "gu"}),
+                                 (math.nan, set()), (math.inf, set())):
+            model = nn.Linear(5, 3, bias=False)
+            model.weight.grad = scale * gradient
+            daemon = self.daemon(frames=1)
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            run = self.watch(daemon, model, optimizer)
+            before = flat([model.weight])
+            optimizer.step()
+            run.step(1.0)
+            expected, _ = naive(before, flat([model.weight.grad]), flat([model.weight]) - before)
+            step, = self.messages(daemon, run)
+            self.assertEqual(set(step["wide"]), {"w_var"} | also_wide, scale)
+            for key in step["stats"]:
+                got, value = step["stats"][key][0], expected[key]
+                with self.subTest(scale=scale, key=key):
+                    if not math.isfinite(value):
+                        self.assertFalse(math.isfinite(got))
+                    elif value == 0:
+                        self.assertEqual(got, 0)
+                    else:
+                        self.assertAlmostEqual(got / value, 1, delta=1e-12 if key in step["wide"] else 1e-7)
 
     def group(self, layer):
         from pyrometer._moments import grouped
