@@ -201,6 +201,9 @@ class Connection:
                 self._out = self._out[self._sock.send(self._out):]
             except BlockingIOError:
                 pass
+            except OSError:
+                self._receive()  # why it hung up: a run that is superseded may not try again
+                raise
 
     def _wait(self, selector: selectors.BaseSelector) -> None:
         """Until the daemon says something, or takes more, or there is more to send; and LINGER_S, for

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -462,6 +463,27 @@ class Delivery(ClientTest):
             run.step(1.0)
             run.finish()
         self.assertEqual(len(logs.output), 1, logs.output)
+        self.assertEqual((list(self.spool.iterdir()), run.counters()["queued"]), ([], 0))
+
+    def test_why_the_daemon_hung_up_is_heard_amid_a_step(self):
+        daemon = self.daemon()
+        run = self.start(daemon.address)
+        eventually(lambda: run._sender.welcomed)
+
+        def build():
+            daemon._say(daemon.connections[-1], type="error", code="step_order", message="no", fatal=True)
+            return {"type": "step", "step": 0, "loss": 1.0}
+
+        def send(sock, data, send=socket.socket.send):
+            if sock is run._sender._socket:
+                raise BrokenPipeError("hung up")
+            return send(sock, data)
+
+        with self.assertLogs("pyrometer", "WARNING") as logs, mock.patch.object(socket.socket, "send", send):
+            run._sender.put(build, 100, 0)
+            eventually(lambda: logs.output)
+            run.finish()
+        self.assertIn("step_order", logs.output[0])
         self.assertEqual((list(self.spool.iterdir()), run.counters()["queued"]), ([], 0))
 
     def test_recordings_stay_where_they_are_when_the_job_changes_its_directory(self):
