@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import operator
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from ._moments import EXTREMES, KEYS, check_dtypes, count
 
 CPU = torch.device("cpu")
 # What is asked of torch in a step, at hand: its module is large.
-DATA_PTR, FLOAT32 = Tensor.data_ptr, torch.float32
+DATA_PTR, GRADIENT, FLOAT32 = Tensor.data_ptr, operator.attrgetter("grad"), torch.float32
 GU_PREV = KEYS.index("gu_prev")
 MEASURED = KEYS[:-len(EXTREMES)]
 WITHOUT_PREVIOUS = tuple(key for key in MEASURED if key != "gu_prev")
@@ -92,7 +93,8 @@ class Fused:
         library = _library(total <= BRIEF)
         assert library is not None
         self._keep, self._measure = library.native_keep, library.native_measure
-        self._lines = [torch.empty(total) for _ in range(2 if with_previous else 1)]
+        self._lines = [torch.empty(total, dtype=FLOAT32, device=CPU)
+                       for _ in range(2 if with_previous else 1)]
         self._sizes = [param.numel() for param in self._params]
         self._counts = array("Q", map(len, layers)), array("Q", self._sizes)
         self._gradients = (ctypes.c_size_t * len(self._params))()
@@ -127,20 +129,21 @@ class Fused:
         """Gradients are taken as the optimizer leaves them."""
         if list(map(DATA_PTR, self._params)) != self._pointers:
             self._find_weights()
-        held = None if self._find_gradients() else self._find_any_gradients()
+        # Held until C has read them: another thread may set them to None meanwhile.
+        gradients: list[Any] = list(map(GRADIENT, self._params))
+        # Weights that are copied may be of another device by now, and so may gradients.
+        if not (self._pointers and self._find_gradients(gradients)):
+            self._find_any_gradients(gradients)
         found = self._new_row()
-        moments = Moments(found, self._measure(self._call, found))
-        del held  # C has read it
-        return moments
+        return Moments(found, self._measure(self._call, found))
 
-    def _find_gradients(self) -> bool:
+    def _find_gradients(self, gradients: Sequence[Any]) -> bool:
         """Whether C can read them all where they lie, as nearly always. Little is asked, since each
         question costs part of a microsecond where the caches are cold: is_contiguous() raises for
         other layouts, and torch sees to it that a gradient is on its parameter's device."""
         at, places = 0, self._gradients
         try:
-            for param, size in zip(self._params, self._sizes):
-                gradient: Any = param.grad
+            for gradient, size in zip(gradients, self._sizes):
                 if not (gradient.dtype is FLOAT32 and gradient.is_contiguous()
                         and gradient.numel() == size):
                     return False
@@ -153,16 +156,14 @@ class Fused:
         self.may_lack_gradients = False
         return True
 
-    def _find_any_gradients(self) -> list[Optional[Tensor]]:
-        """What has to live until C has read it."""
-        gradients = [param.grad for param in self._params]
+    def _find_any_gradients(self, gradients: list[Any]) -> None:
+        """Copies take the places of those that C cannot read."""
         self.may_lack_gradients = True
         for at, (gradient, size) in enumerate(zip(gradients, self._sizes)):
             if gradient is not None and not _is_plain(gradient, size):
                 gradients[at] = _plain(gradient, size)
         self._gradients[:] = [0 if gradient is None else gradient.data_ptr()
                               for gradient in gradients]
-        return gradients
 
     def _find_weights(self) -> None:
         pointers = list(map(DATA_PTR, self._params))

@@ -236,6 +236,48 @@ class ByC(WatchTest):
         with self.assertRaisesRegex(RuntimeError, "30 elements has a gradient of 4"):
             moments.after()
 
+    def test_gradients_that_another_thread_lets_go_of(self):
+        layer = [torch.randn(6, 5), torch.randn(4)]
+        for param in layer:
+            param.grad = torch.ones_like(param)
+        _, moments = self.group(layer)
+        measure, others = moments._measure, []
+
+        def meanwhile(*args):
+            for param in layer:
+                param.grad = None
+                others.extend(torch.full_like(param, 7.0) for _ in range(20))
+            return measure(*args)
+
+        moments._measure = meanwhile
+        found = self.after(moments)
+        self.assertEqual((found["g_mean"], found["g_var"]), (1.0, 0.0))
+
+    def test_gradients_of_a_model_that_was_moved_are_not_read_where_they_lie(self):
+        nothing = torch.zeros(30)
+
+        class Elsewhere(torch.Tensor):
+            device = torch.device("cuda")
+
+            def data_ptr(self):
+                return nothing.data_ptr()  # C would not get so far
+
+            def to(self, *_):
+                return self.as_subclass(torch.Tensor)
+
+        layer = [torch.randn(6, 5)]
+        _, moments = self.group(layer)
+        layer[0].data = torch.randn(5, 6).t()  # like those of another device: it has to be copied
+        layer[0].grad = torch.ones(6, 5).as_subclass(Elsewhere)
+        self.assertEqual(self.after(moments)["g_mean"], 1.0)
+
+    def test_another_default_precision(self):
+        self.addCleanup(torch.set_default_dtype, torch.get_default_dtype())
+        model = mlp()
+        torch.set_default_dtype(torch.bfloat16)
+        _, moments = self.group(list(model.parameters()))
+        self.assertEqual({line.element_size() for line in moments._lines}, {4})
+
     def test_small_variance_beside_a_large_mean(self):
         torch.manual_seed(3)
         values = 1 + 1e-6 * torch.randn(4096)
