@@ -206,10 +206,13 @@ def find_places(model: nn.Module, params: Iterable[Tensor]) -> Places:
     wanted = {id(param) for param in params}
     places: Places = ([], [], [])
     for module in model.modules():
-        for name, param in module._parameters.items():
+        home = module._parameters
+        for name, param in home.items():
             if param is not None and id(param) in wanted:
                 wanted.remove(id(param))
-                for column, part in zip(places, (module._parameters, name, param)):
+                # A scripted module's are no dict, and stay.
+                for column, part in zip(places, (home if isinstance(home, dict) else {name: param},
+                                                 name, param)):
                     column.append(part)
     return places
 

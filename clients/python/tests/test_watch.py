@@ -419,6 +419,16 @@ class Oddities(WatchTest):
         message, = self.messages(daemon, run)
         self.assertNotIn(None, message["stats"]["g_var"])
 
+    def test_a_scripted_model(self):
+        daemon, model = self.daemon(), torch.jit.script(mlp())
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        run = self.watch(daemon, model, optimizer)
+        loss = self.backward(model)
+        optimizer.step()
+        run.step(loss)
+        message, = self.messages(daemon, run)
+        self.assertNotIn(None, message["stats"]["g_var"])
+
     def test_a_loss_that_is_none_costs_its_own_step_only(self):
         daemon, model = self.daemon(), mlp()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
