@@ -59,7 +59,8 @@ class Connection:
     def run(self) -> bool:
         self._greet()
         self._sock.setblocking(False)
-        with selectors.DefaultSelector() as selector:
+        with selectors.DefaultSelector() as selector, selectors.DefaultSelector() as waker:
+            waker.register(self._sender.wake_read, selectors.EVENT_READ)
             selector.register(self._sender.wake_read, selectors.EVENT_READ)
             selector.register(self._sock, selectors.EVENT_READ)
             while not self._sender.abandoned:
@@ -74,7 +75,7 @@ class Connection:
                     self._remove_delivered()
                     self._sender.is_delivered = True
                     return True
-                self._wait(selector)
+                self._wait(selector, waker)
                 self._remove_delivered()
                 if self._queue.is_crowded():
                     if self._queue.is_sending():  # what is on its way has to go to disk first
@@ -205,9 +206,9 @@ class Connection:
                 self._receive()  # why it hung up: a run that is superseded may not try again
                 raise
 
-    def _wait(self, selector: selectors.BaseSelector) -> None:
+    def _wait(self, selector: selectors.BaseSelector, waker: selectors.BaseSelector) -> None:
         """Until the daemon says something, or takes more, or there is more to send; and LINGER_S, for
-        more to come, where all that waited is sent."""
+        more to come, where all that waited is sent and there is room."""
         if self._is_behind and not self._out:
             self._receive()
             return
@@ -219,8 +220,9 @@ class Connection:
             happened = selector.select(SPILL_EVERY_S if hurries else PING_AFTER_S)
             if any(key.fileobj is self._sender.wake_read for key, _ in happened):
                 self._drain_wakes()
-        if not (self._out or self._is_full or self._sender.is_adopted):
-            self._sender.stop.wait(LINGER_S)
+        if not (self._out or self._is_full or self._sender.is_adopted or self._sender.stop.is_set()):
+            if waker.select(LINGER_S):
+                self._drain_wakes()
         self._receive()
 
     def _drain_wakes(self) -> None:

@@ -51,7 +51,7 @@ class Queue:
         self.overflowed = False  # some of these for want of room
 
     def put(self, entry: Entry) -> bool:
-        """True if the sender sleeps and has to be woken."""
+        """True if the sender has to be woken: it sleeps, or there will soon be no room."""
         with self._lock:
             entry.size += ENTRY_OVERHEAD
             self._pending.append(entry)
@@ -60,7 +60,7 @@ class Queue:
                 self._forget((self._pending or self._unacked).popleft())
                 self.overflowed = True
             wake, self._idle = self._idle and bool(self._pending), False
-            return wake
+            return wake or 4 * self._bytes > self._limit
 
     def take(self) -> Optional[Entry]:
         """The next to send, to be handed back by `sent_entry` or `give_up`."""

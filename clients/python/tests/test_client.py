@@ -457,6 +457,15 @@ class Bounds(ClientTest):
         queue.resume(2)
         self.assertEqual((queue.counters()["queued_bytes"], queue.acked), (0, 3))
 
+    def test_the_sender_is_woken_from_sleep_and_while_room_gets_scarce(self):
+        queue = _queue.Queue(4000)
+        self.assertFalse(queue.put(_queue.Entry(None, 10, 0, b"")))
+        queue.give_up(queue.take())
+        self.assertTrue(queue.sleep())
+        self.assertTrue(queue.put(_queue.Entry(None, 10, 0, b"")))
+        self.assertFalse(queue.put(_queue.Entry(None, 10, 1, b"")))
+        self.assertTrue(queue.put(_queue.Entry(None, 1500, 2, b"")))
+
     def test_a_new_entry_is_not_taken_for_stored(self):
         queue = _queue.Queue(1 << 20)
         queue.put(_queue.Entry(None, 10, 3, b""))
