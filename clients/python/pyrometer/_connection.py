@@ -217,9 +217,9 @@ class Connection:
             if selector.get_key(self._sock).events != wanted:
                 selector.modify(self._sock, wanted)
             hurries = self._out or self._end_sent or self._sender.is_adopted
-            happened = selector.select(SPILL_EVERY_S if hurries else PING_AFTER_S)
-            if any(key.fileobj is self._sender.wake_read for key, _ in happened):
-                self._drain_wakes()
+            selector.select(SPILL_EVERY_S if hurries else PING_AFTER_S)
+            self._queue.awake()
+            self._drain_wakes()
         if not (self._out or self._is_full or self._sender.is_adopted or self._sender.stop.is_set()):
             if waker.select(LINGER_S):
                 self._drain_wakes()

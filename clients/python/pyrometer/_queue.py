@@ -174,6 +174,11 @@ class Queue:
             self._idle = not self._pending
             return self._idle
 
+    def awake(self) -> None:
+        """Nothing that comes has to wake the sender."""
+        with self._lock:
+            self._idle = False
+
     def steps_left(self) -> int:
         with self._lock:
             return sum(e.step is not None for q in (self._unacked, self._pending) for e in q)

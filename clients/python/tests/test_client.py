@@ -464,7 +464,12 @@ class Bounds(ClientTest):
         self.assertTrue(queue.sleep())
         self.assertTrue(queue.put(_queue.Entry(None, 10, 0, b"")))
         self.assertFalse(queue.put(_queue.Entry(None, 10, 1, b"")))
-        self.assertTrue(queue.put(_queue.Entry(None, 1500, 2, b"")))
+        for _ in range(2):
+            queue.give_up(queue.take())
+        self.assertTrue(queue.sleep())
+        queue.awake()
+        self.assertFalse(queue.put(_queue.Entry(None, 10, 2, b"")))
+        self.assertTrue(queue.put(_queue.Entry(None, 1500, 3, b"")))
 
     def test_a_new_entry_is_not_taken_for_stored(self):
         queue = _queue.Queue(1 << 20)
